@@ -1,0 +1,14 @@
+//! The shared nouns. Pure: no IO, no clock, no randomness, no runtime; every other room may use this one.
+
+pub mod identity;
+pub mod permit;
+pub mod redirect;
+pub mod request;
+pub mod secret;
+pub mod time;
+
+pub use identity::{Identity, Tokens};
+pub use permit::{Grounds, Permit, RuleId};
+pub use request::{ClientIp, RequestFacts, Target};
+pub use secret::{Secret, SecretString};
+pub use time::Timestamp;

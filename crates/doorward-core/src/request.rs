@@ -1,0 +1,119 @@
+//! What is known about a request: read once from the wire, then used by decision and forwarding alike.
+
+use std::{borrow::Cow, fmt, net::IpAddr};
+
+use http::{HeaderValue, Method, Uri};
+use percent_encoding::percent_decode_str;
+
+/// The client as rules and logs see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientIp {
+    Known(IpAddr),
+    /// No believable address (a unix socket peer, or a header that does not parse): no rule ever matches it.
+    Unknown,
+}
+
+impl ClientIp {
+    pub const fn known(self) -> Option<IpAddr> {
+        match self {
+            Self::Known(address) => Some(address),
+            Self::Unknown => None,
+        }
+    }
+}
+
+/// The scheme that the client used to reach us, as far as it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    Http,
+    Https,
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        })
+    }
+}
+
+/// Whether the peer on the connection may speak for its clients through `X-Forwarded-*` headers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hop {
+    Direct,
+    Trusted,
+}
+
+/// A request target: the path and query of one URI. The raw text is what is forwarded, and the decoded path is
+/// what rules match; both come from the same bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    uri: Uri,
+    /// Percent-decoded path, only where it differs from the raw one.
+    decoded: Option<String>,
+}
+
+impl Target {
+    /// Invalid UTF-8 in a decoded path becomes U+FFFD: it can then match no literal rule.
+    pub fn new(uri: Uri) -> Self {
+        let decoded = match percent_decode_str(uri.path()).decode_utf8_lossy() {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(text) => Some(text),
+        };
+        Self { uri, decoded }
+    }
+
+    pub const fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
+    /// The path as it came, percent-encoding kept.
+    pub fn raw_path(&self) -> &str {
+        self.uri.path()
+    }
+
+    /// The percent-decoded path.
+    pub fn path(&self) -> &str {
+        self.decoded.as_deref().unwrap_or_else(|| self.uri.path())
+    }
+
+    /// The text after the first `?`, undecoded.
+    pub fn query(&self) -> Option<&str> {
+        self.uri.query()
+    }
+
+    /// Path and query as they came.
+    pub fn path_and_query(&self) -> &str {
+        self.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str)
+    }
+}
+
+/// Everything that decisions may look at, read once per request by the server's ingress.
+#[derive(Clone, Debug)]
+pub struct RequestFacts {
+    pub method: Method,
+    /// The host (with port, if any) under which the client reached us: `X-Forwarded-Host` from a trusted hop, else `Host`.
+    pub host: HeaderValue,
+    /// The client's scheme: `X-Forwarded-Proto` from a trusted hop, else what the connection shows.
+    pub scheme: Option<Scheme>,
+    /// What this request itself asks for, and what would be forwarded.
+    pub target: Target,
+    /// The request that is being judged: equals `target`, except for forward-auth questions and page requests that a
+    /// trusted proxy sends on behalf of another request (`X-Forwarded-Uri`).
+    pub original: Option<Target>,
+    pub client: ClientIp,
+    pub hop: Hop,
+}
+
+impl RequestFacts {
+    /// The host as text; empty if it is missing or not printable.
+    pub fn host_str(&self) -> &str {
+        self.host.to_str().unwrap_or("")
+    }
+
+    /// The target of the request being judged.
+    pub fn judged(&self) -> &Target {
+        self.original.as_ref().unwrap_or(&self.target)
+    }
+}
