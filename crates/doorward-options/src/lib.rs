@@ -1,0 +1,20 @@
+//! The options as written: command line, environment, TOML. Pure: whoever calls `load` hands in the arguments,
+//! the environment and a way to read files. Values are read, not judged; what they mean is decided elsewhere.
+//! Compatible with oauth2-proxy v7 (reference pages options and options-rules); `tests/options.tsv` holds its names.
+
+mod cli;
+mod defs;
+mod docs;
+mod duration;
+mod file;
+mod load;
+mod problem;
+mod source;
+mod value;
+
+pub use defs::{Former, Group, Kind, OPTIONS, OptionDef, Options, Scope, Support};
+pub use docs::{help, reference_markdown};
+pub use duration::{DurationSyntax, SignedNanoseconds, format_duration, parse_duration};
+pub use load::{Loaded, load};
+pub use problem::{LoadError, OptionError, problem};
+pub use source::{Source, Sources};
