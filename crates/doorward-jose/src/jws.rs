@@ -1,0 +1,173 @@
+//! Verifying a signed token in compact form (RFC 7515 section 7.1, hardened after RFC 8725).
+//! The algorithm is decided by configuration before any key is looked at; keys and key addresses
+//! inside the token are never used. No error carries a part of the token except the algorithm name.
+
+use serde_json::Value;
+
+use crate::{Algorithm, KeySet, claims_check::Claims, jwk::Key, strict_json};
+
+/// The payload of a token whose signature one of the provider's keys made.
+/// What the claims say (issuer, audience, times) is still to be checked: see `claims_check`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VerifiedClaims {
+    claims: Claims,
+    token_type: Option<String>,
+}
+
+impl VerifiedClaims {
+    pub const fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    pub fn into_claims(self) -> Claims {
+        self.claims
+    }
+
+    /// The `typ` of the header in lower case without `application/`, e.g. `jwt`, `at+jwt`, `logout+jwt`.
+    pub fn token_type(&self) -> Option<&str> {
+        self.token_type.as_deref()
+    }
+}
+
+/// Why a token was not believed. Comparable, and without any secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VerifyError {
+    #[error("the token is longer than {MAX_TOKEN_BYTES} bytes")]
+    TooLong,
+    #[error("the token is malformed: {0}")]
+    Malformed(&'static str),
+    #[error("the token is signed with {alg:?}, which is not an allowed algorithm")]
+    AlgorithmNotAllowed { alg: String },
+    #[error("the token demands an extension that is not understood (crit)")]
+    CriticalExtension,
+    #[error("no key of the provider has the id the token names")]
+    UnknownKey,
+    #[error("the key the token names is not of the kind its algorithm needs")]
+    KeyDoesNotFit,
+    #[error("the signature of the token is wrong")]
+    BadSignature,
+}
+
+impl VerifyError {
+    /// Whether the provider may have changed its keys, so that a fresh key set could decide otherwise.
+    pub const fn may_be_stale_keys(&self) -> bool {
+        matches!(self, Self::UnknownKey | Self::KeyDoesNotFit | Self::BadSignature)
+    }
+}
+
+/// Large enough for tokens with hundreds of groups.
+const MAX_TOKEN_BYTES: usize = 256 * 1024;
+
+/// Checks form, algorithm and signature of `token`, in that order.
+pub fn verify(token: &str, keys: &KeySet, allowed: &[Algorithm]) -> Result<VerifiedClaims, VerifyError> {
+    if token.len() > MAX_TOKEN_BYTES {
+        return Err(VerifyError::TooLong);
+    }
+    let parts = Parts::split(token)?;
+    let header = Header::parse(parts.header)?;
+    let algorithm = header.algorithm(allowed)?;
+    verify_signature(&parts, keys.candidates(header.kid.as_deref()), algorithm)?;
+    let claims = strict_json::parse_object(&decode(parts.payload)?)
+        .map_err(|_| VerifyError::Malformed("the payload is not an object with unique names"))?;
+    Ok(VerifiedClaims { claims, token_type: header.token_type })
+}
+
+/// Whether a text has the outer form of a compact JWS. Says nothing about trust.
+pub fn looks_like_jws(token: &str) -> bool {
+    Parts::split(token).is_ok_and(|parts| Header::parse(parts.header).is_ok())
+}
+
+struct Parts<'a> {
+    header: &'a str,
+    payload: &'a str,
+    signature: &'a str,
+    /// What was signed: header, dot, payload.
+    signed: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    fn split(token: &'a str) -> Result<Self, VerifyError> {
+        const WRONG: VerifyError = VerifyError::Malformed("it does not consist of three parts");
+        let (signed, signature) = token.rsplit_once('.').ok_or(WRONG)?;
+        let (header, payload) = signed.split_once('.').ok_or(WRONG)?;
+        if header.is_empty() || payload.is_empty() || payload.contains('.') {
+            return Err(WRONG);
+        }
+        Ok(Self { header, payload, signature, signed })
+    }
+}
+
+struct Header {
+    alg: String,
+    kid: Option<String>,
+    token_type: Option<String>,
+}
+
+impl Header {
+    fn parse(encoded: &str) -> Result<Self, VerifyError> {
+        let mut fields = strict_json::parse_object(&decode(encoded)?)
+            .map_err(|_| VerifyError::Malformed("the header is not an object with unique names"))?;
+        if fields.contains_key("crit") {
+            return Err(VerifyError::CriticalExtension);
+        }
+        let Some(Value::String(alg)) = fields.remove("alg") else {
+            return Err(VerifyError::Malformed("the header names no algorithm"));
+        };
+        let kid = match fields.remove("kid") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(kid)) => Some(kid),
+            Some(_) => return Err(VerifyError::Malformed("the key id is not a text")),
+        };
+        let token_type = match fields.remove("typ") {
+            Some(Value::String(name)) => {
+                let name = name.to_ascii_lowercase();
+                Some(name.strip_prefix("application/").map(str::to_owned).unwrap_or(name))
+            }
+            _ => None,
+        };
+        Ok(Self { alg, kid, token_type })
+    }
+
+    fn algorithm(&self, allowed: &[Algorithm]) -> Result<Algorithm, VerifyError> {
+        self.alg
+            .parse()
+            .ok()
+            .filter(|algorithm: &Algorithm| algorithm.is_verifiable() && allowed.contains(algorithm))
+            .ok_or_else(|| VerifyError::AlgorithmNotAllowed { alg: self.alg.chars().take(32).collect() })
+    }
+}
+
+fn verify_signature<'a>(
+    parts: &Parts<'_>,
+    candidates: impl Iterator<Item = &'a Key>,
+    algorithm: Algorithm,
+) -> Result<(), VerifyError> {
+    let Some(engine) = algorithm.engine() else {
+        return Err(VerifyError::AlgorithmNotAllowed { alg: algorithm.to_string() });
+    };
+    let mut outcome = VerifyError::UnknownKey;
+    for key in candidates {
+        if !key.fits(algorithm) {
+            if outcome == VerifyError::UnknownKey {
+                outcome = VerifyError::KeyDoesNotFit;
+            }
+            continue;
+        }
+        let verified =
+            jsonwebtoken::crypto::verify(parts.signature, parts.signed.as_bytes(), key.material(), engine);
+        if verified.is_ok_and(|matches| matches) {
+            return Ok(());
+        }
+        outcome = VerifyError::BadSignature;
+    }
+    Err(outcome)
+}
+
+fn decode(part: &str) -> Result<Vec<u8>, VerifyError> {
+    base64_simd::URL_SAFE_NO_PAD
+        .decode_to_vec(part)
+        .map_err(|_| VerifyError::Malformed("a part is not base64url without padding"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,138 @@
+//! What has to be known about a provider. Plain values; the words of the options end before this point.
+
+use std::path::PathBuf;
+
+use doorward_core::SecretString;
+use doorward_jose::Algorithm;
+
+use crate::http::HttpConfig;
+
+/// Everything that describes one provider and our registration there.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub kind: ProviderKind,
+    /// What the sign-in page calls the provider.
+    pub display_name: String,
+    /// The issuer as written; compared letter by letter with discovery and tokens.
+    pub issuer: String,
+    pub client_id: String,
+    pub client_secret: ClientSecret,
+    /// The scopes to ask for, separated by blanks.
+    pub scope: String,
+    pub discovery: Discovery,
+    /// The four endpoints. What discovery says about the first three goes before what is written here.
+    pub login_url: Option<String>,
+    pub redeem_url: Option<String>,
+    pub profile_url: Option<String>,
+    pub validate_url: Option<String>,
+    pub keys: KeySource,
+    pub issuer_check: IssuerCheck,
+    pub nonce: NonceCheck,
+    pub email_verification: EmailVerification,
+    /// The claim that holds the e-mail address, usually `email`; a dotted path is allowed.
+    pub email_claim: String,
+    /// The claim that holds the groups, usually `groups`; a dotted path is allowed.
+    pub groups_claim: String,
+    /// The claims that name the audience, in order; the first that exists decides. Usually `aud`.
+    pub audience_claims: Vec<String>,
+    /// Audiences accepted besides the client id.
+    pub extra_audiences: Vec<String>,
+    /// Accepted signature algorithms; empty: what discovery lists, else RS256.
+    pub enabled_algorithms: Vec<Algorithm>,
+    pub profile_claims: ProfileClaims,
+    pub pkce: Pkce,
+    /// `response_mode` of the authorization request, if another than the default is wanted.
+    pub response_mode: Option<String>,
+    /// Further parameters of the authorization request in order (`approval_prompt`, `prompt`, `acr_values`).
+    /// They never replace a parameter of the protocol itself.
+    pub login_parameters: Vec<(String, String)>,
+    /// Further claims to keep in the identity.
+    pub additional_claims: Vec<String>,
+    /// Called at sign-out, with `{id_token}` replaced.
+    pub backend_logout_url: Option<String>,
+    pub http: HttpConfig,
+}
+
+/// Which habits the provider has beyond the standard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProviderKind {
+    /// Any OIDC provider.
+    Oidc,
+    /// Keycloak: the roles in the access token become groups.
+    KeycloakOidc,
+}
+
+/// Our secret at the provider.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ClientSecret {
+    Inline(SecretString),
+    /// Read again at every token request, so that a rotated secret needs no restart.
+    /// One newline at the end is not part of the secret.
+    File(PathBuf),
+    /// A public client.
+    None,
+}
+
+/// Whether the provider's metadata are fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Discovery {
+    Fetch,
+    Skip,
+    /// Only to find the keys: tokens are verified and nobody logs in. A `jwks_uri` in the metadata goes before a
+    /// [`KeySource::Url`], which counts as long as there are no usable metadata; their lack is never an error.
+    ForKeys,
+}
+
+/// Where the keys come from that sign the provider's tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeySource {
+    /// From the `jwks_uri` of the metadata.
+    Discovered,
+    /// From the key set at this address.
+    Url(String),
+    /// These PEM files, by content.
+    Pem(Vec<Vec<u8>>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IssuerCheck {
+    Exact,
+    /// Neither metadata nor tokens need to name the configured issuer.
+    Skip,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NonceCheck {
+    /// Sent, and the ID token must carry it.
+    Required,
+    /// Sent; an ID token that carries one must carry this one.
+    IfPresent,
+    /// Neither sent nor looked at.
+    Off,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EmailVerification {
+    /// An address the provider calls unverified is refused. Only the claim `email` can be unverified.
+    Required,
+    Ignored,
+}
+
+/// Whether claims missing in the ID token are asked for at the userinfo endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProfileClaims {
+    Fetch,
+    Skip,
+}
+
+/// Proof Key for Code Exchange (RFC 7636).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pkce {
+    /// S256 when discovery lists it.
+    Auto,
+    S256,
+    Plain,
+    Off,
+    /// A method we do not know: starting a login fails, so that nothing unprotected is sent.
+    Unsupported(String),
+}

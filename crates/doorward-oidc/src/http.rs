@@ -1,0 +1,305 @@
+//! Talking to a provider over HTTP: one client per provider, with its own trust, time limits and a
+//! bound on what is read. Redirects are followed for documents of the same origin only, never for
+//! requests that carry a code, a token or a secret. Errors never name a query or a body.
+
+use std::{error::Error as StdError, fmt::Write as _, io, path::PathBuf, sync::Arc, time::Duration};
+
+use http::{HeaderMap, StatusCode, header};
+use reqwest::RequestBuilder;
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::CryptoProvider,
+    pki_types::{CertificateDer, pem::PemObject},
+};
+use url::Url;
+
+use crate::{discovery::ConnectError, printable::printable};
+
+/// How to reach a provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpConfig {
+    pub trust: Trust,
+    /// For TCP and TLS together.
+    pub connect_timeout: Duration,
+    /// For a whole exchange, body included.
+    pub total_timeout: Duration,
+    /// For the first discovery, which holds up the start of the program.
+    pub first_discovery_timeout: Duration,
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self {
+            trust: Trust::System,
+            connect_timeout: Duration::from_secs(5),
+            total_timeout: Duration::from_secs(10),
+            first_discovery_timeout: Duration::from_secs(3),
+        }
+    }
+}
+
+/// Whose certificates are believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// The roots of the operating system.
+    System,
+    /// The certificates in these PEM files and nothing else.
+    Files(Vec<PathBuf>),
+    FilesAndSystem(Vec<PathBuf>),
+    /// Any certificate (`--ssl-insecure-skip-verify`).
+    Anything,
+}
+
+/// Why an exchange brought no answer. Whoever waits may try again, except for `Certificate`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HttpError {
+    #[error("the provider did not answer in time")]
+    TimedOut,
+    #[error("the provider's certificate is not trusted: {reason}")]
+    Certificate { reason: String },
+    #[error("the provider cannot be reached: {reason}")]
+    Unreachable { reason: String },
+    #[error("the provider's answer is longer than {MAX_BODY_BYTES} bytes")]
+    TooLong,
+    #[error("the provider redirects to another place, which is not followed")]
+    Redirected,
+}
+
+/// What a provider said.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    /// The media type without parameters, in lower case.
+    pub(crate) fn media_type(&self) -> String {
+        let written = self.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let essence = written.unwrap_or_default().split(';').next().unwrap_or_default();
+        essence.trim().to_ascii_lowercase()
+    }
+}
+
+/// The connections to one provider.
+#[derive(Clone, Debug)]
+pub(crate) struct HttpClient {
+    client: reqwest::Client,
+}
+
+/// Far more than any honest answer; counted after decompression.
+const MAX_BODY_BYTES: usize = 1024 * 1024;
+const MAX_REDIRECTS: usize = 3;
+/// Shorter than servers usually keep idle connections, so that a login rarely meets a closed one.
+const IDLE_CONNECTION_LIFE: Duration = Duration::from_secs(20);
+const AGENT: &str = concat!("doorward/", env!("CARGO_PKG_VERSION"));
+
+impl HttpClient {
+    pub(crate) fn new(config: &HttpConfig) -> Result<Self, ConnectError> {
+        let client = reqwest::Client::builder()
+            .user_agent(AGENT)
+            .tls_backend_preconfigured(tls(&config.trust)?)
+            .redirect(reqwest::redirect::Policy::none())
+            .pool_idle_timeout(IDLE_CONNECTION_LIFE)
+            .connect_timeout(config.connect_timeout)
+            .timeout(config.total_timeout)
+            .build()
+            .map_err(|error| ConnectError::Tls { reason: chain(&error.without_url()) })?;
+        Ok(Self { client })
+    }
+
+    /// Fetches a public document. Redirects within the origin are followed a few times.
+    pub(crate) async fn document(&self, url: &Url, limit: Option<Duration>) -> Result<Answer, HttpError> {
+        let mut url = url.clone();
+        for _ in 0..=MAX_REDIRECTS {
+            let mut request = self.client.get(url.clone()).header(header::ACCEPT, "application/json");
+            if let Some(limit) = limit {
+                request = request.timeout(limit);
+            }
+            let answer = self.send(request).await?;
+            let Some(target) = redirect_target(&answer, &url) else {
+                return Ok(answer);
+            };
+            if target.origin() != url.origin() {
+                return Err(HttpError::Redirected);
+            }
+            url = target;
+        }
+        Err(HttpError::Redirected)
+    }
+
+    pub(crate) fn get(&self, url: Url) -> RequestBuilder {
+        self.client.get(url)
+    }
+
+    pub(crate) fn post(&self, url: Url) -> RequestBuilder {
+        self.client.post(url)
+    }
+
+    /// Sends a request and reads the answer, whatever its status, up to the limit.
+    pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Answer, HttpError> {
+        let mut response = request.send().await.map_err(classify)?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(classify)? {
+            if body.len() + chunk.len() > MAX_BODY_BYTES {
+                return Err(HttpError::TooLong);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Answer { status, headers, body })
+    }
+}
+
+fn redirect_target(answer: &Answer, base: &Url) -> Option<Url> {
+    if !matches!(answer.status.as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return None;
+    }
+    let location = answer.headers.get(header::LOCATION)?.to_str().ok()?;
+    base.join(location).ok()
+}
+
+fn classify(error: reqwest::Error) -> HttpError {
+    let error = error.without_url();
+    if let Some(reason) = certificate_complaint(&error) {
+        return HttpError::Certificate { reason };
+    }
+    if error.is_timeout() {
+        return HttpError::TimedOut;
+    }
+    HttpError::Unreachable { reason: chain(&error) }
+}
+
+/// The TLS library's complaint about a certificate, wherever it hides in the chain of causes.
+fn certificate_complaint(error: &reqwest::Error) -> Option<String> {
+    let mut next = error.source();
+    while let Some(cause) = next {
+        if let Some(rustls::Error::InvalidCertificate(reason)) = tls_error(cause) {
+            return Some(printable(&reason.to_string(), 300));
+        }
+        next = cause.source();
+    }
+    None
+}
+
+/// IO errors wrap others without naming them as their source, sometimes twice.
+fn tls_error<'a>(cause: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
+    cause.downcast_ref::<rustls::Error>().or_else(|| tls_error(cause.downcast_ref::<io::Error>()?.get_ref()?))
+}
+
+fn chain(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let _ = write!(text, ": {cause}");
+        next = cause.source();
+    }
+    printable(&text, 400)
+}
+
+fn tls(trust: &Trust) -> Result<ClientConfig, ConnectError> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| ConnectError::Tls { reason: error.to_string() })?;
+    let mut config = match roots(trust)? {
+        Some(roots) => builder.with_root_certificates(roots).with_no_client_auth(),
+        None => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(blind::Blind(provider)))
+            .with_no_client_auth(),
+    };
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// The certificates to believe; nothing means anything goes.
+fn roots(trust: &Trust) -> Result<Option<RootCertStore>, ConnectError> {
+    let (files, system): (&[PathBuf], bool) = match trust {
+        Trust::System => (&[], true),
+        Trust::Files(files) => (files, false),
+        Trust::FilesAndSystem(files) => (files, true),
+        Trust::Anything => return Ok(None),
+    };
+    let mut roots = RootCertStore::empty();
+    if system {
+        let found = rustls_native_certs::load_native_certs();
+        let (added, _) = roots.add_parsable_certificates(found.certs);
+        if added == 0 {
+            tracing::warn!(
+                "the operating system offers no root certificates, https providers will not be trusted"
+            );
+        }
+    }
+    for path in files {
+        let wrong = |reason: String| ConnectError::CaFile { path: path.clone(), reason };
+        let pem = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+        let certificates = CertificateDer::pem_slice_iter(&pem)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| wrong(error.to_string()))?;
+        if certificates.is_empty() {
+            return Err(wrong("it holds no certificate".to_owned()));
+        }
+        for certificate in certificates {
+            roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
+        }
+    }
+    Ok(Some(roots))
+}
+
+/// The verifier behind [`Trust::Anything`]: it believes every certificate, as the operator asked,
+/// but still demands that the peer holds the certificate's key.
+mod blind {
+    use std::sync::Arc;
+
+    use rustls::{
+        DigitallySignedStruct, Error, SignatureScheme,
+        client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+        crypto::{verify_tls12_signature, verify_tls13_signature},
+        pki_types::{CertificateDer, ServerName, UnixTime},
+    };
+
+    use super::CryptoProvider;
+
+    #[derive(Debug)]
+    pub(super) struct Blind(pub(super) Arc<CryptoProvider>);
+
+    impl ServerCertVerifier for Blind {
+        fn verify_server_cert(
+            &self,
+            _: &CertificateDer<'_>,
+            _: &[CertificateDer<'_>],
+            _: &ServerName<'_>,
+            _: &[u8],
+            _: UnixTime,
+        ) -> Result<ServerCertVerified, Error> {
+            Ok(ServerCertVerified::assertion())
+        }
+
+        fn verify_tls12_signature(
+            &self,
+            message: &[u8],
+            certificate: &CertificateDer<'_>,
+            signed: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            message: &[u8],
+            certificate: &CertificateDer<'_>,
+            signed: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+            self.0.signature_verification_algorithms.supported_schemes()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! From claims to an identity (`providers.md` section 2). Pure: the claims are already believed.
+//! A claim is looked up in the ID token, then in userinfo; by its literal name, then as a dotted path.
+
+use std::collections::BTreeMap;
+
+use doorward_core::Identity;
+use doorward_jose::Claims;
+use serde_json::{Number, Value};
+
+use crate::config::{Config, EmailVerification};
+
+/// Why believed claims do not make an identity we accept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IdentifyError {
+    #[error("neither the id_token nor the profileURL set an email")]
+    EmailMissing,
+    #[error("the provider says that the e-mail address is not verified")]
+    EmailUnverified,
+}
+
+/// Which claims make an identity.
+#[derive(Debug)]
+pub(crate) struct ClaimNames {
+    email: String,
+    groups: String,
+    additional: Vec<String>,
+    email_verification: EmailVerification,
+}
+
+impl ClaimNames {
+    pub(crate) fn new(config: &Config) -> Self {
+        // Another claim than "email" is not what the provider's email_verified speaks about.
+        let verifiable = config.email_claim == "email";
+        Self {
+            email: config.email_claim.clone(),
+            groups: config.groups_claim.clone(),
+            additional: config.additional_claims.clone(),
+            email_verification: if verifiable {
+                config.email_verification
+            } else {
+                EmailVerification::Ignored
+            },
+        }
+    }
+
+    /// Whether the ID token has every claim, so that userinfo need not be asked.
+    pub(crate) fn are_all_in(&self, id: &Claims) -> bool {
+        let fixed = ["sub", "preferred_username", self.email.as_str(), self.groups.as_str()];
+        let verified = (self.email_verification == EmailVerification::Required).then_some("email_verified");
+        let mut wanted = fixed.into_iter().chain(verified).chain(self.additional.iter().map(String::as_str));
+        wanted.all(|name| lookup(id, name).is_some())
+    }
+
+    /// The identity of a login: it must have an e-mail address.
+    pub(crate) fn identity(&self, id: &Claims, profile: Option<&Claims>) -> Result<Identity, IdentifyError> {
+        let identity = self.identity_without_email_check(id, profile)?;
+        if identity.email.is_empty() { Err(IdentifyError::EmailMissing) } else { Ok(identity) }
+    }
+
+    /// The identity of a bearer token: without an address the subject stands in for it.
+    pub(crate) fn bearer_identity(&self, claims: &Claims) -> Result<Identity, IdentifyError> {
+        let mut identity = self.identity_without_email_check(claims, None)?;
+        if identity.email.is_empty() {
+            identity.email.clone_from(&identity.user);
+        }
+        if identity.email.is_empty() { Err(IdentifyError::EmailMissing) } else { Ok(identity) }
+    }
+
+    fn identity_without_email_check(
+        &self,
+        id: &Claims,
+        profile: Option<&Claims>,
+    ) -> Result<Identity, IdentifyError> {
+        let find = |name: &str| lookup(id, name).or_else(|| profile.and_then(|claims| lookup(claims, name)));
+        let text = |name: &str| find(name).map(as_text).unwrap_or_default();
+        if self.email_verification == EmailVerification::Required
+            && find("email_verified").is_some_and(|value| !is_true(value))
+        {
+            return Err(IdentifyError::EmailUnverified);
+        }
+        let additional: BTreeMap<String, Value> =
+            self.additional.iter().filter_map(|name| Some((name.clone(), find(name)?.clone()))).collect();
+        Ok(Identity {
+            user: text("sub"),
+            email: text(&self.email),
+            groups: find(&self.groups).map(as_list).unwrap_or_default(),
+            preferred_username: text("preferred_username"),
+            additional,
+        })
+    }
+}
+
+/// The subject as the ID token alone states it.
+pub(crate) fn subject(id: &Claims) -> String {
+    lookup(id, "sub").map(as_text).unwrap_or_default()
+}
+
+/// The value of a claim; `null` counts as absent.
+fn lookup<'a>(claims: &'a Claims, name: &str) -> Option<&'a Value> {
+    let present = |value: &&Value| !value.is_null();
+    if let Some(value) = claims.get(name).filter(present) {
+        return Some(value);
+    }
+    let (first, rest) = name.split_once('.')?;
+    let mut value = claims.get(first)?;
+    for step in rest.split('.') {
+        value = value.as_object()?.get(step)?;
+    }
+    Some(value).filter(present)
+}
+
+fn as_text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number_text(number),
+        other => other.to_string(),
+    }
+}
+
+/// A whole number has no decimal point, however the provider wrote it.
+fn number_text(number: &Number) -> String {
+    let text = number.to_string();
+    match text.strip_suffix(".0") {
+        Some(whole) if whole.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') => whole.to_owned(),
+        _ => text,
+    }
+}
+
+/// A list item by item; a single value is a list of one.
+fn as_list(value: &Value) -> Vec<String> {
+    match value {
+        Value::Array(items) => items.iter().filter(|item| !item.is_null()).map(as_text).collect(),
+        single => vec![as_text(single)],
+    }
+}
+
+/// Providers write `email_verified` as a truth value, a text or a number. What is not clearly true is false.
+fn is_true(value: &Value) -> bool {
+    match value {
+        Value::Bool(verified) => *verified,
+        Value::String(text) => matches!(text.to_ascii_lowercase().as_str(), "true" | "t" | "1"),
+        Value::Number(number) => number.as_i64() == Some(1),
+        Value::Null | Value::Array(_) | Value::Object(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

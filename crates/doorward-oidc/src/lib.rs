@@ -1,0 +1,40 @@
+//! Being a client of an identity provider: discovery, login flow, tokens, claims.
+//! A provider is a value ([`Config`] read by one flow), not a class. Whatever the provider answers is
+//! parsed at the door, limited in size and time, and never printed unescaped; nothing unverified
+//! becomes an identity.
+
+mod bearer;
+pub mod config;
+mod discovery;
+pub mod http;
+mod identify;
+mod jwks;
+pub mod login;
+mod printable;
+mod provider;
+mod redeem;
+mod refresh;
+mod roles;
+#[cfg(test)]
+mod testing;
+mod token_endpoint;
+mod userinfo;
+mod verify;
+
+pub use self::http::{HttpConfig, HttpError, Trust};
+pub use bearer::BearerError;
+pub use config::{
+    ClientSecret, Config, Discovery, EmailVerification, IssuerCheck, KeySource, NonceCheck, Pkce,
+    ProfileClaims, ProviderKind,
+};
+pub use discovery::ConnectError;
+pub use identify::IdentifyError;
+pub use login::{
+    AccountChoice, AuthorizationRequest, BeginError, LoginStart, MatchedCallback, PendingLogin, StateMismatch,
+};
+pub use provider::{Provider, Validity};
+pub use redeem::{Grant, PublicFailure, RedeemError};
+pub use refresh::{RefreshError, Refreshed};
+pub use token_endpoint::TokenRequestError;
+pub use userinfo::UserinfoError;
+pub use verify::IdTokenError;

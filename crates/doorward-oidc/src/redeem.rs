@@ -1,0 +1,205 @@
+//! From a matched callback to an identity: the code is redeemed, the ID token verified, claims are read.
+
+use doorward_core::{Identity, SecretString, Timestamp, Tokens};
+use doorward_jose::{AudienceMismatch, ClaimError, Claims, jws::looks_like_jws};
+
+use crate::{
+    config::{ProfileClaims, ProviderKind},
+    discovery::Metadata,
+    identify::IdentifyError,
+    login::MatchedCallback,
+    provider::{Provider, Shared},
+    roles::Roles,
+    token_endpoint::{GrantForm, TokenRequestError},
+    userinfo::{self, UserinfoError},
+    verify::{Believed, IdTokenError},
+};
+
+/// What a login (or a bearer token) yields.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Grant {
+    pub tokens: Tokens,
+    pub identity: Identity,
+    /// When the access token ends, if the provider said so.
+    pub expires_on: Option<Timestamp>,
+}
+
+/// Why a callback did not become a login. `Display` is for the log; a browser gets [`Self::public`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RedeemError {
+    #[error("the provider's metadata are not known yet")]
+    NotReady,
+    #[error("the callback carries no code")]
+    NoCode,
+    #[error("the code could not be redeemed: {0}")]
+    Token(#[from] TokenRequestError),
+    #[error("the token endpoint gave no id_token")]
+    NoIdToken,
+    #[error("the id_token was not accepted: {0}")]
+    IdToken(#[from] IdTokenError),
+    #[error("claims missing in the id_token could not be fetched: {0}")]
+    Userinfo(#[from] UserinfoError),
+    #[error(transparent)]
+    Identify(#[from] IdentifyError),
+}
+
+/// What a browser may learn about a failed login.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PublicFailure {
+    /// The provider said no, in these words (printable, without secrets).
+    ProviderRefused(String),
+    /// The token was meant for another client.
+    AudienceMismatch {
+        claim: String,
+        values: Vec<String>,
+        expected: Vec<String>,
+        mend: String,
+    },
+    /// The token answers another login than this browser's.
+    NonceMismatch,
+    EmailMissing,
+    EmailUnverified,
+    ProviderUnreachable,
+    TokenInvalid,
+    /// The callback itself is incomplete.
+    CodeMissing,
+}
+
+impl RedeemError {
+    /// All that a browser may learn.
+    pub fn public(&self) -> PublicFailure {
+        match self {
+            Self::NoCode => PublicFailure::CodeMissing,
+            Self::NotReady => PublicFailure::ProviderUnreachable,
+            Self::Token(error) => public_token_failure(error),
+            Self::IdToken(error) => public_id_token_failure(error),
+            Self::Userinfo(error) if error.is_passing() => PublicFailure::ProviderUnreachable,
+            Self::NoIdToken | Self::Userinfo(_) => PublicFailure::TokenInvalid,
+            Self::Identify(IdentifyError::EmailMissing) => PublicFailure::EmailMissing,
+            Self::Identify(IdentifyError::EmailUnverified) => PublicFailure::EmailUnverified,
+        }
+    }
+}
+
+fn public_token_failure(error: &TokenRequestError) -> PublicFailure {
+    match error {
+        TokenRequestError::Refused { error, description, .. } => {
+            PublicFailure::ProviderRefused(match description {
+                Some(description) => format!("{error}: {description}"),
+                None => error.clone(),
+            })
+        }
+        TokenRequestError::Malformed(_) => PublicFailure::TokenInvalid,
+        TokenRequestError::Http(_)
+        | TokenRequestError::Failed { .. }
+        | TokenRequestError::ClientSecretFile { .. }
+        | TokenRequestError::NoRedeemUrl => PublicFailure::ProviderUnreachable,
+    }
+}
+
+fn public_id_token_failure(error: &IdTokenError) -> PublicFailure {
+    match error {
+        IdTokenError::Claims(ClaimError::Audience(mismatch)) => {
+            let AudienceMismatch { claim, values, expected, mend } = mismatch.clone();
+            PublicFailure::AudienceMismatch { claim, values, expected, mend }
+        }
+        IdTokenError::Claims(ClaimError::NoNonce | ClaimError::WrongNonce) => PublicFailure::NonceMismatch,
+        IdTokenError::KeysUnavailable { .. } => PublicFailure::ProviderUnreachable,
+        IdTokenError::Claims(_) | IdTokenError::Signature(_) | IdTokenError::WrongType(_) => {
+            PublicFailure::TokenInvalid
+        }
+    }
+}
+
+impl Provider {
+    /// Redeems the code of a matched callback. `redirect_uri` must be the one the login began with;
+    /// `now` decides what has expired.
+    pub async fn redeem(
+        &self,
+        callback: MatchedCallback,
+        redirect_uri: &str,
+        now: Timestamp,
+    ) -> Result<Grant, RedeemError> {
+        if callback.code.expose().is_empty() {
+            return Err(RedeemError::NoCode);
+        }
+        let shared = self.shared();
+        let metadata = shared.metadata().ok_or(RedeemError::NotReady)?;
+        let mut fields = vec![
+            ("grant_type", "authorization_code"),
+            ("code", callback.code.expose()),
+            ("redirect_uri", redirect_uri),
+        ];
+        let mut secrets = vec![&callback.code];
+        if let Some(verifier) = &callback.verifier {
+            fields.push(("code_verifier", verifier.expose()));
+            secrets.push(verifier);
+        }
+        let form = GrantForm { fields: &fields, secrets: &secrets };
+        let answer = shared.token_endpoint(&metadata)?.request(form).await?;
+        let id = answer.id.ok_or(RedeemError::NoIdToken)?;
+        let Believed { claims, .. } = shared.id_token(&id, &metadata, now).await?;
+        shared.verifier.nonce(&claims, &callback.nonce_hash)?;
+        let profile = shared.profile(&claims, &answer.access, &metadata).await?;
+        let mut identity = shared.claim_names.identity(&claims, profile.as_ref())?;
+        if let Some(roles) = shared.roles(&answer.access, &identity.user, (&metadata, now)).await {
+            roles.append_to(&mut identity);
+        }
+        let expires_on = answer.expires_in.map(|life| now.saturating_add(life));
+        let tokens = Tokens { access: Some(answer.access), id: Some(id), refresh: answer.refresh };
+        Ok(Grant { tokens, identity, expires_on })
+    }
+}
+
+impl Shared {
+    /// The userinfo claims, if the ID token lacks something and the configuration allows to ask.
+    pub(crate) async fn profile(
+        &self,
+        id_claims: &Claims,
+        access: &SecretString,
+        metadata: &Metadata,
+    ) -> Result<Option<Claims>, UserinfoError> {
+        let Some(url) = &metadata.profile else { return Ok(None) };
+        if self.config.profile_claims == ProfileClaims::Skip || self.claim_names.are_all_in(id_claims) {
+            return Ok(None);
+        }
+        let believe = (&self.verifier, self.means(metadata));
+        userinfo::fetch(url, access, id_claims, &self.http, believe).await.map(Some)
+    }
+
+    /// The roles of a Keycloak access token about `user`; nothing if there are none to be believed.
+    pub(crate) async fn roles(
+        &self,
+        access: &SecretString,
+        user: &str,
+        (metadata, now): (&Metadata, Timestamp),
+    ) -> Option<Roles> {
+        if self.config.kind != ProviderKind::KeycloakOidc {
+            return None;
+        }
+        if !looks_like_jws(access.expose()) {
+            tracing::warn!("the access token is opaque, so no roles were read");
+            return None;
+        }
+        let claims = match self.verifier.access_token(access.expose(), self.means(metadata), now).await {
+            Ok(claims) => claims,
+            Err(reason) => {
+                tracing::warn!(%reason, "the access token was not believed, so no roles were read");
+                return None;
+            }
+        };
+        if claims.get("sub").is_some_and(|subject| subject.as_str() != Some(user)) {
+            tracing::warn!("the access token is about somebody else, so no roles were read");
+            return None;
+        }
+        Some(warned(Roles::read(&claims)))
+    }
+}
+
+/// Says so if a token's roles were not as expected.
+pub(crate) fn warned(roles: Roles) -> Roles {
+    if roles.was_malformed {
+        tracing::warn!("some roles in the access token are not lists of texts and were left out");
+    }
+    roles
+}

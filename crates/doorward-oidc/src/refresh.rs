@@ -1,0 +1,130 @@
+//! Renewing tokens with a refresh token (RFC 6749 section 6, OIDC Core section 12).
+//! A new ID token must be about the same subject, otherwise nothing at all is taken over.
+
+use doorward_core::{Identity, SecretString, Timestamp, Tokens};
+
+use crate::{
+    config::ProviderKind,
+    discovery::Metadata,
+    identify::{IdentifyError, subject},
+    provider::{Provider, Shared},
+    token_endpoint::{GrantForm, TokenRequestError},
+    userinfo::UserinfoError,
+    verify::{Believed, IdTokenError},
+};
+
+/// What a refresh changes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refreshed {
+    /// The access token is new; the refresh token is new or the old one; the ID token is there only
+    /// if a new one came, otherwise the old one stays.
+    pub tokens: Tokens,
+    /// When the new access token ends, if the provider said so.
+    pub expires_on: Option<Timestamp>,
+    /// Who the user is now; nothing: as before.
+    pub identity: Option<Identity>,
+}
+
+/// Why a refresh changed nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RefreshError {
+    /// The refresh token is worth nothing any more (`invalid_grant`): the session cannot be refreshed again.
+    #[error("the provider no longer accepts the refresh token: {0}")]
+    Rejected(TokenRequestError),
+    /// The provider could not be asked, failed, or does not know us as a client. Later may be better.
+    #[error("the refresh did not work this time: {0}")]
+    Transient(TokenRequestError),
+    #[error("the refresh did not work this time: the provider's metadata are not known yet")]
+    NotReady,
+    #[error("the new id_token was not accepted: {0}")]
+    NotVerified(#[from] IdTokenError),
+    #[error("the new id_token is about another subject than the session")]
+    OtherSubject,
+    #[error("the new claims were not accepted: {0}")]
+    Userinfo(UserinfoError),
+    #[error("the new claims were not accepted: {0}")]
+    Identify(#[from] IdentifyError),
+}
+
+impl Provider {
+    /// Renews the tokens of `current`'s session. `now` decides what has expired.
+    pub async fn refresh(
+        &self,
+        refresh_token: &SecretString,
+        current: &Identity,
+        now: Timestamp,
+    ) -> Result<Refreshed, RefreshError> {
+        let shared = self.shared();
+        let metadata = shared.metadata().ok_or(RefreshError::NotReady)?;
+        let fields = [("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose())];
+        let form = GrantForm { fields: &fields, secrets: &[refresh_token] };
+        let endpoint = shared.token_endpoint(&metadata).map_err(RefreshError::Transient)?;
+        let answer = endpoint.request(form).await.map_err(|error| {
+            if error.is_invalid_grant() {
+                RefreshError::Rejected(error)
+            } else {
+                RefreshError::Transient(error)
+            }
+        })?;
+        let identity = match &answer.id {
+            Some(id) => {
+                let believed = shared.id_token(id, &metadata, now).await?;
+                shared.renewed_identity(&believed, &answer.access, current, (&metadata, now)).await?
+            }
+            None => shared.with_renewed_roles(&answer.access, current, (&metadata, now)).await,
+        };
+        Ok(Refreshed {
+            tokens: Tokens {
+                access: Some(answer.access),
+                id: answer.id,
+                refresh: answer.refresh.or_else(|| Some(refresh_token.clone())),
+            },
+            expires_on: answer.expires_in.map(|life| now.saturating_add(life)),
+            identity,
+        })
+    }
+}
+
+impl Shared {
+    async fn renewed_identity(
+        &self,
+        believed: &Believed,
+        access: &SecretString,
+        current: &Identity,
+        at: (&Metadata, Timestamp),
+    ) -> Result<Option<Identity>, RefreshError> {
+        let profile = match self.profile(&believed.claims, access, at.0).await {
+            Ok(profile) => profile,
+            // The tokens are good and the refresh token may be used up: keep them and the identity as it was.
+            Err(reason) if reason.is_passing() && subject(&believed.claims) == current.user => {
+                tracing::warn!(%reason, "userinfo could not be asked at a refresh, the identity stays as it was");
+                return Ok(self.with_renewed_roles(access, current, at).await);
+            }
+            Err(reason) => return Err(RefreshError::Userinfo(reason)),
+        };
+        let mut identity = self.claim_names.identity(&believed.claims, profile.as_ref())?;
+        if identity.user != current.user {
+            return Err(RefreshError::OtherSubject);
+        }
+        if let Some(roles) = self.roles(access, &identity.user, at).await {
+            roles.append_to(&mut identity);
+        }
+        Ok(Some(identity))
+    }
+
+    /// Without a new ID token only Keycloak's roles can have changed: they are in the access token.
+    async fn with_renewed_roles(
+        &self,
+        access: &SecretString,
+        current: &Identity,
+        at: (&Metadata, Timestamp),
+    ) -> Option<Identity> {
+        if self.config.kind != ProviderKind::KeycloakOidc {
+            return None;
+        }
+        let roles = self.roles(access, &current.user, at).await?;
+        let mut identity = current.clone();
+        roles.replace_in(&mut identity);
+        Some(identity)
+    }
+}

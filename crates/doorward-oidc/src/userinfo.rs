@@ -1,0 +1,68 @@
+//! Asking the userinfo endpoint for claims the ID token lacks (OIDC Core section 5.3).
+
+use doorward_core::SecretString;
+use doorward_jose::Claims;
+use http::header;
+use serde_json::Value;
+use url::Url;
+
+use crate::{
+    http::{HttpClient, HttpError},
+    verify::{IdTokenError, Means, Verifier},
+};
+
+/// Why userinfo gave no claims.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UserinfoError {
+    #[error("the userinfo endpoint: {0}")]
+    Http(#[from] HttpError),
+    #[error("the userinfo endpoint answered with status {0}")]
+    Status(u16),
+    #[error("the userinfo answer is not a JSON object")]
+    Malformed,
+    #[error("the signed userinfo answer: {0}")]
+    NotBelieved(#[from] IdTokenError),
+    #[error("the userinfo answer is about somebody else than the id_token")]
+    OtherSubject,
+}
+
+impl UserinfoError {
+    /// It may work the next time.
+    pub(crate) const fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            Self::Http(_) | Self::Status(_) | Self::NotBelieved(IdTokenError::KeysUnavailable { .. })
+        )
+    }
+}
+
+/// Fetches the claims at `url` and makes sure they are about the subject of the ID token.
+pub(crate) async fn fetch(
+    url: &Url,
+    access: &SecretString,
+    id_claims: &Claims,
+    http: &HttpClient,
+    (verifier, means): (&Verifier, Means<'_>),
+) -> Result<Claims, UserinfoError> {
+    let request = http
+        .get(url.clone())
+        .bearer_auth(access.expose())
+        .header(header::ACCEPT, "application/json, application/jwt;q=0.5");
+    let answer = http.send(request).await?;
+    if answer.status.as_u16() != 200 {
+        return Err(UserinfoError::Status(answer.status.as_u16()));
+    }
+    let claims = if answer.media_type() == "application/jwt" {
+        let token = std::str::from_utf8(&answer.body).map_err(|_| UserinfoError::Malformed)?;
+        verifier.userinfo(token.trim(), means).await?
+    } else {
+        match serde_json::from_slice(&answer.body) {
+            Ok(Value::Object(claims)) => claims,
+            _ => return Err(UserinfoError::Malformed),
+        }
+    };
+    match (claims.get("sub"), id_claims.get("sub")) {
+        (Some(theirs), Some(ours)) if theirs != ours => Err(UserinfoError::OtherSubject),
+        _ => Ok(claims),
+    }
+}
