@@ -1,0 +1,248 @@
+//! Keeping sessions: in cookies, or in a store with a ticket in a cookie.
+//!
+//! Loading never yields a session that does not verify; a store that cannot be asked is an error of its own, and
+//! so is whatever cannot be saved.
+
+pub(crate) mod cookie;
+pub(crate) mod lock;
+pub(crate) mod ticket;
+
+use std::sync::Arc;
+
+use doorward_core::Timestamp;
+use doorward_store::{Store, StoreError};
+use http::HeaderValue;
+
+use self::cookie::CookieKeeper;
+use self::lock::{Lock, LockError};
+use self::ticket::TicketKeeper;
+use crate::codec::v7::envelope::Mac;
+use crate::codec::{Unencodable, Unsealable};
+use crate::cookie::config::CookieConfig;
+use crate::cookie::request::RequestCookies;
+use crate::random::NoRandomness;
+use crate::session::Session;
+use crate::ticket::{SealError, Ticket};
+
+/// Keeps sessions.
+#[derive(Debug)]
+pub enum Keeper {
+    /// The session itself is in the browser.
+    Cookie(CookieKeeper),
+    /// The session is in a store, the key to it in the browser.
+    Ticket(TicketKeeper),
+}
+
+/// What a request tells about cookies to be set in answer to it.
+#[derive(Clone, Copy, Debug)]
+pub struct Visit<'a> {
+    pub cookies: &'a RequestCookies<'a>,
+    /// The host the browser asked for, with or without port; it chooses the cookies' domain.
+    pub host: &'a str,
+    pub now: Timestamp,
+}
+
+impl Keeper {
+    /// Keeps sessions in cookies.
+    pub fn cookie(config: &CookieConfig) -> Self {
+        Self::Cookie(CookieKeeper::new(config))
+    }
+
+    /// Keeps sessions in `store`.
+    pub fn ticket(config: &CookieConfig, store: Arc<Store>) -> Self {
+        Self::Ticket(TicketKeeper::new(config, store))
+    }
+
+    /// The session that came with a request.
+    pub async fn load(&self, cookies: &RequestCookies<'_>, now: Timestamp) -> Result<Loaded, LoadError> {
+        match self {
+            Self::Cookie(keeper) => keeper.load(cookies, now),
+            Self::Ticket(keeper) => keeper.load(cookies, now).await,
+        }
+    }
+
+    /// Looks again at a session that somebody else may have refreshed in the meantime.
+    pub async fn reload(&self, loaded: &Loaded, now: Timestamp) -> Result<Loaded, LoadError> {
+        match self {
+            Self::Cookie(keeper) => Ok(keeper.reload(loaded, now)),
+            Self::Ticket(keeper) => keeper.reload(loaded).await,
+        }
+    }
+
+    /// Keeps the session of a new login and returns the Set-Cookie lines. Nothing that came with the request is
+    /// used again: a ticket in it, which somebody may have planted, is replaced and its session deleted.
+    pub async fn create(&self, session: &Session, visit: &Visit<'_>) -> Result<Vec<HeaderValue>, SaveError> {
+        match self {
+            Self::Cookie(keeper) => keeper.create(session, visit),
+            Self::Ticket(keeper) => keeper.create(session, visit).await,
+        }
+    }
+
+    /// Keeps `session` in place of the `loaded` one it was made from and returns the Set-Cookie lines.
+    pub async fn update(
+        &self,
+        session: &Session,
+        loaded: &Loaded,
+        visit: &Visit<'_>,
+    ) -> Result<Vec<HeaderValue>, SaveError> {
+        match self {
+            Self::Cookie(keeper) => keeper.update(session, loaded, visit),
+            Self::Ticket(keeper) => keeper.update(session, loaded, visit).await,
+        }
+    }
+
+    /// Forgets the session that came with a request.
+    pub async fn clear(&self, visit: &Visit<'_>) -> Cleared {
+        match self {
+            Self::Cookie(keeper) => keeper.clear(visit),
+            Self::Ticket(keeper) => keeper.clear(visit).await,
+        }
+    }
+
+    /// Whether [`clear`](Self::clear) answers with a cookie even where the request came with none, as the reference
+    /// does with a store.
+    pub const fn always_clears(&self) -> bool {
+        matches!(self, Self::Ticket(_))
+    }
+
+    /// Whether sessions can be kept right now.
+    pub async fn ready(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Cookie(_) => Ok(()),
+            Self::Ticket(keeper) => keeper.ready().await,
+        }
+    }
+
+    /// Waits until nobody else is refreshing the same session: in this process, and with a store in all processes
+    /// that share it. After waiting, [`reload`](Self::reload).
+    pub async fn lock(&self, loaded: &Loaded) -> Result<Lock, LockError> {
+        match self {
+            Self::Cookie(keeper) => keeper.lock(loaded).await,
+            Self::Ticket(keeper) => keeper.lock(loaded).await,
+        }
+    }
+}
+
+/// A session that came with a request, and where it came from.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    pub session: Arc<Session>,
+    origin: Origin,
+}
+
+#[derive(Clone, Debug)]
+enum Origin {
+    Cookie { mac: Mac, standing: Standing },
+    Ticket(Ticket),
+}
+
+/// How a session relates to the cookie in the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Presented,
+    /// Another request with the same cookie has refreshed the session; the browser may not know yet.
+    Successor,
+}
+
+impl Loaded {
+    /// The same for all requests with the same session and for no others.
+    pub fn key(&self) -> SessionKey {
+        SessionKey(match &self.origin {
+            Origin::Cookie { mac, .. } => Key::Cookie(*mac),
+            Origin::Ticket(ticket) => Key::Ticket(ticket.id().to_owned()),
+        })
+    }
+
+    /// Whether the browser may still hold an older cookie than this session's. The answer should carry the cookie
+    /// again, which [`Keeper::update`] with the very same session makes.
+    pub fn is_newer_than_its_cookie(&self) -> bool {
+        matches!(self.origin, Origin::Cookie { standing: Standing::Successor, .. })
+    }
+}
+
+/// Names a session, for things done once for all requests that share it. Nobody without the cookie secret can
+/// make two sessions with the same key.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct SessionKey(Key);
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Key {
+    Cookie(Mac),
+    Ticket(String),
+}
+
+impl std::fmt::Debug for SessionKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.0 {
+            Key::Cookie(_) => f.write_str("SessionKey(cookie)"),
+            Key::Ticket(id) => f.debug_tuple("SessionKey").field(id).finish(),
+        }
+    }
+}
+
+/// What came of forgetting a session. The cookies go in any case.
+#[derive(Debug)]
+pub struct Cleared {
+    pub set_cookies: Vec<HeaderValue>,
+    /// Whether the store has forgotten it as well.
+    pub store: Result<(), StoreError>,
+}
+
+/// Why there is no session.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LoadError {
+    /// The request came with none.
+    #[error("no session cookie")]
+    Absent,
+    /// It came with one that is not good; it should be cleared.
+    #[error("session not valid: {0}")]
+    Invalid(#[from] InvalidSession),
+    /// Nobody can tell right now.
+    #[error(transparent)]
+    Unavailable(#[from] StoreError),
+}
+
+/// Why a session or login cookie is not good. For the log: the browser learns nothing of this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidSession {
+    #[error(transparent)]
+    Unsealable(#[from] Unsealable),
+    #[error("too old, or from the future")]
+    OutsideLifetime,
+    #[error("not in the store any more")]
+    NotInStore,
+}
+
+impl From<Unsealable> for LoadError {
+    fn from(unsealable: Unsealable) -> Self {
+        Self::Invalid(unsealable.into())
+    }
+}
+
+/// Why a session could not be kept.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SaveError {
+    #[error("the session is too large to be kept")]
+    TooLarge,
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
+    #[error("the session could not be encrypted")]
+    Unencryptable,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<Unencodable> for SaveError {
+    fn from(Unencodable: Unencodable) -> Self {
+        Self::TooLarge
+    }
+}
+
+impl From<SealError> for SaveError {
+    fn from(error: SealError) -> Self {
+        match error {
+            SealError::NoRandomness => NoRandomness.into(),
+            SealError::Key => Self::Unencryptable,
+        }
+    }
+}

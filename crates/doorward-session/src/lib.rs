@@ -1,0 +1,34 @@
+//! The session and how it is kept: codecs, cookies, tickets, CSRF cookies.
+//!
+//! Reads and writes the oauth2-proxy v7 formats (reference page wire-formats; vectors in `tests/vectors.json`).
+//! No clock: callers pass `now`. Whatever does not verify is the same `Unsealable`, and is no session.
+
+mod cache;
+mod codec;
+mod cookie;
+#[doc(hidden)]
+pub mod fuzz;
+mod keep;
+mod random;
+mod secret;
+mod session;
+mod ticket;
+
+pub use self::codec::Unsealable;
+pub use self::cookie::config::{
+    CookieConfig, CookieName, CookieTransport, InvalidCookieName, PerRequest, SameSite, ScriptAccess,
+    StoredTokens,
+};
+pub use self::cookie::csrf::{CsrfError, CsrfKeeper, LoginAttempt};
+pub use self::cookie::request::RequestCookies;
+pub use self::cookie::state::{InvalidState, ReturnedState, StateEncoding, parse_state, state_parameter};
+pub use self::keep::cookie::CookieKeeper;
+pub use self::keep::lock::{Lock, LockError};
+pub use self::keep::ticket::TicketKeeper;
+pub use self::keep::{Cleared, InvalidSession, Keeper, LoadError, Loaded, SaveError, SessionKey, Visit};
+pub use self::random::NoRandomness;
+pub use self::secret::{CookieSecret, InvalidCookieSecret};
+pub use self::session::Session;
+
+#[cfg(test)]
+mod tests;

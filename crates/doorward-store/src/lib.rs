@@ -1,0 +1,121 @@
+//! Expiring key-value with locks, over well-kept clients.
+//!
+//! Values are opaque bytes: whoever stores something sealed it before. Nothing here knows sessions, cookies or
+//! options. Every future is `Send` and may be polled on any tokio runtime. Errors name neither keys nor passwords.
+
+mod error;
+mod memory;
+mod redis;
+
+use std::time::Duration;
+
+pub use self::error::StoreError;
+pub use self::memory::{MemoryLimits, MemoryStore};
+pub use self::redis::{RedisConfig, RedisStore, RedisTls, TlsVerification};
+
+/// Where expiring values are kept.
+#[derive(Debug)]
+pub enum Store {
+    /// Inside this process, for tests and demonstrations: gone with the process, shared with nobody.
+    Memory(MemoryStore),
+    Redis(RedisStore),
+}
+
+impl Store {
+    /// A store inside this process that never grows beyond `limits`.
+    pub fn memory(limits: MemoryLimits) -> Self {
+        Self::Memory(MemoryStore::new(limits))
+    }
+
+    /// Connects to a Redis server and asks it for a sign of life.
+    ///
+    /// The connections of this store live on the runtime this is called on, which has to outlive the store.
+    ///
+    /// # Errors
+    /// `Misconfigured` names the option at fault; `Unavailable` means that the server does not answer.
+    pub async fn connect_redis(config: RedisConfig) -> Result<Self, StoreError> {
+        RedisStore::connect(config).await.map(Self::Redis)
+    }
+
+    /// The value under `key`, unless there is none or it has expired.
+    pub async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        match self {
+            Self::Memory(store) => Ok(store.get(key)),
+            Self::Redis(store) => store.get(key).await,
+        }
+    }
+
+    /// Stores `value` under `key`, replacing what was there. Without `ttl` it never expires.
+    pub async fn set(&self, key: &str, value: &[u8], ttl: Option<Duration>) -> Result<(), StoreError> {
+        match self {
+            Self::Memory(store) => store.set(key, value, ttl),
+            Self::Redis(store) => store.set(key, value, ttl).await,
+        }
+    }
+
+    /// Removes `key`; a key that is not there is no error.
+    pub async fn delete(&self, key: &str) -> Result<(), StoreError> {
+        match self {
+            Self::Memory(store) => {
+                store.delete(key);
+                Ok(())
+            }
+            Self::Redis(store) => store.delete(key).await,
+        }
+    }
+
+    /// Asks the store for a sign of life.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Memory(_) => Ok(()),
+            Self::Redis(store) => store.ping().await,
+        }
+    }
+
+    /// Proves that the store really keeps, returns and removes a value (wire-formats, section 7). The key is
+    /// `<name>-healthcheck-<nonce>` and would expire after a minute if this were interrupted.
+    pub async fn probe(&self, name: &str) -> Result<(), StoreError> {
+        let nonce = nonce();
+        let key = format!("{name}-healthcheck-{nonce}");
+        self.set(&key, nonce.as_bytes(), Some(PROBE_TTL)).await?;
+        let read_back = self.get(&key).await?;
+        self.delete(&key).await?;
+        if read_back.as_deref() == Some(nonce.as_bytes()) { Ok(()) } else { Err(StoreError::Inconsistent) }
+    }
+
+    /// Takes the lock `key` for `ttl` if it is free or already held under the same `token`.
+    /// Interoperable with the reference's lock (wire-formats, section 7).
+    ///
+    /// Returns whether the lock is now held under `token`.
+    pub async fn try_lock(&self, key: &str, token: &str, ttl: Duration) -> Result<bool, StoreError> {
+        match self {
+            Self::Memory(store) => store.try_lock(key, token, ttl),
+            Self::Redis(store) => store.try_lock(key, token, ttl).await,
+        }
+    }
+
+    /// Prolongs the lock `key` to `ttl` from now. Returns whether it was still held under `token`.
+    pub async fn extend_lock(&self, key: &str, token: &str, ttl: Duration) -> Result<bool, StoreError> {
+        match self {
+            Self::Memory(store) => Ok(store.extend_lock(key, token, ttl)),
+            Self::Redis(store) => store.extend_lock(key, token, ttl).await,
+        }
+    }
+
+    /// Gives the lock `key` back. Returns whether it was still held under `token`; nobody else's lock is touched.
+    pub async fn unlock(&self, key: &str, token: &str) -> Result<bool, StoreError> {
+        match self {
+            Self::Memory(store) => Ok(store.unlock(key, token)),
+            Self::Redis(store) => store.unlock(key, token).await,
+        }
+    }
+}
+
+/// Text that no other probe uses at the same time. Only uniqueness matters, so the seed of the standard hasher,
+/// which is fresh for each one, is enough.
+fn nonce() -> String {
+    use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+    format!("{:016x}", RandomState::new().build_hasher().finish())
+}
+
+const PROBE_TTL: Duration = Duration::from_mins(1);
