@@ -1,0 +1,221 @@
+//! The one body type of all messages. An enum, so that the usual bodies cost no allocation and no dynamic call.
+//! Every variant states its length exactly where it is known, which lets the HTTP engine frame the message by
+//! `Content-Length`, and says truthfully whether it has ended.
+
+use std::{
+    error::Error as StdError,
+    fmt, io, mem,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http_body::{Body as _, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use crate::pool::Lease;
+
+/// A body of any origin.
+#[derive(Default)]
+pub enum Body {
+    /// No content.
+    #[default]
+    Empty,
+    /// Content that is wholly in memory.
+    Full(Bytes),
+    /// Content that arrives on a connection.
+    Incoming(Incoming),
+    /// Content that arrives on a pooled connection.
+    Leased(Leased),
+    /// Anything else: files, watched uploads.
+    Boxed(Pin<Box<dyn http_body::Body<Data = Bytes, Error = BodyError> + Send + Sync>>),
+}
+
+/// An answer's content together with the pooled connection it arrives on. The connection goes back to its pool when
+/// the content has ended, and is closed if the content is dropped before.
+#[derive(Debug)]
+pub struct Leased {
+    content: Incoming,
+    lease: Option<Lease>,
+}
+
+impl Leased {
+    pub const fn new(content: Incoming, lease: Lease) -> Self {
+        Self { content, lease: Some(lease) }
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let polled = Pin::new(&mut self.content).poll_frame(cx);
+        let has_ended = match &polled {
+            Poll::Pending => return Poll::Pending,
+            // A failed connection is not given back: dropping the lease closes it.
+            Poll::Ready(Some(Err(_))) => {
+                self.lease = None;
+                return polled.map_err(BodyError::from);
+            }
+            // Readers do not ask again after trailers, nor after the last frame of a body of known length.
+            Poll::Ready(Some(Ok(frame))) => frame.is_trailers() || self.content.is_end_stream(),
+            Poll::Ready(None) => true,
+        };
+        if has_ended && let Some(lease) = self.lease.take() {
+            lease.give_back();
+        }
+        polled.map_err(BodyError::from)
+    }
+}
+
+/// Why a body broke off.
+#[derive(Debug)]
+pub struct BodyError(Cause);
+
+#[derive(Debug)]
+enum Cause {
+    Connection(hyper::Error),
+    Io(io::Error),
+}
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Cause::Connection(error) => write!(f, "the body broke off: {error}"),
+            Cause::Io(error) => write!(f, "the body could not be read: {error}"),
+        }
+    }
+}
+
+impl StdError for BodyError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match &self.0 {
+            Cause::Connection(error) => error.source(),
+            Cause::Io(error) => error.source(),
+        }
+    }
+}
+
+impl From<hyper::Error> for BodyError {
+    fn from(error: hyper::Error) -> Self {
+        Self(Cause::Connection(error))
+    }
+}
+
+impl From<io::Error> for BodyError {
+    fn from(error: io::Error) -> Self {
+        Self(Cause::Io(error))
+    }
+}
+
+impl Body {
+    /// A body of a type for which there is no variant.
+    pub fn boxed<B>(body: B) -> Self
+    where
+        B: http_body::Body<Data = Bytes, Error = BodyError> + Send + Sync + 'static,
+    {
+        Self::Boxed(Box::pin(body))
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.get_mut() {
+            Self::Empty => Poll::Ready(None),
+            Self::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Self::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(mem::take(bytes))))),
+            Self::Incoming(incoming) => Pin::new(incoming).poll_frame(cx).map_err(BodyError::from),
+            Self::Leased(leased) => leased.poll_frame(cx),
+            Self::Boxed(body) => body.as_mut().poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Full(bytes) => bytes.is_empty(),
+            Self::Incoming(incoming) => incoming.is_end_stream(),
+            Self::Leased(leased) => leased.content.is_end_stream(),
+            Self::Boxed(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Incoming(incoming) => incoming.size_hint(),
+            Self::Leased(leased) => leased.content.size_hint(),
+            Self::Boxed(body) => body.size_hint(),
+        }
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "Body::Empty",
+            Self::Full(_) => "Body::Full",
+            Self::Incoming(_) => "Body::Incoming",
+            Self::Leased(_) => "Body::Leased",
+            Self::Boxed(_) => "Body::Boxed",
+        })
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        Self::Full(bytes)
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Full(bytes.into())
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Self::Full(text.into())
+    }
+}
+
+impl From<&'static str> for Body {
+    fn from(text: &'static str) -> Self {
+        Self::Full(Bytes::from_static(text.as_bytes()))
+    }
+}
+
+impl From<Incoming> for Body {
+    fn from(incoming: Incoming) -> Self {
+        Self::Incoming(incoming)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_in_memory_states_its_length_and_its_end() {
+        for (body, length) in [(Body::Empty, 0), (Body::from(""), 0), (Body::from("seven b"), 7)] {
+            assert_eq!(body.size_hint().exact(), Some(length), "{body:?}");
+            assert_eq!(body.is_end_stream(), length == 0, "{body:?}");
+            let collected = body.collect().await.unwrap().to_bytes();
+            assert_eq!(collected.len() as u64, length);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_body_has_ended_after_its_only_frame() {
+        let mut body = Body::from(String::from("once"));
+        assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "once");
+        assert!(body.is_end_stream());
+        assert!(body.frame().await.is_none());
+    }
+}

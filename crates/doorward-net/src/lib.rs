@@ -1,0 +1,20 @@
+//! Sockets: listen, accept, dial, TLS, idle connections, and the one body type that all messages share.
+//! Knows nothing of authentication, routes or configuration files. Every TLS configuration names its cryptography
+//! provider itself, so no process-wide default can change what a connection is protected with.
+
+pub mod body;
+pub mod dial;
+pub mod listener;
+pub mod pool;
+pub mod socket;
+pub mod tls;
+
+pub use body::{Body, BodyError, Leased};
+pub use dial::{Connected, Destination, DialError, Purpose};
+pub use listener::{Accepted, BindError, HandedOver, InvalidListenAddress, ListenAddress, Listener, Peer};
+pub use pool::{KeepAlive, Lease, Pool, WorkerId};
+pub use socket::Socket;
+pub use tls::{
+    CertificatePem, InvalidTlsVersion, ServerVerification, TlsConfigError, TlsServerConfig, TlsServerOptions,
+    TlsStream, TlsVersion, client_config, handshake,
+};

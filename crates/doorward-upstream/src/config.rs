@@ -1,0 +1,103 @@
+//! What there is to say about one upstream.
+
+use std::{path::PathBuf, time::Duration};
+
+use doorward_net::KeepAlive;
+use http::{StatusCode, uri::Authority};
+
+/// How long the application may take to begin its answer, unless configured.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+const DEFAULT_FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// One upstream, as configured.
+#[derive(Clone, Debug)]
+pub struct UpstreamConfig {
+    /// Names the upstream in logs. Unique.
+    pub id: String,
+    /// The decoded path that is routed here: with a trailing `/` everything below it, else this path only. Unique.
+    pub path: String,
+    pub target: Target,
+    pub pass_host_header: HostHeader,
+    pub websockets: WebSockets,
+    /// How long the application may take to begin its answer once it has the request. Zero means no limit. Bodies and
+    /// upgraded connections are not limited.
+    pub timeout: Duration,
+    pub keep_alive: KeepAlive,
+    pub tls: TlsVerification,
+    /// Accepted for compatibility: every piece of an answer is passed on as it arrives, which is within any interval.
+    pub flush_interval: Duration,
+}
+
+impl UpstreamConfig {
+    /// An upstream with the usual settings.
+    pub fn new(path: String, id: String, target: Target) -> Self {
+        Self {
+            id,
+            path,
+            target,
+            pass_host_header: HostHeader::FromClient,
+            websockets: WebSockets::Allowed,
+            timeout: DEFAULT_TIMEOUT,
+            keep_alive: KeepAlive::Reuse,
+            tls: TlsVerification::Verify,
+            flush_interval: DEFAULT_FLUSH_INTERVAL,
+        }
+    }
+}
+
+/// What serves the requests of an upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// An HTTP server.
+    Http { scheme: HttpScheme, authority: Authority },
+    /// An HTTP server on a unix socket.
+    Unix { socket: PathBuf },
+    /// The files of a folder, or one file.
+    Files { directory: PathBuf },
+    /// The same short answer to every request.
+    Static { status: StatusCode },
+}
+
+/// How an HTTP server is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HttpScheme {
+    Http,
+    Https,
+}
+
+impl HttpScheme {
+    /// Host and port of an authority; none if there is no host, no valid port, or a user name.
+    pub(crate) fn host_and_port(self, authority: &Authority) -> Option<(&str, u16)> {
+        let host = authority.host();
+        let port = match (authority.as_str().strip_prefix(host)?, self) {
+            ("", Self::Http) => 80,
+            ("", Self::Https) => 443,
+            (port, _) => port.strip_prefix(':')?.parse().ok()?,
+        };
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        (!host.is_empty()).then_some((host, port))
+    }
+}
+
+/// Whose `Host` header the application sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostHeader {
+    FromClient,
+    FromTarget,
+}
+
+/// Whether `WebSocket` upgrades are carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WebSockets {
+    Allowed,
+    /// Answered 403, without asking the application.
+    Refused,
+}
+
+/// Whether the certificate of an `https` upstream is verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsVerification {
+    /// Against the system's trusted roots.
+    Verify,
+    Insecure,
+}

@@ -1,0 +1,24 @@
+//! Carry a permitted request to the application: over HTTP, over a unix socket, to a folder of files, or to a fixed
+//! answer. Nothing is forwarded without a [`doorward_core::Permit`]. This crate decides nothing about who may pass,
+//! and it trusts nothing that a client says about itself: identity headers are set after everything that a client
+//! could use to remove them.
+
+mod config;
+mod error;
+mod files;
+mod forward;
+mod headers;
+mod http1;
+mod legacy;
+mod routes;
+mod signature;
+mod simple;
+mod websocket;
+
+pub use config::{HostHeader, HttpScheme, Target, TlsVerification, UpstreamConfig, WebSockets};
+pub use doorward_net::{KeepAlive, WorkerId};
+pub use error::{Awaited, ForwardError};
+pub use forward::{Forwarding, Upstream};
+pub use legacy::{UpstreamUriError, parse_legacy_uri};
+pub use routes::{InvalidUpstreams, Route, Upstreams};
+pub use signature::{InvalidSignatureKey, Signer};
