@@ -1,0 +1,135 @@
+use super::*;
+
+const BOB: &str = "bob:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n";
+const CAROL: &str = "carol:$2a$05$ZhF3i5ZnxZp1swkKqFp9/uIyk5lPU7TagdgV7y9lNAe8IrIR7/aIO\n";
+
+fn users(text: &str, config: Config) -> Htpasswd {
+    Htpasswd::new(Entries::parse(text).unwrap(), config)
+}
+
+fn header(credentials: &str) -> Vec<u8> {
+    format!("Basic {}", base64_simd::STANDARD.encode_to_string(credentials)).into_bytes()
+}
+
+fn named(name: &str) -> Attempt {
+    Attempt::Accepted(Identity { user: name.to_owned(), ..Identity::default() })
+}
+
+#[tokio::test]
+async fn a_basic_header_has_three_outcomes() {
+    let wrong = || Attempt::Refused(Refusal::WrongCredentials);
+    let users = users(&format!("{BOB}{CAROL}"), Config::default());
+    for (value, expected) in [
+        (None, Attempt::NotPresented),
+        (Some(b"Bearer x".to_vec()), Attempt::NotPresented),
+        (Some(b"Basic %%%".to_vec()), Attempt::Refused(Refusal::Malformed(basic::InvalidBasic::Base64))),
+        (Some(header("bob:password")), named("bob")),
+        (Some(header("bob:wrong")), wrong()),
+        (Some(header("nobody:password")), wrong()),
+        (Some(header("carol:secret")), named("carol")),
+        (Some(header("carol:sec:ret")), wrong()),
+        (Some(header("Bob:password")), wrong()),
+    ] {
+        let answer = users.attempt_basic(value.as_deref(), Instant::now()).await;
+        assert_eq!(answer, expected, "{value:?}");
+    }
+}
+
+#[tokio::test]
+async fn groups_and_address_come_from_the_configuration() {
+    let groups = vec!["local".to_owned(), "staff".to_owned()];
+    let users = users(BOB, Config { groups: groups.clone(), email: EmailSource::UserName });
+    let now = Instant::now();
+    let expected = Identity { user: "bob".to_owned(), groups, ..Identity::default() };
+    let form = users.attempt_form(Credentials::new("bob".to_owned(), "password".to_owned()), now).await;
+    assert_eq!(form, Attempt::Accepted(expected.clone()), "the form gives no address");
+    let basic = users.attempt_basic(Some(&header("bob:password")), now).await;
+    assert_eq!(basic, Attempt::Accepted(Identity { email: "bob".to_owned(), ..expected }));
+}
+
+#[tokio::test]
+async fn a_reload_replaces_users_and_what_was_remembered() {
+    let users = users(&format!("{BOB}{CAROL}"), Config::default());
+    let now = Instant::now();
+    assert_eq!(users.attempt_basic(Some(&header("bob:password")), now).await, named("bob"));
+    assert!(users.reload("bob").is_err());
+    assert_eq!(users.attempt_basic(Some(&header("bob:password")), now).await, named("bob"));
+    users.reload(CAROL).unwrap();
+    let gone = users.attempt_basic(Some(&header("bob:password")), now).await;
+    assert_eq!(gone, Attempt::Refused(Refusal::WrongCredentials));
+    assert_eq!(users.attempt_basic(Some(&header("carol:secret")), now).await, named("carol"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn guessing_is_slowed_down_but_right_passwords_get_through() {
+    let users = users(BOB, Config::default());
+    let now = Instant::now();
+    for _ in 0..5 {
+        let answer = users.attempt_basic(Some(&header("bob:wrong")), now).await;
+        assert_eq!(answer, Attempt::Refused(Refusal::WrongCredentials));
+    }
+    for _ in 0..3 {
+        users.attempt_basic(Some(&header("bob:wrong")), now).await;
+    }
+    let throttled = users.attempt_basic(Some(&header("bob:password")), now).await;
+    assert_eq!(throttled, Attempt::Refused(Refusal::Throttled));
+    let later = now + Duration::from_secs(2);
+    assert_eq!(users.attempt_basic(Some(&header("bob:password")), later).await, named("bob"));
+    let again = users.attempt_basic(Some(&header("bob:password")), now).await;
+    assert_eq!(again, named("bob"), "what was verified is not throttled");
+}
+
+#[tokio::test]
+async fn verified_credentials_are_remembered_for_a_while_and_kept_apart() {
+    let users = users(&format!("{BOB}{CAROL}"), Config::default());
+    let now = Instant::now();
+    let right = Credentials::new("carol".to_owned(), "secret".to_owned());
+    assert!(!users.loaded.load().remembers(&right, now));
+    assert_eq!(users.attempt_form(right.clone(), now).await, named("carol"));
+    let loaded = users.loaded.load_full();
+    assert!(loaded.remembers(&right, now));
+    assert!(!loaded.remembers(&right, now + REMEMBERED));
+    for (user, password) in [("carols", "ecret"), ("carol", "secreT"), ("caro", "lsecret"), ("bob", "secret")]
+    {
+        let other = Credentials::new(user.to_owned(), password.to_owned());
+        assert!(!loaded.remembers(&other, now), "{user}");
+    }
+}
+
+#[test]
+fn memory_is_bounded() {
+    let loaded = Loaded::new(Entries::parse(BOB).unwrap());
+    let now = Instant::now();
+    for number in 0..2 * MOST_REMEMBERED {
+        loaded.remember(&Credentials::new(number.to_string(), String::new()), now);
+    }
+    assert_eq!(loaded.remembered.lock().unwrap().len(), MOST_REMEMBERED);
+    loaded.remember(&Credentials::new("late".to_owned(), String::new()), now + REMEMBERED);
+    assert_eq!(loaded.remembered.lock().unwrap().len(), 1, "what expired makes room");
+}
+
+#[tokio::test]
+async fn a_watched_file_is_followed() {
+    let scratch = crate::watch::tests::Scratch::new();
+    let path = scratch.path("htpasswd");
+    std::fs::write(&path, BOB).unwrap();
+    let users = Arc::new(users(BOB, Config::default()));
+    let _handle = users.watch(&path);
+    std::fs::write(&path, CAROL).unwrap();
+    let follow = async {
+        while users.attempt_basic(Some(&header("carol:secret")), Instant::now()).await != named("carol") {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), follow).await.unwrap();
+    let gone = users.attempt_basic(Some(&header("bob:password")), Instant::now()).await;
+    assert_eq!(gone, Attempt::Refused(Refusal::WrongCredentials));
+}
+
+#[test]
+fn a_password_file_crosses_threads() {
+    fn check<T: Send + Sync + 'static>() {}
+    check::<Htpasswd>();
+    check::<Attempt>();
+    check::<WatchHandle>();
+}

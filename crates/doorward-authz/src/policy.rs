@@ -1,0 +1,338 @@
+//! The ordered list of rules, and the decision it yields.
+//!
+//! First match wins. Rules that open are decided without looking at who asks; only what needs an identity asks for one.
+//! Where a path can be read in several ways, the strictest of the resulting verdicts counts.
+
+use std::fmt;
+
+use doorward_core::{Grounds, Identity, Permit, RequestFacts, RuleId};
+use http::Method;
+
+use crate::{
+    email::EmailRule,
+    network::Networks,
+    pattern::PathPattern,
+    readings::{Readings, readings},
+};
+
+/// All rules of one configuration.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// In order: the first that matches decides.
+    pub rules: Vec<RouteRule>,
+    /// What is asked where no rule matches, and of everybody at login.
+    pub default: Requirement,
+}
+
+impl Policy {
+    /// Decides on a request. `judged` says which target is looked at; `who` is what authentication found out.
+    pub fn decide(&self, facts: &RequestFacts, judged: Judged, who: Attempt<'_>) -> Verdict {
+        let target = match judged {
+            Judged::Own => &facts.target,
+            Judged::Original => facts.judged(),
+        };
+        let finding = match readings(target) {
+            Readings::One(path) => self.find(facts, path, who),
+            Readings::Several(paths) => {
+                let findings = paths.iter().map(|path| self.find(facts, path, who));
+                findings.reduce(Finding::stricter).unwrap_or(Finding::Login)
+            }
+            Readings::Unclear => self.find_without_path(facts, who),
+        };
+        match finding {
+            Finding::Pass(grounds) => Verdict::Permit(permit(grounds)),
+            Finding::Login => Verdict::Login,
+            Finding::Refuse(denial) => Verdict::Deny(denial),
+        }
+    }
+
+    /// Whether somebody who just came back from an identity provider may have a session at all.
+    pub fn check_at_login(&self, identity: &Identity) -> Result<(), Denial> {
+        self.default.check_at_login(identity)
+    }
+
+    fn find(&self, facts: &RequestFacts, path: &str, who: Attempt<'_>) -> Finding {
+        let rule = self.rules.iter().find(|rule| rule.matches.holds(facts) && rule.matches.path.holds(path));
+        rule.map_or_else(|| self.default.find(who), |rule| rule.find(who))
+    }
+
+    /// The path is unknowable: rules that would open it are passed over, and every rule that could demand something does.
+    fn find_without_path(&self, facts: &RequestFacts, who: Attempt<'_>) -> Finding {
+        let mut strictest = None;
+        for rule in self.rules.iter().filter(|rule| rule.matches.holds(facts)) {
+            let certain = matches!(rule.matches.path, PathMatch::Any);
+            if certain || matches!(rule.access, Access::Require(_)) {
+                strictest = Some(rule.find(who).stricter_than(strictest));
+            }
+            if certain {
+                return strictest.unwrap_or(Finding::Login);
+            }
+        }
+        self.default.find(who).stricter_than(strictest)
+    }
+}
+
+/// Which of a request's targets is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judged {
+    /// What the request itself asks for. The only choice for requests that are carried on.
+    Own,
+    /// What a trusted proxy asks about (`X-Forwarded-Uri`), for questions that are answered and never carried on.
+    Original,
+}
+
+/// What authentication found out.
+#[derive(Clone, Copy, Debug)]
+pub enum Attempt<'a> {
+    /// No credential came.
+    NotPresented,
+    /// One came and is worth nothing.
+    Refused,
+    Accepted(Who<'a>),
+}
+
+/// Somebody whose credential was accepted.
+#[derive(Clone, Copy, Debug)]
+pub struct Who<'a> {
+    pub identity: &'a Identity,
+    pub provenance: Provenance,
+}
+
+/// Who vouches for an identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Provenance {
+    /// An identity provider, at login or by a token.
+    Provider,
+    /// Our own password file, which knows no e-mail addresses.
+    PasswordFile,
+}
+
+/// The answer to a request.
+#[derive(Debug)]
+pub enum Verdict {
+    Permit(Permit),
+    /// Somebody has to log in first.
+    Login,
+    Deny(Denial),
+}
+
+/// Why somebody known may not pass, for logs.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason} (rule {rule})")]
+pub struct Denial {
+    pub reason: DenialReason,
+    pub rule: RuleId,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DenialReason {
+    EmailMissing,
+    /// The address has several readings, so that no domain or list can vouch for it.
+    EmailMalformed,
+    EmailNotAllowed,
+    GroupMissing,
+    /// The query of the request asks for more (see [`crate::Constraints`]).
+    QueryConstraint,
+}
+
+impl fmt::Display for DenialReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::EmailMissing => "the identity has no e-mail address",
+            Self::EmailMalformed => "the e-mail address is malformed",
+            Self::EmailNotAllowed => "the e-mail address is not allowed",
+            Self::GroupMissing => "no allowed group",
+            Self::QueryConstraint => "a restriction in the query does not hold",
+        })
+    }
+}
+
+/// Some requests, and what is asked of them.
+#[derive(Clone, Debug)]
+pub struct RouteRule {
+    pub id: RuleId,
+    pub matches: RouteMatch,
+    pub access: Access,
+}
+
+impl RouteRule {
+    fn find(&self, who: Attempt<'_>) -> Finding {
+        match &self.access {
+            Access::Public => Finding::Pass(Grounds::PublicRoute(self.id.clone())),
+            Access::PublicPreflight => Finding::Pass(Grounds::Preflight),
+            Access::TrustedNetwork => Finding::Pass(Grounds::TrustedNetwork(self.id.clone())),
+            Access::Require(requirement) => requirement.find(who),
+        }
+    }
+}
+
+/// Which requests a rule is about: all conditions must hold.
+#[derive(Clone, Debug)]
+pub struct RouteMatch {
+    pub methods: MethodMatch,
+    pub path: PathMatch,
+    pub client: ClientMatch,
+}
+
+impl RouteMatch {
+    /// All conditions but the path.
+    fn holds(&self, facts: &RequestFacts) -> bool {
+        self.methods.holds(&facts.method)
+            && match &self.client {
+                ClientMatch::Any => true,
+                ClientMatch::Within(networks) => {
+                    facts.client.known().is_some_and(|address| networks.contains(address))
+                }
+            }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MethodMatch {
+    Any,
+    /// Exactly this method. It may be a text that no method can be; then it matches nothing.
+    Only(String),
+}
+
+impl MethodMatch {
+    fn holds(&self, method: &Method) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Only(name) => name == method.as_str(),
+        }
+    }
+}
+
+/// A condition on the decoded path, without query and fragment.
+#[derive(Clone, Debug)]
+pub enum PathMatch {
+    Any,
+    /// The expression is found in the path.
+    Found(PathPattern),
+    /// The expression is not found in the path.
+    Absent(PathPattern),
+}
+
+impl PathMatch {
+    fn holds(&self, path: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Found(pattern) => pattern.is_match(path),
+            Self::Absent(pattern) => !pattern.is_match(path),
+        }
+    }
+}
+
+/// A condition on the client's address. An unknown address is within no network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientMatch {
+    Any,
+    Within(Networks),
+}
+
+/// What a rule asks.
+#[derive(Clone, Debug)]
+pub enum Access {
+    Public,
+    PublicPreflight,
+    TrustedNetwork,
+    Require(Requirement),
+}
+
+/// What is asked of an identity. All parts must hold.
+#[derive(Clone, Debug)]
+pub struct Requirement {
+    pub id: RuleId,
+    pub emails: EmailRule,
+    pub groups: GroupRule,
+}
+
+impl Requirement {
+    /// Whether somebody who is logged in may pass.
+    pub fn check(&self, who: Who<'_>) -> Result<(), Denial> {
+        self.emails
+            .check(who)
+            .and_then(|()| self.groups.check(who.identity))
+            .map_err(|reason| self.denial(reason))
+    }
+
+    /// Like [`Self::check`], but somebody without an e-mail address always fails.
+    pub fn check_at_login(&self, identity: &Identity) -> Result<(), Denial> {
+        let email = self.emails.check_at_login(&identity.email);
+        email.and_then(|()| self.groups.check(identity)).map_err(|reason| self.denial(reason))
+    }
+
+    fn denial(&self, reason: DenialReason) -> Denial {
+        Denial { reason, rule: self.id.clone() }
+    }
+
+    fn find(&self, who: Attempt<'_>) -> Finding {
+        match who {
+            Attempt::NotPresented | Attempt::Refused => Finding::Login,
+            Attempt::Accepted(who) => match self.check(who) {
+                Ok(()) => Finding::Pass(Grounds::Rule(self.id.clone())),
+                Err(denial) => Finding::Refuse(denial),
+            },
+        }
+    }
+}
+
+/// Which groups are asked for. Names match exactly.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GroupRule {
+    Unrestricted,
+    AnyOf(Vec<String>),
+}
+
+impl GroupRule {
+    /// No names mean no restriction, as for `--allowed-group`.
+    pub fn any_of(names: Vec<String>) -> Self {
+        if names.is_empty() { Self::Unrestricted } else { Self::AnyOf(names) }
+    }
+
+    fn check(&self, identity: &Identity) -> Result<(), DenialReason> {
+        match self {
+            Self::Unrestricted => Ok(()),
+            Self::AnyOf(names) if identity.groups.iter().any(|own| names.contains(own)) => Ok(()),
+            Self::AnyOf(_) => Err(DenialReason::GroupMissing),
+        }
+    }
+}
+
+/// A verdict before it becomes one.
+#[derive(Debug)]
+enum Finding {
+    Pass(Grounds),
+    Login,
+    Refuse(Denial),
+}
+
+impl Finding {
+    const fn strictness(&self) -> u8 {
+        match self {
+            Self::Pass(_) => 0,
+            Self::Login => 1,
+            Self::Refuse(_) => 2,
+        }
+    }
+
+    /// The stricter of two; the earlier if both are alike.
+    fn stricter(self, other: Self) -> Self {
+        if self.strictness() < other.strictness() { other } else { self }
+    }
+
+    fn stricter_than(self, earlier: Option<Self>) -> Self {
+        match earlier {
+            Some(earlier) => earlier.stricter(self),
+            None => self,
+        }
+    }
+}
+
+/// The only place where a permit is made.
+const fn permit(grounds: Grounds) -> Permit {
+    Permit::assertion(grounds)
+}
+
+#[cfg(test)]
+mod tests;

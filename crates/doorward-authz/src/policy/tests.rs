@@ -1,0 +1,271 @@
+use doorward_core::{
+    ClientIp, Target,
+    request::{Hop, Scheme},
+};
+use http::HeaderValue;
+
+use super::*;
+use crate::{Config, Preflight};
+
+fn config() -> Config {
+    Config {
+        preflight: Preflight::NeedsLogin,
+        skip_auth_regex: vec![],
+        skip_auth_routes: vec![],
+        trusted_ips: vec![],
+        email_domains: vec!["example.com".to_owned()],
+        authenticated_emails: None,
+        allowed_groups: vec![],
+    }
+}
+
+fn routes(entries: &[&str]) -> Policy {
+    let skip_auth_routes = entries.iter().map(|&entry| entry.to_owned()).collect();
+    Policy::compile(Config { skip_auth_routes, ..config() }).unwrap()
+}
+
+fn facts(request: &str) -> RequestFacts {
+    let (method, uri) = request.split_once(' ').unwrap();
+    RequestFacts {
+        method: method.parse().unwrap(),
+        host: HeaderValue::from_static("app.test"),
+        scheme: Some(Scheme::Https),
+        target: Target::new(uri.parse().unwrap()),
+        original: None,
+        client: ClientIp::Known("10.0.0.1".parse().unwrap()),
+        hop: Hop::Direct,
+    }
+}
+
+fn identity(email: &str, groups: &[&str]) -> Identity {
+    Identity {
+        user: "u".to_owned(),
+        email: email.to_owned(),
+        groups: groups.iter().map(|&group| group.to_owned()).collect(),
+        ..Identity::default()
+    }
+}
+
+fn text(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Permit(permit) => permit.grounds().to_string(),
+        Verdict::Login => "login".to_owned(),
+        Verdict::Deny(denial) => denial.to_string(),
+    }
+}
+
+#[track_caller]
+fn anonymous(policy: &Policy, request: &str, expected: &str) {
+    for who in [Attempt::NotPresented, Attempt::Refused] {
+        assert_eq!(text(&policy.decide(&facts(request), Judged::Own, who)), expected, "{request} {who:?}");
+    }
+}
+
+#[test]
+fn routes_open_their_method_and_path_only() {
+    let first = "public route skip-auth-route[0]";
+    for (entry, request, expected) in [
+        ("GET=^/api", "GET /api/x", first),
+        ("GET=^/api", "POST /api/x", "login"),
+        ("GET=^/api", "HEAD /api/x", "login"),
+        ("GET=^/api", "GET /other", "login"),
+        ("post=^/hook", "POST /hook/1", first),
+        ("!=^/admin", "GET /", first),
+        ("!=^/admin", "GET /x/admin", first),
+        ("!=^/admin", "GET /admin", "login"),
+        ("!=^/admin", "POST /admin/x", "login"),
+        ("GET!=^/api", "GET /home", first),
+        ("GET!=^/api", "GET /api/x", "login"),
+        ("GET!=^/api", "POST /home", "login"),
+        ("^/a$", "GET /ab", "login"),
+        ("/open$", "GET /open?x=1", first),
+        ("/open$", "GET /closed?/open", "login"),
+        ("/open$", "GET /closed?x=/open", "login"),
+        ("^/a b$", "GET /a%20b", first),
+        ("^/ü$", "GET /%C3%BC", first),
+        ("^/api/", "GET /api/group%2Fname", first),
+        ("^/x?a=b", "GET /xa", "login"),
+    ] {
+        anonymous(&routes(&[entry]), request, expected);
+    }
+}
+
+#[test]
+fn several_routes_add_up() {
+    let policy = routes(&["^/a$", "^/b$"]);
+    anonymous(&policy, "GET /a", "public route skip-auth-route[0]");
+    anonymous(&policy, "GET /b", "public route skip-auth-route[1]");
+    anonymous(&policy, "GET /c", "login");
+}
+
+#[test]
+fn no_spelling_of_a_path_opens_more_than_its_readings() {
+    for (entry, path) in [
+        ("^/public", "/public/%2e%2e/admin"),
+        ("^/public", "/public/..%2fadmin"),
+        ("^/public", "/public/%252e%252e/admin"),
+        ("^/public", "/public/%252e%252e%252fadmin"),
+        ("^/public", "/public/..;/admin"),
+        ("^/public", "/public/..%5cadmin"),
+        ("^/public", "/public\\..\\admin"),
+        ("^/public", "/public/%c0%ae%c0%ae/admin"),
+        ("^/public", "/public/../admin"),
+        ("^/public", "/public/./admin"),
+        ("^/public", "/public/%252e%252e/admin/%25252e%25252e/%25252e%25252e/public"),
+        ("/public$", "/admin%23/public"),
+        ("/public$", "/admin%00/public"),
+        ("/public$", "/admin%3f/public"),
+        (r"\.css$", "/admin;.css"),
+        (r"\.css$", "/admin%3b.css"),
+        (r"\.css$", "/admin%23.css"),
+        ("^/a/b$", "/a%2fb"),
+        ("!=^/admin", "//admin"),
+        ("!=^/admin", "/x/%2e%2e/admin"),
+        ("!=^/admin", "/./admin"),
+        ("!=^/admin", "/;/admin"),
+        ("!=^/admin", "/%2fadmin"),
+        ("!=^/admin", "/%5cadmin"),
+        ("!=^/admin", "/%61dmin"),
+        ("!=^/admin", "/%2561dmin"),
+        ("!=^/admin$", "/admin;x"),
+        ("!=^/admin$", "/admin%00"),
+        ("!=^/admin$", "/admin%23x"),
+        ("!=^/admin$", "/admin%3fx"),
+    ] {
+        anonymous(&routes(&[entry]), &format!("GET {path}"), "login");
+    }
+}
+
+#[test]
+fn an_odd_path_stays_open_where_all_readings_are() {
+    for (entry, path) in [
+        ("^/public", "/public/a//b"),
+        ("^/public", "/public/a;v=1"),
+        ("^/public", "/public/100%25"),
+        ("^/public", "/public/%252F"),
+        ("^/public", "/public/caf%e9"),
+        ("!=^/admin", "/a//b"),
+    ] {
+        anonymous(&routes(&[entry]), &format!("GET {path}"), "public route skip-auth-route[0]");
+    }
+}
+
+#[test]
+fn odd_paths_are_no_harm_to_somebody_known() {
+    let alice = identity("alice@example.com", &[]);
+    let who = Attempt::Accepted(Who { identity: &alice, provenance: Provenance::Provider });
+    for request in ["GET /public/%2e%2e/admin", "GET //x", "GET /a;b"] {
+        let verdict = routes(&["^/public"]).decide(&facts(request), Judged::Own, who);
+        assert_eq!(text(&verdict), "rule default", "{request}");
+    }
+}
+
+#[test]
+fn a_rule_that_demands_cannot_be_dodged_by_spelling() {
+    let mut policy = Policy::compile(Config { email_domains: vec!["*".to_owned()], ..config() }).unwrap();
+    let admins = Requirement {
+        id: RuleId::new("admins"),
+        groups: GroupRule::any_of(vec!["admins".to_owned()]),
+        ..policy.default.clone()
+    };
+    policy.rules.push(RouteRule {
+        id: RuleId::new("admin-area"),
+        matches: RouteMatch {
+            methods: MethodMatch::Any,
+            path: PathMatch::Found(PathPattern::parse("^/admin").unwrap()),
+            client: ClientMatch::Any,
+        },
+        access: Access::Require(admins),
+    });
+    let bob = identity("bob@example.com", &["staff"]);
+    let who = Attempt::Accepted(Who { identity: &bob, provenance: Provenance::Provider });
+    for (path, expected) in [
+        ("/", "rule default"),
+        ("/admin", "no allowed group (rule admins)"),
+        ("//admin", "no allowed group (rule admins)"),
+        ("/x/%2e%2e/admin", "no allowed group (rule admins)"),
+        ("/;x/admin", "no allowed group (rule admins)"),
+    ] {
+        let verdict = policy.decide(&facts(&format!("GET {path}")), Judged::Own, who);
+        assert_eq!(text(&verdict), expected, "{path}");
+    }
+}
+
+#[test]
+fn preflight_opens_options_only() {
+    let policy = Policy::compile(Config { preflight: Preflight::Open, ..config() }).unwrap();
+    anonymous(&policy, "OPTIONS /api", "preflight request");
+    anonymous(&policy, "OPTIONS /a/%2e%2e/b", "preflight request");
+    anonymous(&policy, "GET /api", "login");
+    anonymous(&routes(&[]), "OPTIONS /api", "login");
+}
+
+#[test]
+fn trusted_networks_need_a_known_client() {
+    let trusted_ips = vec!["10.0.0.0/8".to_owned(), "0.0.0.0/32".to_owned()];
+    let policy = Policy::compile(Config { trusted_ips, ..config() }).unwrap();
+    for (client, expected) in [
+        (ClientIp::Known("10.9.9.9".parse().unwrap()), "trusted network trusted-ip[0]"),
+        (ClientIp::Known("::ffff:10.9.9.9".parse().unwrap()), "trusted network trusted-ip[0]"),
+        (ClientIp::Known("172.16.0.1".parse().unwrap()), "login"),
+        (ClientIp::Unknown, "login"),
+    ] {
+        let facts = RequestFacts { client, ..facts("GET /x/%2e%2e/y") };
+        assert_eq!(text(&policy.decide(&facts, Judged::Own, Attempt::NotPresented)), expected, "{client:?}");
+    }
+}
+
+#[test]
+fn the_original_target_counts_only_for_questions_about_it() {
+    let policy = routes(&["^/open"]);
+    let facts =
+        RequestFacts { original: Some(Target::new("/open".parse().unwrap())), ..facts("GET /closed") };
+    let ask = |judged| text(&policy.decide(&facts, judged, Attempt::NotPresented));
+    assert_eq!(ask(Judged::Own), "login");
+    assert_eq!(ask(Judged::Original), "public route skip-auth-route[0]");
+}
+
+#[test]
+fn the_requirement_asks_for_address_and_group() {
+    let allowed_groups = vec!["ops".to_owned(), "admins".to_owned()];
+    let policy = Policy::compile(Config { allowed_groups, ..config() }).unwrap();
+    for (email, groups, provenance, expected) in [
+        ("a@example.com", &["ops"][..], Provenance::Provider, "rule default"),
+        ("a@example.com", &["OPS"], Provenance::Provider, "no allowed group (rule default)"),
+        ("a@example.com", &[], Provenance::Provider, "no allowed group (rule default)"),
+        ("a@evil.com", &["ops"], Provenance::Provider, "the e-mail address is not allowed (rule default)"),
+        ("", &["ops"], Provenance::Provider, "the identity has no e-mail address (rule default)"),
+        ("", &["ops"], Provenance::PasswordFile, "rule default"),
+        ("", &[], Provenance::PasswordFile, "no allowed group (rule default)"),
+        ("bob", &["ops"], Provenance::PasswordFile, "the e-mail address is not allowed (rule default)"),
+    ] {
+        let identity = identity(email, groups);
+        let who = Attempt::Accepted(Who { identity: &identity, provenance });
+        assert_eq!(text(&policy.decide(&facts("GET /"), Judged::Own, who)), expected, "{email} {groups:?}");
+    }
+}
+
+#[test]
+fn a_login_needs_an_address_even_where_everybody_is_allowed() {
+    let policy = Policy::compile(Config { email_domains: vec!["*".to_owned()], ..config() }).unwrap();
+    assert!(policy.check_at_login(&identity("plain-user", &[])).is_ok());
+    let denial = policy.check_at_login(&identity("", &[])).unwrap_err();
+    assert_eq!(denial.reason, DenialReason::EmailMissing);
+}
+
+#[test]
+fn a_public_route_passes_whoever_asks() {
+    let mallory = identity("mallory@evil.com", &[]);
+    let who = Attempt::Accepted(Who { identity: &mallory, provenance: Provenance::Provider });
+    let verdict = routes(&["^/open"]).decide(&facts("GET /open"), Judged::Own, who);
+    assert_eq!(text(&verdict), "public route skip-auth-route[0]");
+}
+
+#[test]
+fn policies_cross_threads() {
+    fn check<T: Send + Sync + 'static>() {}
+    check::<Policy>();
+    check::<Verdict>();
+    check::<crate::EmailList>();
+    check::<crate::Constraints>();
+}
