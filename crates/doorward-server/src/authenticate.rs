@@ -1,0 +1,404 @@
+//! Who is asking? A bearer token or password in the request, else the stored session, refreshed when it is due.
+//!
+//! Three-valued throughout: nothing presented, accepted, refused. A credential that cannot be checked (store down)
+//! is never a yes and never ends a session.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use doorward_authn::{
+    Attempt as Credential,
+    bearer::{BearerAttempt, BearerRefusal, OnRefusal},
+};
+use doorward_authz::{Attempt, Provenance, Who};
+use doorward_core::{SecretString, Timestamp};
+use doorward_oidc::{IdTokenError, RefreshError, Validity};
+use doorward_session::{LoadError, Loaded, RequestCookies, Session, Visit};
+use doorward_telemetry::RefreshOutcome;
+use http::{HeaderValue, header::AUTHORIZATION};
+
+use crate::{
+    gate::Gate,
+    ingress::Arrival,
+    record::AuthStatus,
+    refresh::{AttemptResult, Due, Outcome, Refreshed, Turn},
+};
+
+/// What authentication found.
+#[derive(Debug)]
+pub struct Visitor {
+    pub standing: Standing,
+    /// Cookies to send with whatever the answer will be: refreshed or removed sessions.
+    pub set_cookies: Vec<HeaderValue>,
+}
+
+#[derive(Debug)]
+pub enum Standing {
+    Nobody,
+    /// There may be a session, but the store cannot be asked.
+    Unknown,
+    /// A credential came that is worth nothing, and no other may be tried (`--bearer-token-login-fallback=false`).
+    Forbidden,
+    Known(Known),
+}
+
+/// Somebody with a session.
+#[derive(Clone, Debug)]
+pub struct Known {
+    pub session: Arc<Session>,
+    pub provenance: Provenance,
+}
+
+impl Visitor {
+    pub fn session(&self) -> Option<&Arc<Session>> {
+        match &self.standing {
+            Standing::Known(known) => Some(&known.session),
+            Standing::Nobody | Standing::Unknown | Standing::Forbidden => None,
+        }
+    }
+
+    /// The visitor in the words of policy.
+    pub fn attempt(&self) -> Attempt<'_> {
+        match &self.standing {
+            Standing::Known(known) => {
+                Attempt::Accepted(Who { identity: &known.session.identity, provenance: known.provenance })
+            }
+            Standing::Nobody | Standing::Unknown => Attempt::NotPresented,
+            Standing::Forbidden => Attempt::Refused,
+        }
+    }
+
+    const fn nobody() -> Self {
+        Self { standing: Standing::Nobody, set_cookies: Vec::new() }
+    }
+
+    fn known(session: Arc<Session>, provenance: Provenance) -> Self {
+        Self { standing: Standing::Known(Known { session, provenance }), set_cookies: Vec::new() }
+    }
+}
+
+/// Whether a due session may be refreshed on the way. It is not worth a call to the provider for a sign-out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    Renewed,
+    AsStored,
+}
+
+/// The chain: the first scheme that accepts wins; a refused password is logged and the next scheme is asked.
+pub async fn authenticate(gate: &Arc<Gate>, arrival: &Arrival, freshness: Freshness) -> Visitor {
+    match by_bearer_token(gate, arrival).await {
+        Token::Accepted(session) => return Visitor::known(session, Provenance::Provider),
+        Token::Final => return Visitor { standing: Standing::Forbidden, set_cookies: Vec::new() },
+        Token::None => {}
+    }
+    if let Some(session) = by_password(gate, arrival).await {
+        return Visitor::known(session, Provenance::PasswordFile);
+    }
+    by_stored_session(gate, arrival, freshness).await
+}
+
+/// What a bearer token came to.
+enum Token {
+    None,
+    Accepted(Arc<Session>),
+    Final,
+}
+
+/// Sessions of bearer tokens live for one request: they are never stored, refreshed or turned into cookies.
+async fn by_bearer_token(gate: &Gate, arrival: &Arrival) -> Token {
+    let Some(bearer) = &gate.sign_in.bearer else { return Token::None };
+    let header = arrival.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
+    match bearer.tokens.attempt(header, arrival.now).await {
+        BearerAttempt::NotPresented => Token::None,
+        BearerAttempt::Accepted(grant) => Token::Accepted(Arc::new(Session {
+            created_at: Some(arrival.now),
+            expires_on: grant.expires_on,
+            tokens: grant.tokens,
+            identity: grant.identity,
+            ..Session::default()
+        })),
+        BearerAttempt::Refused(refusal) => {
+            if let BearerRefusal::NotVouchedFor(_) = &refusal {
+                tracing::error!("Error retrieving session from token in Authorization header: {refusal}");
+            }
+            match bearer.on_refusal {
+                OnRefusal::TryNext => Token::None,
+                OnRefusal::Forbid => Token::Final,
+            }
+        }
+    }
+}
+
+async fn by_password(gate: &Gate, arrival: &Arrival) -> Option<Arc<Session>> {
+    let htpasswd = gate.sign_in.htpasswd.as_ref()?;
+    let header = arrival.headers().get(AUTHORIZATION)?;
+    match htpasswd.attempt_basic(Some(header.as_bytes()), Instant::now()).await {
+        Credential::NotPresented => None,
+        Credential::Refused(refusal) => {
+            let message = format!("Invalid authentication via basic auth: {refusal}");
+            gate.log_auth(arrival, AuthStatus::Failure, "-", &message);
+            None
+        }
+        Credential::Accepted(identity) => {
+            let user = identity.user.clone();
+            gate.log_auth(
+                arrival,
+                AuthStatus::Success,
+                &user,
+                "Authenticated via basic auth and HTpasswd File",
+            );
+            Some(Arc::new(Session { created_at: Some(arrival.now), identity, ..Session::default() }))
+        }
+    }
+}
+
+async fn by_stored_session(gate: &Arc<Gate>, arrival: &Arrival, freshness: Freshness) -> Visitor {
+    let cookies = RequestCookies::new(arrival.headers());
+    let loaded = match gate.sessions.keeper.load(&cookies, arrival.now).await {
+        Ok(loaded) => loaded,
+        Err(LoadError::Absent) => return Visitor::nobody(),
+        Err(LoadError::Unavailable(error)) => {
+            tracing::error!("The session store cannot be asked: {error}");
+            return Visitor { standing: Standing::Unknown, set_cookies: Vec::new() };
+        }
+        Err(LoadError::Invalid(reason)) => {
+            tracing::info!("Error loading cookied session: {reason}, removing session.");
+            let set_cookies = clear(gate, arrival).await;
+            return Visitor { standing: Standing::Nobody, set_cookies };
+        }
+    };
+    let due = gate.sessions.refresh.schedule.due(&loaded.session, arrival.now);
+    if due == Due::Fresh || freshness == Freshness::AsStored || gate.sign_in.provider.is_none() {
+        return Visitor::known(loaded.session, Provenance::Provider).password_file_if_bare();
+    }
+    refreshed(gate, arrival, loaded).await
+}
+
+impl Visitor {
+    /// Sessions of password-file users hold a name only: no token came with them.
+    fn password_file_if_bare(mut self) -> Self {
+        if let Standing::Known(known) = &mut self.standing
+            && is_password_session(&known.session)
+        {
+            known.provenance = Provenance::PasswordFile;
+        }
+        self
+    }
+}
+
+/// A provider's session always has an expiry, a nonce or a token; one made from the password file has none.
+fn is_password_session(session: &Session) -> bool {
+    session.expires_on.is_none()
+        && session.nonce.is_none()
+        && session.tokens == doorward_core::Tokens::default()
+}
+
+/// Removes the session of this browser; the cookies to send.
+pub async fn clear(gate: &Gate, arrival: &Arrival) -> Vec<HeaderValue> {
+    let cookies = RequestCookies::new(arrival.headers());
+    let cleared = gate.sessions.keeper.clear(&arrival.visit(&cookies)).await;
+    if let Err(error) = cleared.store {
+        tracing::error!("A session could not be removed from the store: {error}");
+    }
+    cleared.set_cookies
+}
+
+async fn refreshed(gate: &Arc<Gate>, arrival: &Arrival, loaded: Loaded) -> Visitor {
+    let mut outcome = match gate.sessions.refresh.turn(loaded.key(), arrival.now) {
+        Turn::Wait(outcome) => outcome,
+        Turn::Run(report, outcome) => {
+            let work = RefreshWork {
+                gate: Arc::clone(gate),
+                headers: arrival.headers().clone(),
+                host: arrival.facts.host_str().to_owned(),
+                now: arrival.now,
+            };
+            tokio::spawn(async move {
+                let _ = report.send(Some(work.run(loaded).await));
+            });
+            outcome
+        }
+    };
+    let finished = match outcome.wait_for(Option::is_some).await {
+        Ok(value) => value.clone(),
+        Err(_) => None,
+    };
+    match finished {
+        Some(Outcome { refreshed: Refreshed::Kept { session, set_cookies, .. }, .. }) => Visitor {
+            standing: Standing::Known(Known { session, provenance: Provenance::Provider }),
+            set_cookies: set_cookies.to_vec(),
+        },
+        Some(Outcome { refreshed: Refreshed::Ended { set_cookies }, .. }) => {
+            Visitor { standing: Standing::Nobody, set_cookies: set_cookies.to_vec() }
+        }
+        None => Visitor { standing: Standing::Unknown, set_cookies: Vec::new() },
+    }
+}
+
+/// How often the lock of a session is renewed while the provider is asked.
+const LOCK_RENEWAL: Duration = Duration::from_secs(3);
+
+/// One refresh, detached from the request that caused it.
+struct RefreshWork {
+    gate: Arc<Gate>,
+    headers: http::HeaderMap,
+    host: String,
+    now: Timestamp,
+}
+
+/// What the provider said.
+enum Answer {
+    Renewed(Box<Session>),
+    /// No refresh token, or the provider is in trouble: the session stays as long as it is good by itself.
+    Unchanged,
+    /// The provider no longer knows this login.
+    Over,
+}
+
+impl RefreshWork {
+    async fn run(&self, loaded: Loaded) -> Outcome {
+        let keeper = &self.gate.sessions.keeper;
+        let lock = match keeper.lock(&loaded).await {
+            Ok(lock) => lock,
+            Err(error) => {
+                tracing::warn!(
+                    "A session is being refreshed elsewhere and was not taken over in time: {error}"
+                );
+                return self.unchanged(loaded).await;
+            }
+        };
+        let mut refreshing = std::pin::pin!(self.run_locked(loaded));
+        let outcome = loop {
+            match tokio::time::timeout(LOCK_RENEWAL, refreshing.as_mut()).await {
+                Ok(outcome) => break outcome,
+                // A slow provider must not let the lock run out, or somebody else would refresh as well.
+                Err(_) => {
+                    if let Err(error) = lock.renew().await {
+                        tracing::warn!("The lock of a session being refreshed could not be renewed: {error}");
+                    }
+                }
+            }
+        };
+        lock.release().await;
+        outcome
+    }
+
+    /// With the lock held: somebody else may have refreshed meanwhile, so the stored session is read again.
+    async fn run_locked(&self, loaded: Loaded) -> Outcome {
+        let loaded = match self.gate.sessions.keeper.reload(&loaded, self.now).await {
+            Ok(current) => current,
+            Err(LoadError::Unavailable(error)) => {
+                tracing::error!("The session store cannot be asked: {error}");
+                return self.unchanged(loaded).await;
+            }
+            Err(LoadError::Absent | LoadError::Invalid(_)) => return self.ended(&loaded.session).await,
+        };
+        if self.gate.sessions.refresh.schedule.due(&loaded.session, self.now) == Due::Fresh {
+            return kept(loaded.session.clone(), Vec::new(), AttemptResult::Renewed);
+        }
+        match self.ask(&loaded.session).await {
+            Answer::Renewed(session) => self.save(*session, loaded).await,
+            Answer::Unchanged => self.unchanged(loaded).await,
+            Answer::Over => self.ended(&loaded.session).await,
+        }
+    }
+
+    async fn ask(&self, session: &Session) -> Answer {
+        let (Some(provider), Some(refresh_token)) = (&self.gate.sign_in.provider, &session.tokens.refresh)
+        else {
+            return Answer::Unchanged;
+        };
+        match provider.refresh(refresh_token, &session.identity, self.now).await {
+            Ok(refreshed) => {
+                self.gate.telemetry.metrics.session_refresh(RefreshOutcome::Refreshed);
+                let mut renewed = session.clone();
+                renewed.created_at = Some(self.now);
+                renewed.expires_on = refreshed.expires_on;
+                let old_id_token: Option<SecretString> = renewed.tokens.id.take();
+                renewed.tokens = refreshed.tokens;
+                renewed.tokens.id = renewed.tokens.id.or(old_id_token);
+                if let Some(identity) = refreshed.identity {
+                    renewed.identity = identity;
+                }
+                Answer::Renewed(Box::new(renewed))
+            }
+            Err(RefreshError::Rejected(reason)) => {
+                tracing::warn!("The provider refused to refresh a session, which ends it: {reason}");
+                self.gate.telemetry.metrics.session_refresh(RefreshOutcome::Refused);
+                Answer::Over
+            }
+            Err(error) => {
+                tracing::error!("Unable to refresh session: {error}");
+                self.gate.telemetry.metrics.session_refresh(RefreshOutcome::Failed);
+                Answer::Unchanged
+            }
+        }
+    }
+
+    async fn save(&self, session: Session, loaded: Loaded) -> Outcome {
+        if !self.is_valid(&session).await {
+            return self.ended(&session).await;
+        }
+        let cookies = RequestCookies::new(&self.headers);
+        let visit = Visit { cookies: &cookies, host: &self.host, now: self.now };
+        match self.gate.sessions.keeper.update(&session, &loaded, &visit).await {
+            Ok(set_cookies) => kept(Arc::new(session), set_cookies, AttemptResult::Renewed),
+            Err(error) => {
+                tracing::error!("A refreshed session could not be saved: {error}");
+                kept(Arc::new(session), Vec::new(), AttemptResult::Renewed)
+            }
+        }
+    }
+
+    async fn unchanged(&self, loaded: Loaded) -> Outcome {
+        let session = &loaded.session;
+        if session.is_expired(self.now)
+            || self.id_token_is_over(session).await
+            || !self.is_valid(session).await
+        {
+            return self.ended(session).await;
+        }
+        kept(loaded.session.clone(), Vec::new(), AttemptResult::Failed)
+    }
+
+    /// Asks the validate URL, if there is one. A provider in trouble ends no session.
+    async fn is_valid(&self, session: &Session) -> bool {
+        let (Some(provider), Some(access_token)) = (&self.gate.sign_in.provider, &session.tokens.access)
+        else {
+            return true;
+        };
+        match provider.validate(access_token).await {
+            Validity::Valid | Validity::Unknown => true,
+            Validity::Refused { .. } => false,
+        }
+    }
+
+    /// A session that nothing refreshes ends with its ID token. That the provider's keys cannot be had, or have
+    /// changed, says nothing about a token that was verified at login.
+    async fn id_token_is_over(&self, session: &Session) -> bool {
+        let (Some(provider), Some(id_token)) = (&self.gate.sign_in.provider, &session.tokens.id) else {
+            return false;
+        };
+        matches!(provider.recheck(id_token, None, self.now).await, Err(IdTokenError::Claims(_)))
+    }
+
+    async fn ended(&self, session: &Session) -> Outcome {
+        tracing::info!("A session ended: {}", session.summary());
+        let cookies = RequestCookies::new(&self.headers);
+        let visit = Visit { cookies: &cookies, host: &self.host, now: self.now };
+        let cleared = self.gate.sessions.keeper.clear(&visit).await;
+        if let Err(error) = cleared.store {
+            tracing::error!("A session could not be removed from the store: {error}");
+        }
+        Outcome {
+            refreshed: Refreshed::Ended { set_cookies: cleared.set_cookies.into() },
+            attempt: AttemptResult::Failed,
+        }
+    }
+}
+
+fn kept(session: Arc<Session>, set_cookies: Vec<HeaderValue>, attempt: AttemptResult) -> Outcome {
+    Outcome { refreshed: Refreshed::Kept { session, set_cookies: set_cookies.into() }, attempt }
+}

@@ -1,0 +1,263 @@
+//! `<prefix>/callback`: the provider sends the browser back (OpenID Connect Core section 3.1.2.5).
+//!
+//! The order is the security of it: the attempt's cookie is opened, the state compared, and only then the code is
+//! redeemed. An attempt that cannot be finished (another tab, an old page, a lost cookie) never ends in a dead end:
+//! with a session the browser goes on to its page, without one a new login is begun, once.
+
+use std::sync::Arc;
+
+use doorward_core::redirect::SafeRedirect;
+use doorward_net::Body;
+use doorward_oidc::{Grant, PendingLogin, Provider, PublicFailure, RedeemError};
+use doorward_session::{CsrfError, RequestCookies, Session, parse_state};
+use doorward_telemetry::LoginOutcome;
+use http::{HeaderValue, Method, Response, StatusCode};
+
+use crate::{
+    authenticate::{Freshness, authenticate},
+    form::Form,
+    gate::Gate,
+    handle::with_cookies,
+    ingress::Arrival,
+    login::{Beginning, read_mark},
+    pages::{self, Links, Problem},
+    record::{AuthStatus, Record},
+    redirects::{self, OwnEndpoints},
+    respond,
+};
+
+const NO_CSRF: &str = "Login Failed: Unable to find a valid CSRF token. Please try again.";
+
+pub async fn answer(gate: &Arc<Gate>, mut arrival: Arrival, record: &mut Record) -> Response<Body> {
+    let Ok(form) = Form::read(&mut arrival, gate.access.semicolons).await else {
+        return gate.error_page(&arrival, &Problem::new(StatusCode::INTERNAL_SERVER_ERROR));
+    };
+    let Some(provider) = gate.sign_in.provider.clone() else {
+        return gate.error_page(&arrival, &Problem::new(StatusCode::NOT_FOUND));
+    };
+    if let Some(error) = form.first("error") {
+        return provider_error(gate, &arrival, error, form.first("error_description"));
+    }
+    let returned = form.only("state").and_then(|state| parse_state(state, gate.sign_in.state).ok());
+    let Some(returned) = returned else {
+        tracing::error!("A callback came with a missing, repeated or malformed state parameter.");
+        let problem = Problem {
+            debug: "invalid length or form of the state parameter".into(),
+            ..Problem::new(StatusCode::INTERNAL_SERVER_ERROR)
+        };
+        return gate.error_page(&arrival, &problem);
+    };
+    let (hash, beginning) = read_mark(&returned.hash);
+    let target = redirects::accept(&gate.redirects, &gate.routes, &returned.redirect, OwnEndpoints::Refused)
+        .unwrap_or_else(SafeRedirect::root);
+    let login = Returned { gate, arrival: &arrival, target, beginning };
+    let matched = match login.match_attempt(hash, form.only("code")).await {
+        Ok(matched) => matched,
+        Err(response) => return *response,
+    };
+    login.finish(&provider, matched, record).await
+}
+
+/// The provider sent the browser back without a code (RFC 6749 section 4.1.2.1). Its words are shown, escaped and
+/// cut; they are unauthenticated.
+fn provider_error(gate: &Gate, arrival: &Arrival, error: &str, description: Option<&str>) -> Response<Body> {
+    let error: String = error.chars().filter(|character| !character.is_control()).take(120).collect();
+    let description: String =
+        description.unwrap_or("").chars().filter(|character| !character.is_control()).take(300).collect();
+    tracing::error!("Error while parsing OAuth2 callback: the provider answered {error:?} {description:?}.");
+    let problem = Problem {
+        message: format!("Login Failed: The upstream identity provider returned an error: {error}"),
+        explanation: description,
+        ..Problem::new(StatusCode::FORBIDDEN)
+    };
+    gate.error_page(arrival, &problem)
+}
+
+/// A callback whose state could be read.
+struct Returned<'a> {
+    gate: &'a Arc<Gate>,
+    arrival: &'a Arrival,
+    target: SafeRedirect,
+    beginning: Beginning,
+}
+
+/// A callback that belongs to an attempt of this browser.
+struct Matched {
+    callback: doorward_oidc::MatchedCallback,
+    /// Kept with the session, as the reference does, for later checks of ID tokens.
+    nonce: Vec<u8>,
+    clear_csrf: HeaderValue,
+}
+
+impl Returned<'_> {
+    async fn match_attempt(&self, hash: &str, code: Option<&str>) -> Result<Matched, Box<Response<Body>>> {
+        let cookies = RequestCookies::new(self.arrival.headers());
+        let csrf = &self.gate.sessions.csrf;
+        let (attempt, name) = match csrf.find(hash, &cookies, self.arrival.now) {
+            Ok(found) => found,
+            Err(CsrfError::Mismatch { name }) => {
+                self.auth_failure(
+                    "-",
+                    "Invalid authentication via OAuth2: CSRF token mismatch, potential attack",
+                );
+                let clear = csrf.clear(&name, self.arrival.facts.host_str());
+                return Err(Box::new(self.unusable("the state belongs to another login", vec![clear]).await));
+            }
+            Err(error) => return Err(Box::new(self.unusable(&error.to_string(), Vec::new()).await)),
+        };
+        let clear_csrf = csrf.clear(&name, self.arrival.facts.host_str());
+        let pending = PendingLogin {
+            state_hash: attempt.state_hash(),
+            nonce_hash: attempt.nonce_hash(),
+            verifier: attempt.verifier.clone(),
+        };
+        let Some(code) = code.filter(|code| !code.is_empty()) else {
+            tracing::error!("Error redeeming code during OAuth2 callback: the code is missing or repeated.");
+            return Err(Box::new(self.failed(&Problem::new(StatusCode::INTERNAL_SERVER_ERROR))));
+        };
+        match pending.accept(hash, code.into()) {
+            Ok(callback) => Ok(Matched { callback, nonce: attempt.nonce.to_vec(), clear_csrf }),
+            Err(mismatch) => Err(Box::new(self.unusable(&mismatch.to_string(), vec![clear_csrf]).await)),
+        }
+    }
+
+    async fn finish(&self, provider: &Provider, matched: Matched, record: &mut Record) -> Response<Body> {
+        let clear_csrf = matched.clear_csrf;
+        let redirect_uri = self.gate.redirects.redirect_uri.for_request(&self.arrival.facts);
+        let grant = match provider.redeem(matched.callback, &redirect_uri, self.arrival.now).await {
+            Ok(grant) => grant,
+            Err(error) => return self.redeem_failed(&error, clear_csrf),
+        };
+        let session = Arc::new(self.session(grant, matched.nonce));
+        let user = session.identity.display_name().to_owned();
+        if let Err(denial) = self.gate.access.policy.check_at_login(&session.identity) {
+            record.identify(&session);
+            self.auth_failure(&user, "Invalid authentication via OAuth2: unauthorized");
+            tracing::info!("A login was refused: {denial}");
+            return with_cookies(self.failed(&Problem::denied(&denial, &user)), vec![clear_csrf]);
+        }
+        record.identify(&session);
+        let cookies = RequestCookies::new(self.arrival.headers());
+        match self.gate.sessions.keeper.create(&session, &self.arrival.visit(&cookies)).await {
+            Ok(mut set_cookies) => {
+                let message = format!("Authenticated via OAuth2: {}", session.summary());
+                self.gate.log_auth(self.arrival, AuthStatus::Success, &user, &message);
+                self.gate.telemetry.metrics.login(LoginOutcome::Accepted);
+                set_cookies.insert(0, clear_csrf);
+                with_cookies(respond::redirect_to(&self.target, &Method::GET), set_cookies)
+            }
+            Err(error) => {
+                tracing::error!("Error saving session state: {error}");
+                let problem =
+                    Problem { debug: error.to_string(), ..Problem::new(StatusCode::INTERNAL_SERVER_ERROR) };
+                with_cookies(self.failed(&problem), vec![clear_csrf])
+            }
+        }
+    }
+
+    fn session(&self, grant: Grant, nonce: Vec<u8>) -> Session {
+        let expire = self.gate.sessions.lifetime;
+        let expires_on =
+            grant.expires_on.or_else(|| expire.map(|expire| self.arrival.now.saturating_add(expire)));
+        Session {
+            created_at: Some(self.arrival.now),
+            expires_on,
+            tokens: grant.tokens,
+            nonce: Some(nonce),
+            identity: grant.identity,
+        }
+    }
+
+    fn redeem_failed(&self, error: &RedeemError, clear_csrf: HeaderValue) -> Response<Body> {
+        tracing::error!("Error redeeming code during OAuth2 callback: {error}");
+        let mut problem =
+            Problem { debug: error.to_string(), ..Problem::new(StatusCode::INTERNAL_SERVER_ERROR) };
+        let failure = error.public();
+        problem.explanation = explanation(&failure);
+        match failure {
+            PublicFailure::NonceMismatch => {
+                self.auth_failure("-", "Session validation failed: the nonce is not the one of this login");
+                problem.status = StatusCode::FORBIDDEN;
+                with_cookies(self.failed(&problem), vec![clear_csrf])
+            }
+            PublicFailure::AudienceMismatch { mend, .. } => {
+                problem.mend = mend;
+                self.failed(&problem)
+            }
+            _ => self.failed(&problem),
+        }
+    }
+
+    /// A login that came back but cannot be used.
+    async fn unusable(&self, reason: &str, mut set_cookies: Vec<HeaderValue>) -> Response<Body> {
+        let visitor = authenticate(self.gate, self.arrival, Freshness::AsStored).await;
+        set_cookies.extend(visitor.set_cookies.iter().cloned());
+        if visitor.session().is_some() {
+            tracing::info!(
+                "A callback of another login attempt came from somebody who is signed in: {reason}."
+            );
+            return with_cookies(respond::redirect_to(&self.target, &Method::GET), set_cookies);
+        }
+        tracing::warn!("A login could not be finished: {reason}.");
+        let problem = Problem {
+            message: NO_CSRF.into(),
+            explanation:
+                "This sign-in was begun in another tab, took too long, or its cookie was not sent back."
+                    .into(),
+            links: Links::Retry(self.target.clone()),
+            ..Problem::new(StatusCode::FORBIDDEN)
+        };
+        let page = with_cookies(self.failed(&problem), set_cookies);
+        match self.beginning {
+            Beginning::ByPerson => pages::with_refresh(page, &self.restart_location()),
+            Beginning::Restarted => page,
+        }
+    }
+
+    fn restart_location(&self) -> String {
+        let rd: String = form_urlencoded::byte_serialize(self.target.as_str().as_bytes()).collect();
+        format!("{}/start?restarted=true&rd={rd}", self.gate.routes.prefix)
+    }
+
+    fn failed(&self, problem: &Problem) -> Response<Body> {
+        let outcome =
+            if problem.status == StatusCode::FORBIDDEN { LoginOutcome::Denied } else { LoginOutcome::Failed };
+        self.gate.telemetry.metrics.login(outcome);
+        self.gate.error_page(self.arrival, problem)
+    }
+
+    fn auth_failure(&self, username: &str, message: &str) {
+        self.gate.log_auth(self.arrival, AuthStatus::Failure, username, message);
+    }
+}
+
+/// What a person may learn about a login that the provider finished but we cannot accept.
+fn explanation(failure: &PublicFailure) -> String {
+    match failure {
+        PublicFailure::ProviderRefused(words) => {
+            tracing::debug!("The provider refused a code: {words}");
+            "The identity provider did not accept this sign-in. Please try again.".to_owned()
+        }
+        PublicFailure::AudienceMismatch { claim, values, expected, .. } => format!(
+            "The token from the identity provider is meant for somebody else: its claim {claim} is {}, expected was {}.",
+            values.join(", "),
+            expected.join(" or "),
+        ),
+        PublicFailure::NonceMismatch => {
+            "The identity provider answered another sign-in than this one. Please try again.".to_owned()
+        }
+        PublicFailure::EmailMissing => {
+            "The identity provider gave no e-mail address for your account.".to_owned()
+        }
+        PublicFailure::EmailUnverified => {
+            "The e-mail address of your account is not verified at the identity provider.".to_owned()
+        }
+        PublicFailure::ProviderUnreachable => {
+            "The identity provider cannot be reached at the moment. Please try again shortly.".to_owned()
+        }
+        PublicFailure::TokenInvalid => {
+            "The token from the identity provider could not be verified.".to_owned()
+        }
+        PublicFailure::CodeMissing => "The identity provider sent no code.".to_owned(),
+    }
+}

@@ -1,0 +1,33 @@
+//! `<prefix>/start`: begins a login at the provider.
+
+use std::sync::Arc;
+
+use doorward_net::Body;
+use doorward_oidc::AccountChoice;
+use http::{Response, StatusCode};
+
+use crate::{
+    form::Form,
+    gate::Gate,
+    ingress::Arrival,
+    login::{self, Beginning, Login},
+    pages::Problem,
+    redirects::OwnEndpoints,
+    respond,
+};
+
+pub async fn answer(gate: &Arc<Gate>, mut arrival: Arrival) -> Response<Body> {
+    let Ok(form) = Form::read(&mut arrival, gate.access.semicolons).await else {
+        return respond::uncached(gate.error_page(&arrival, &Problem::new(StatusCode::BAD_REQUEST)));
+    };
+    let target = gate.return_target(&arrival, form.first("rd"), OwnEndpoints::Refused);
+    let account = match form.first("another_account") {
+        Some("true") => AccountChoice::Another,
+        _ => AccountChoice::Any,
+    };
+    let beginning = match form.first("restarted") {
+        Some("true") => Beginning::Restarted,
+        _ => Beginning::ByPerson,
+    };
+    respond::uncached(login::begin(gate, &arrival, &Login { target, account, beginning }))
+}

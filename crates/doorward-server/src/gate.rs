@@ -1,0 +1,110 @@
+//! One configuration, complete and immutable. A reload builds a new gate and swaps it in whole.
+
+use std::{sync::Arc, time::Duration};
+
+use doorward_authn::{
+    bearer::{BearerTokens, OnRefusal},
+    htpasswd::Htpasswd,
+};
+use doorward_authz::{ApiRoutes, Policy, Semicolons};
+use doorward_oidc::Provider;
+use doorward_session::{CsrfKeeper, Keeper, StateEncoding};
+use doorward_telemetry::{Logs, Metrics};
+use doorward_upstream::Upstreams;
+
+use crate::{
+    ingress, inject::Injection, pages::Pages, redirects::Redirects, refresh::RefreshDesk, routes::Routes,
+};
+
+/// Everything that requests are answered with.
+#[derive(Debug)]
+pub struct Gate {
+    pub ingress: ingress::Config,
+    pub routes: Routes,
+    pub redirects: Redirects,
+    pub sign_in: SignIn,
+    pub sessions: Sessions,
+    pub access: Access,
+    pub injection: Injection,
+    pub upstreams: Upstreams,
+    pub pages: Pages,
+    pub telemetry: Telemetry,
+    pub https: HttpsPolicy,
+}
+
+/// The ways to sign in.
+#[derive(Debug)]
+pub struct SignIn {
+    /// `None` where only passwords are accepted.
+    pub provider: Option<Provider>,
+    pub htpasswd: Option<Arc<Htpasswd>>,
+    /// Set if requests may carry bearer tokens in place of a session.
+    pub bearer: Option<Bearer>,
+    pub button: ProviderButton,
+    pub state: StateEncoding,
+}
+
+/// `--skip-jwt-bearer-tokens`.
+#[derive(Debug)]
+pub struct Bearer {
+    pub tokens: BearerTokens,
+    pub on_refusal: OnRefusal,
+}
+
+/// Whether people see a page before they are sent to the provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProviderButton {
+    Shown,
+    Skipped,
+}
+
+/// How sessions and login attempts are kept.
+#[derive(Debug)]
+pub struct Sessions {
+    pub keeper: Keeper,
+    pub csrf: CsrfKeeper,
+    pub refresh: RefreshDesk,
+    /// `--cookie-expire`, if limited: how long a session lasts whose provider names no end.
+    pub lifetime: Option<Duration>,
+}
+
+/// Who may come in, and in which form others are told.
+#[derive(Debug)]
+pub struct Access {
+    pub policy: Policy,
+    pub api_routes: ApiRoutes,
+    pub json_errors: JsonErrors,
+    pub semicolons: Semicolons,
+}
+
+/// `--force-json-errors`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JsonErrors {
+    Always,
+    ForApiClients,
+}
+
+#[derive(Debug)]
+pub struct Telemetry {
+    pub logs: Arc<Logs>,
+    pub metrics: Arc<Metrics>,
+}
+
+/// `--force-https`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HttpsPolicy {
+    Optional,
+    /// Plain requests are redirected; a port in the host is replaced by this one, if we serve https ourselves.
+    Required {
+        port: Option<u16>,
+    },
+}
+
+/// Time limits of connections.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// From the first byte of a request to the end of its headers.
+    pub header_read: Duration,
+    /// How long open requests may go on after a stop was asked for.
+    pub drain: Duration,
+}

@@ -1,0 +1,458 @@
+//! The life of one request, from its first line to its answer. Every step is a room or module of its own:
+//!
+//! 1. `ingress`       the one parse: facts
+//! 2. `routes`        whose road is it: a health path, an endpoint of ours, or the application
+//! 3. `authenticate`  who is asking
+//! 4. `authz`         may they: a permit, a login, or a denial
+//! 5. outcome         forward, answer a forward-auth question, show a page, redirect
+//! 6. `record`        log line and metrics, when the last byte is out
+//!
+//! Proxying and forward-auth differ only in the last step ([`proxied`] and [`crate::endpoints::auth`]).
+
+use std::{sync::Arc, time::SystemTime};
+
+use doorward_authz::{Constraints, Denial, DenialReason, Judged, Verdict};
+use doorward_core::{Grounds, Permit, Target, Timestamp, request::Scheme};
+use doorward_net::{Body, Peer};
+use doorward_telemetry::Pings;
+use doorward_upstream::{Forwarding, Route as UpstreamRoute, Upstream};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header::SET_COOKIE};
+
+use crate::{
+    authenticate::{self, Freshness, Known, Standing, Visitor, authenticate},
+    endpoints,
+    form::Form,
+    gate::{Gate, HttpsPolicy, JsonErrors, ProviderButton},
+    ingress::{Arrival, Connection},
+    login::{self, Login},
+    pages::{self, Links, Problem},
+    record::{AuthStatus, Record, Recorded, Visibility},
+    redirects::OwnEndpoints,
+    respond,
+    routes::Route,
+};
+
+const GAP_AUTH: HeaderName = HeaderName::from_static("gap-auth");
+
+/// Answers one request.
+pub async fn handle(
+    gate: Arc<Gate>,
+    connection: Arc<Connection>,
+    request: Request<Body>,
+) -> Response<Recorded> {
+    let now = Timestamp::from(SystemTime::now());
+    let arrival = match gate.ingress.read(&connection, request, now) {
+        Ok(arrival) => arrival,
+        Err(refusal) => {
+            tracing::info!("A request was refused: {}.", refusal.reason);
+            return Recorded::unrecorded(pages::malformed(refusal.status, refusal.reason));
+        }
+    };
+    if has_encoded_dots(&arrival.facts.target) {
+        let reason = "the path holds percent-encoded dot segments, which programs read differently";
+        return Recorded::unrecorded(pages::malformed(StatusCode::BAD_REQUEST, reason));
+    }
+    if let Some(clean) = clean_path(&arrival.facts.target) {
+        return Recorded::unrecorded(respond::redirect(
+            StatusCode::MOVED_PERMANENTLY,
+            &clean,
+            &http::Method::POST,
+        ));
+    }
+    let uri = arrival.facts.target.uri().clone();
+    let route = gate.routes.find(uri.path(), arrival.user_agent());
+    let mut record = Record::begin(&gate, &arrival, gate.visibility(route));
+    let response = match route {
+        Route::Ping => endpoints::health::ping(),
+        Route::Ready => endpoints::health::ready(&gate).await,
+        _ => {
+            if let Some(redirect) = https_redirect(&gate, &arrival) {
+                redirect
+            } else {
+                record.count();
+                answer(&gate, route, arrival, &mut record).await
+            }
+        }
+    };
+    record.finish(response)
+}
+
+async fn answer(gate: &Arc<Gate>, route: Route<'_>, arrival: Arrival, record: &mut Record) -> Response<Body> {
+    match route {
+        Route::Ping => endpoints::health::ping(),
+        Route::Ready => endpoints::health::ready(gate).await,
+        Route::Robots => gate.pages.robots(),
+        Route::Auth => endpoints::auth::answer(gate, arrival, record).await,
+        Route::SignIn => respond::uncached(endpoints::sign_in::answer(gate, arrival, record).await),
+        Route::Start => endpoints::start::answer(gate, arrival).await,
+        Route::Callback => respond::uncached(endpoints::callback::answer(gate, arrival, record).await),
+        Route::Static(file) => endpoints::static_files::answer(file, &arrival),
+        Route::UserInfo => respond::uncached(endpoints::user_info::answer(gate, arrival, record).await),
+        Route::SignOut => respond::uncached(endpoints::sign_out::answer(gate, arrival, record).await),
+        Route::Proxied => proxied(gate, arrival, record).await,
+    }
+}
+
+/// The road to the application.
+async fn proxied(gate: &Arc<Gate>, arrival: Arrival, record: &mut Record) -> Response<Body> {
+    let found = gate.upstreams.find(arrival.facts.target.path());
+    // An upstream that forwards nothing answers questions of a forward-auth proxy: those concern another request.
+    let judged = match &found {
+        UpstreamRoute::Found(upstream) if upstream.is_static() => Judged::Original,
+        _ => Judged::Own,
+    };
+    let decided = decide(gate, &arrival, judged, record).await;
+    match decided.decision {
+        Decision::Permitted { permit, visitor } => {
+            let session = visitor.session().cloned();
+            let grounds = permit.grounds().clone();
+            let response = match found {
+                UpstreamRoute::Found(upstream) => {
+                    forward(gate, upstream, Passage { permit, arrival, visitor: &visitor }, record).await
+                }
+                UpstreamRoute::AddSlash => add_slash(&arrival),
+                UpstreamRoute::NotFound => respond::text_error(StatusCode::NOT_FOUND, "404 page not found\n"),
+            };
+            identify(gate, response, session.as_deref(), &grounds, decided.set_cookies)
+        }
+        Decision::Forbidden => with_cookies(respond::forbidden(), decided.set_cookies),
+        Decision::Login => with_cookies(ask_for_login(gate, &arrival), decided.set_cookies),
+        Decision::Unknown => {
+            let problem = Problem {
+                explanation:
+                    "Sessions cannot be read at the moment. You are still signed in: try again shortly."
+                        .into(),
+                ..Problem::new(StatusCode::INTERNAL_SERVER_ERROR)
+            };
+            gate.error_page(&arrival, &problem)
+        }
+        Decision::Denied { denial, who } => {
+            with_cookies(denied(gate, &arrival, &denial, &who), decided.set_cookies)
+        }
+    }
+}
+
+/// What steps 3 and 4 came to, for proxying, forward-auth and userinfo alike.
+pub(crate) struct Decided {
+    pub(crate) decision: Decision,
+    /// To be sent with every answer: refreshed or removed sessions.
+    pub(crate) set_cookies: Vec<HeaderValue>,
+}
+
+pub(crate) enum Decision {
+    Permitted {
+        permit: Permit,
+        visitor: Visitor,
+    },
+    /// Known, but outside the constraints that the request's own query set; or a credential that ends the matter.
+    Forbidden,
+    Login,
+    /// The session store is down: neither a yes nor a reason to sign in again.
+    Unknown,
+    Denied {
+        denial: Denial,
+        who: String,
+    },
+}
+
+/// Authenticate, then authorise.
+pub(crate) async fn decide(
+    gate: &Arc<Gate>,
+    arrival: &Arrival,
+    judged: Judged,
+    record: &mut Record,
+) -> Decided {
+    let mut visitor = authenticate(gate, arrival, Freshness::Renewed).await;
+    let mut set_cookies = std::mem::take(&mut visitor.set_cookies);
+    if let Some(session) = visitor.session() {
+        record.identify(session);
+    }
+    if matches!(visitor.standing, Standing::Forbidden) {
+        return Decided { decision: Decision::Forbidden, set_cookies };
+    }
+    let decision = match gate.access.policy.decide(&arrival.facts, judged, visitor.attempt()) {
+        Verdict::Permit(permit) => match constrained(gate, arrival, &visitor) {
+            Ok(()) => Decision::Permitted { permit, visitor },
+            Err(denial) => {
+                gate.log_denial(arrival, &visitor, &denial);
+                Decision::Forbidden
+            }
+        },
+        Verdict::Login => match visitor.standing {
+            Standing::Unknown => Decision::Unknown,
+            Standing::Forbidden => Decision::Forbidden,
+            Standing::Nobody | Standing::Known(_) => {
+                if set_cookies.is_empty() && gate.sessions.keeper.always_clears() {
+                    set_cookies = authenticate::clear(gate, arrival).await;
+                }
+                Decision::Login
+            }
+        },
+        Verdict::Deny(denial) => {
+            gate.log_denial(arrival, &visitor, &denial);
+            set_cookies.extend(authenticate::clear(gate, arrival).await);
+            let who = visitor.session().map(|session| session.identity.display_name().to_owned());
+            Decision::Denied { denial, who: who.unwrap_or_default() }
+        }
+    };
+    Decided { decision, set_cookies }
+}
+
+/// `allowed_groups`, `allowed_emails` and `allowed_email_domains` in the query; they bind known visitors only.
+fn constrained(gate: &Gate, arrival: &Arrival, visitor: &Visitor) -> Result<(), Denial> {
+    let (Some(query), Standing::Known(Known { session, .. })) =
+        (arrival.facts.target.query(), &visitor.standing)
+    else {
+        return Ok(());
+    };
+    Constraints::from_query(query, gate.access.semicolons).check(&session.identity)
+}
+
+/// What goes to the application.
+struct Passage<'a> {
+    permit: Permit,
+    arrival: Arrival,
+    visitor: &'a Visitor,
+}
+
+async fn forward(
+    gate: &Gate,
+    upstream: &Upstream,
+    passage: Passage<'_>,
+    record: &mut Record,
+) -> Response<Body> {
+    let Passage { permit, arrival, visitor } = passage;
+    record.route(upstream.id());
+    let session = visitor.session();
+    let identity = gate.injection.for_request(session.map(AsRef::as_ref), permit.grounds());
+    let how = Forwarding {
+        peer: match &arrival.connection.peer {
+            Peer::Ip(address) => Some(address.ip().to_canonical()),
+            Peer::Unix => None,
+        },
+        identity: &identity,
+        user: session.map_or("", |session| session.identity.display_name()),
+        worker: arrival.connection.worker,
+    };
+    let Arrival { mut request, facts, connection, request_id, now, forwarded_uri } = arrival;
+    gate.injection.scrub(request.headers_mut());
+    match upstream.forward(permit, request, how).await {
+        Ok(response) => response,
+        Err(error) => {
+            tracing::error!("Error proxying to upstream server: {error}");
+            let problem = Problem {
+                message: "There was a problem connecting to the upstream server.".into(),
+                debug: error.to_string(),
+                links: Links::None,
+                ..Problem::new(StatusCode::BAD_GATEWAY)
+            };
+            let request = Request::new(Body::Empty);
+            let arrival = Arrival { facts, request, connection, request_id, now, forwarded_uri };
+            gate.error_page(&arrival, &problem)
+        }
+    }
+}
+
+/// No session where one is needed: JSON for programs, the provider or the sign-in page for people.
+fn ask_for_login(gate: &Gate, arrival: &Arrival) -> Response<Body> {
+    if gate.wants_json(arrival) {
+        return respond::json(StatusCode::UNAUTHORIZED, "{}".into());
+    }
+    let target = gate.return_target(arrival, arrival.query_value("rd").as_deref(), OwnEndpoints::Refused);
+    if gate.sign_in.button == ProviderButton::Skipped && gate.sign_in.provider.is_some() {
+        return login::begin(gate, arrival, &Login::to(target));
+    }
+    respond::uncached(gate.sign_in_page(arrival, StatusCode::FORBIDDEN, &target, None))
+}
+
+fn denied(gate: &Gate, arrival: &Arrival, denial: &Denial, who: &str) -> Response<Body> {
+    if gate.access.json_errors == JsonErrors::Always {
+        return respond::json(StatusCode::FORBIDDEN, "{}".into());
+    }
+    gate.error_page(arrival, &Problem::denied(denial, who))
+}
+
+impl Problem {
+    /// The page for somebody who is known but not allowed in.
+    pub(crate) fn denied(denial: &Denial, who: &str) -> Self {
+        Self {
+            explanation: explanation(denial.reason).to_owned(),
+            signed_in_as: who.to_owned(),
+            ..Self::new(StatusCode::FORBIDDEN)
+        }
+    }
+}
+
+const fn explanation(reason: DenialReason) -> &'static str {
+    match reason {
+        DenialReason::EmailMissing => {
+            "Your account has no e-mail address, and access is granted by e-mail address."
+        }
+        DenialReason::EmailMalformed => "The e-mail address of your account cannot be read.",
+        DenialReason::EmailNotAllowed => {
+            "The e-mail address of your account is not among those allowed here."
+        }
+        DenialReason::GroupMissing => "Your account is in none of the groups or roles that are allowed here.",
+        DenialReason::QueryConstraint => "Your account is not among those allowed on this page.",
+    }
+}
+
+/// Puts the visitor's identity on an answer. Headers of the same name from the application are replaced: it must not
+/// be able to speak in our name.
+pub(crate) fn identify(
+    gate: &Gate,
+    mut response: Response<Body>,
+    session: Option<&doorward_session::Session>,
+    grounds: &Grounds,
+    set_cookies: Vec<HeaderValue>,
+) -> Response<Body> {
+    let headers = response.headers_mut();
+    if let Some(session) = session
+        && let Ok(name) = HeaderValue::from_bytes(session.identity.display_name().as_bytes())
+    {
+        headers.insert(GAP_AUTH, name);
+    }
+    for (name, value) in gate.injection.for_response(session, grounds) {
+        headers.insert(name, value);
+    }
+    with_cookies(response, set_cookies)
+}
+
+pub(crate) fn with_cookies(mut response: Response<Body>, set_cookies: Vec<HeaderValue>) -> Response<Body> {
+    for cookie in set_cookies {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+    response
+}
+
+fn add_slash(arrival: &Arrival) -> Response<Body> {
+    let target = &arrival.facts.target;
+    let query = target.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let location = format!("{}/{query}", target.raw_path());
+    respond::redirect(StatusCode::MOVED_PERMANENTLY, &location, &arrival.facts.method)
+}
+
+/// `--force-https`: the same address with https, where the client is known to have come without.
+fn https_redirect(gate: &Gate, arrival: &Arrival) -> Option<Response<Body>> {
+    let HttpsPolicy::Required { port } = gate.https else { return None };
+    if arrival.facts.scheme == Some(Scheme::Https) {
+        return None;
+    }
+    let host = arrival.facts.host_str();
+    let host = match (port, host.rsplit_once(':')) {
+        (Some(port), Some((name, digits))) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            if port == 443 { name.to_owned() } else { format!("{name}:{port}") }
+        }
+        _ => host.to_owned(),
+    };
+    let location = format!("https://{host}{}", arrival.facts.target.path_and_query());
+    Some(respond::redirect(StatusCode::PERMANENT_REDIRECT, &location, &arrival.facts.method))
+}
+
+impl Gate {
+    fn visibility(&self, route: Route<'_>) -> Visibility {
+        match route {
+            Route::Ping | Route::Ready if self.telemetry.logs.pings() == Pings::Silent => Visibility::Silent,
+            _ => Visibility::Logged,
+        }
+    }
+
+    fn log_denial(&self, arrival: &Arrival, visitor: &Visitor, denial: &Denial) {
+        let Some(session) = visitor.session() else { return };
+        let user = session.identity.display_name();
+        let message = format!("Invalid authorization via session ({denial}): {}", session.summary());
+        self.log_auth(arrival, AuthStatus::Failure, user, &message);
+    }
+
+    /// Programs get JSON instead of pages and redirects.
+    pub(crate) fn wants_json(&self, arrival: &Arrival) -> bool {
+        self.access.json_errors == JsonErrors::Always
+            || accepts_json(arrival)
+            || self.access.api_routes.matches(arrival.facts.judged().path_and_query())
+    }
+}
+
+fn accepts_json(arrival: &Arrival) -> bool {
+    arrival.headers().get_all(http::header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).any(
+        |line| {
+            line.split(',').any(|item| {
+                item.split(';')
+                    .next()
+                    .is_some_and(|media| media.trim().eq_ignore_ascii_case("application/json"))
+            })
+        },
+    )
+}
+
+impl Arrival {
+    /// The first value of this name in the query.
+    pub(crate) fn query_value(&self, name: &str) -> Option<String> {
+        let form = Form::of_query(self.facts.target.query(), doorward_authz::Semicolons::Literal);
+        form.first(name).map(ToOwned::to_owned)
+    }
+}
+
+/// Whether a segment is `.` or `..` only after decoding: what is judged here could be something else further on.
+fn has_encoded_dots(target: &Target) -> bool {
+    let path = target.raw_path();
+    path.contains('%')
+        && path.split('/').any(|segment| {
+            let plain = segment.replace("%2e", ".").replace("%2E", ".");
+            plain != segment && matches!(plain.as_str(), "." | "..")
+        })
+}
+
+/// The path without `//`, `/./` and `/../`, if it had any. Escapes and the query stay as they were.
+fn clean_path(target: &Target) -> Option<String> {
+    let path = target.raw_path();
+    let odd = path.contains("//") || path.split('/').any(|segment| segment == "." || segment == "..");
+    if !odd {
+        return None;
+    }
+    let mut kept: Vec<&str> = Vec::new();
+    for segment in path.split('/') {
+        match segment {
+            "" | "." => {}
+            ".." => {
+                kept.pop();
+            }
+            _ => kept.push(segment),
+        }
+    }
+    let mut clean = format!("/{}", kept.join("/"));
+    if path.ends_with('/') && clean.len() > 1 {
+        clean.push('/');
+    }
+    if let Some(query) = target.query() {
+        clean.push('?');
+        clean.push_str(query);
+    }
+    Some(clean)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(target: &str, expected: Option<&str>) {
+        let target = Target::new(target.parse().unwrap());
+        assert_eq!(clean_path(&target).as_deref(), expected);
+    }
+
+    #[test]
+    fn odd_paths_are_cleaned_and_everything_else_is_left_alone() {
+        check("/a//b?x=1", Some("/a/b?x=1"));
+        check("//evil.example/x", Some("/evil.example/x"));
+        check("/a%2Fb//c", Some("/a%2Fb/c"));
+        check("/a/../b/", Some("/b/"));
+        check("/a/./b", Some("/a/b"));
+        check("/..", Some("/"));
+        check("/a//", Some("/a/"));
+        check("/a/", None);
+        check("/", None);
+        check("/a%2F%2Fb", None);
+        check("/a/%2e%2e/b", None);
+        check("/x?a=//b", None);
+    }
+}

@@ -1,0 +1,237 @@
+//! Telling the application who the user is: the identity headers, and the removal of those that came from outside.
+
+use doorward_core::{Grounds, SecretString};
+use doorward_session::Session;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// A header that doorward sets, on requests to the application or on answers to the client.
+#[derive(Clone, Debug)]
+pub struct InjectedHeader {
+    pub name: HeaderName,
+    pub values: Vec<ValueSource>,
+}
+
+/// Where the value of an injected header comes from.
+#[derive(Clone, Debug)]
+pub enum ValueSource {
+    /// A claim of the session, by its name in the configuration; several values are joined with commas.
+    Claim { claim: String, prefix: String },
+    /// `Basic base64(claim:password)` (RFC 7617).
+    BasicAuth { claim: String, password: SecretString },
+    /// The same text for everybody.
+    Secret(SecretString),
+    /// The grounds on which the request was let through, in words.
+    Grounds,
+}
+
+/// What happens to copies of identity headers that a client sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientCopies {
+    /// Removed from every request, whether or not somebody is logged in.
+    Removed,
+    /// `--skip-auth-strip-headers=false`: kept where doorward has no value of its own, replaced where it has.
+    KeptUnlessReplaced,
+}
+
+/// All header injection of a configuration.
+#[derive(Clone, Debug)]
+pub struct Injection {
+    request: Vec<InjectedHeader>,
+    response: Vec<InjectedHeader>,
+    client_copies: ClientCopies,
+    /// Names removed from requests besides the well-known identity headers: lower case, `_` written as `-`.
+    configured: Vec<String>,
+}
+
+/// Header names (and prefixes ending in `-`) by which applications are commonly told who the user is.
+const IDENTITY_NAMES: [&str; 8] = [
+    "x-forwarded-user",
+    "x-forwarded-email",
+    "x-forwarded-groups",
+    "x-forwarded-preferred-username",
+    "x-forwarded-preferred-user",
+    "x-forwarded-access-token",
+    "gap-auth",
+    "gap-signature",
+];
+const IDENTITY_PREFIX: &str = "x-auth-request-";
+
+impl Injection {
+    pub fn new(
+        request: Vec<InjectedHeader>,
+        response: Vec<InjectedHeader>,
+        client_copies: ClientCopies,
+    ) -> Self {
+        let configured = request.iter().map(|header| normalised(header.name.as_str())).collect();
+        Self { request, response, client_copies, configured }
+    }
+
+    /// Also tells the application, in this header, on which grounds a request was let through.
+    pub fn explain_to_application(&mut self, name: HeaderName) {
+        self.configured.push(normalised(name.as_str()));
+        self.request.push(InjectedHeader { name, values: vec![ValueSource::Grounds] });
+    }
+
+    /// The tokens that headers carry: they cannot be had from sessions without tokens, and are worth refreshing.
+    pub fn token_claims(&self) -> impl Iterator<Item = &str> {
+        self.request.iter().chain(&self.response).flat_map(|header| &header.values).filter_map(|value| {
+            match value {
+                ValueSource::Claim { claim, .. } if matches!(claim.as_str(), "access_token" | "id_token") => {
+                    Some(claim.as_str())
+                }
+                _ => None,
+            }
+        })
+    }
+
+    /// Removes what a client must not say about itself, in every spelling that an application might fold together.
+    pub fn scrub(&self, headers: &mut HeaderMap) {
+        if self.client_copies == ClientCopies::KeptUnlessReplaced {
+            return;
+        }
+        let forged: Vec<HeaderName> =
+            headers.keys().filter(|name| self.is_identity(name.as_str())).cloned().collect();
+        for name in forged {
+            headers.remove(name);
+        }
+    }
+
+    fn is_identity(&self, name: &str) -> bool {
+        if !name.contains('_') {
+            return is_known(name) || self.configured.iter().any(|own| own == name);
+        }
+        let name = normalised(name);
+        is_known(&name) || self.configured.contains(&name)
+    }
+
+    /// The identity headers for the application.
+    pub fn for_request(
+        &self,
+        session: Option<&Session>,
+        grounds: &Grounds,
+    ) -> Vec<(HeaderName, HeaderValue)> {
+        values(&self.request, session, grounds)
+    }
+
+    /// The identity headers for the answer.
+    pub fn for_response(
+        &self,
+        session: Option<&Session>,
+        grounds: &Grounds,
+    ) -> Vec<(HeaderName, HeaderValue)> {
+        values(&self.response, session, grounds)
+    }
+}
+
+fn is_known(name: &str) -> bool {
+    // Nearly all names of a request end here, at their first letter.
+    name.starts_with(['x', 'g']) && (name.starts_with(IDENTITY_PREFIX) || IDENTITY_NAMES.contains(&name))
+}
+
+fn normalised(name: &str) -> String {
+    name.to_ascii_lowercase().replace('_', "-")
+}
+
+fn values(
+    headers: &[InjectedHeader],
+    session: Option<&Session>,
+    grounds: &Grounds,
+) -> Vec<(HeaderName, HeaderValue)> {
+    headers
+        .iter()
+        .filter_map(|header| Some((header.name.clone(), value(header, session, grounds)?)))
+        .collect()
+}
+
+/// The comma-joined value; `None` if there is nothing to say or if it cannot stand in a header.
+fn value(header: &InjectedHeader, session: Option<&Session>, grounds: &Grounds) -> Option<HeaderValue> {
+    let mut text = String::new();
+    for source in &header.values {
+        match source {
+            ValueSource::Claim { claim, prefix } => {
+                for item in session.map(|session| session.claim(claim)).unwrap_or_default() {
+                    append(&mut text, &[prefix, &item]);
+                }
+            }
+            ValueSource::BasicAuth { claim, password } => {
+                for item in session.map(|session| session.claim(claim)).unwrap_or_default() {
+                    let credentials = format!("{item}:{}", password.expose());
+                    append(&mut text, &["Basic ", &base64_simd::STANDARD.encode_to_string(credentials)]);
+                }
+            }
+            ValueSource::Secret(secret) => append(&mut text, &[secret.expose()]),
+            ValueSource::Grounds => append(&mut text, &[&grounds.to_string()]),
+        }
+    }
+    if text.is_empty() {
+        return None;
+    }
+    let Ok(value) = HeaderValue::try_from(text) else {
+        tracing::warn!("The value for header {} holds control characters and is not sent.", header.name);
+        return None;
+    };
+    Some(value)
+}
+
+fn append(text: &mut String, pieces: &[&str]) {
+    if !text.is_empty() {
+        text.push(',');
+    }
+    for piece in pieces {
+        text.push_str(piece);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn injection() -> Injection {
+        let source = ValueSource::Claim { claim: "id_token".into(), prefix: "Bearer ".into() };
+        let header = InjectedHeader { name: http::header::AUTHORIZATION, values: vec![source] };
+        Injection::new(vec![header], vec![], ClientCopies::Removed)
+    }
+
+    #[test]
+    fn identity_headers_from_outside_are_removed_in_every_spelling() {
+        let mut headers = HeaderMap::new();
+        for name in [
+            "X-Forwarded-User",
+            "X_Forwarded_User",
+            "x_forwarded-email",
+            "X-Forwarded_Groups",
+            "X-Auth-Request-Email",
+            "X_Auth_Request_Anything",
+            "GAP-Auth",
+            "gap_signature",
+            "X-Forwarded-Access-Token",
+            "Authorization",
+        ] {
+            headers
+                .append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_static("root"));
+        }
+        for kept in ["x-forwarded-for", "x-forwarded-proto", "x-custom", "x_custom"] {
+            headers.append(HeaderName::from_static(kept), HeaderValue::from_static("kept"));
+        }
+        injection().scrub(&mut headers);
+        let mut names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["x-custom", "x-forwarded-for", "x-forwarded-proto", "x_custom"]);
+    }
+
+    #[test]
+    fn several_values_are_joined_and_control_characters_are_never_sent() {
+        let mut session = Session::default();
+        session.identity.groups = vec!["a".into(), "b c".into()];
+        session.identity.email = "x\r\nSet-Cookie: y".into();
+        let header = |claim: &str| InjectedHeader {
+            name: HeaderName::from_static("x-test"),
+            values: vec![ValueSource::Claim { claim: claim.into(), prefix: String::new() }],
+        };
+        let grounds = Grounds::Preflight;
+        assert_eq!(value(&header("groups"), Some(&session), &grounds).unwrap(), "a,b c");
+        assert_eq!(value(&header("email"), Some(&session), &grounds), None);
+        assert_eq!(value(&header("user"), Some(&session), &grounds), None);
+        assert_eq!(value(&header("groups"), None, &grounds), None);
+    }
+}

@@ -1,0 +1,21 @@
+//! The only room that sees a whole request: from an accepted connection to the last byte of the answer.
+//!
+//! Read [`handle`] first: it is the life of one request, in order.
+
+pub mod authenticate;
+pub mod connection;
+pub mod endpoints;
+pub mod form;
+pub mod gate;
+pub mod handle;
+pub mod ingress;
+pub mod inject;
+pub mod login;
+pub mod pages;
+pub mod record;
+pub mod redirects;
+pub mod refresh;
+pub mod respond;
+pub mod routes;
+
+pub use gate::Gate;

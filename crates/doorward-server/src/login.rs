@@ -1,0 +1,97 @@
+//! Sending a browser to the identity provider.
+
+use doorward_core::redirect::SafeRedirect;
+use doorward_oidc::{AccountChoice, BeginError, LoginStart};
+use doorward_session::{LoginAttempt, RequestCookies, state_parameter};
+use http::{Response, StatusCode};
+
+use crate::{gate::Gate, handle::with_cookies, ingress::Arrival, pages::Problem, respond};
+use doorward_net::Body;
+
+/// Whether this login was begun by the person or by us, after an earlier attempt came back unusable. A login is
+/// begun anew once; the mark travels in the `state` parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beginning {
+    ByPerson,
+    Restarted,
+}
+
+/// Follows the state hash of a restarted login. A hash is base64url text, which has no dot.
+const RESTARTED_MARK: &str = ".r";
+
+/// Splits what came back as the hash part of `state`.
+pub fn read_mark(hash: &str) -> (&str, Beginning) {
+    match hash.strip_suffix(RESTARTED_MARK) {
+        Some(hash) => (hash, Beginning::Restarted),
+        None => (hash, Beginning::ByPerson),
+    }
+}
+
+/// How to begin a login.
+#[derive(Clone, Debug)]
+pub struct Login {
+    pub target: SafeRedirect,
+    pub account: AccountChoice,
+    pub beginning: Beginning,
+}
+
+impl Login {
+    pub fn to(target: SafeRedirect) -> Self {
+        Self { target, account: AccountChoice::Any, beginning: Beginning::ByPerson }
+    }
+}
+
+/// The redirect to the provider, with the CSRF cookie of this attempt (OpenID Connect Core section 3.1.2.1).
+pub fn begin(gate: &Gate, arrival: &Arrival, login: &Login) -> Response<Body> {
+    let Some(provider) = &gate.sign_in.provider else {
+        return gate.sign_in_page(arrival, StatusCode::OK, &login.target, None);
+    };
+    let mut attempt = match LoginAttempt::random() {
+        Ok(attempt) => attempt,
+        Err(error) => return failed(gate, arrival, &error.to_string()),
+    };
+    let redirect_uri = gate.redirects.redirect_uri.for_request(&arrival.facts);
+    let mut hash = attempt.state_hash();
+    let nonce_hash = attempt.nonce_hash();
+    if login.beginning == Beginning::Restarted {
+        hash.push_str(RESTARTED_MARK);
+    }
+    let state = state_parameter(&hash, login.target.as_str(), gate.sign_in.state);
+    let start = LoginStart {
+        redirect_uri: &redirect_uri,
+        state: &state,
+        nonce_hash: &nonce_hash,
+        account: login.account,
+    };
+    let request = match provider.begin(&start) {
+        Ok(request) => request,
+        Err(error) => return refused(gate, arrival, &error),
+    };
+    attempt.verifier = request.verifier;
+    let cookies = RequestCookies::new(arrival.headers());
+    let set_cookies = match gate.sessions.csrf.begin(&attempt, &arrival.visit(&cookies)) {
+        Ok(set_cookies) => set_cookies,
+        Err(error) => return failed(gate, arrival, &error.to_string()),
+    };
+    let response = respond::redirect(StatusCode::FOUND, &request.url, &arrival.facts.method);
+    respond::uncached(with_cookies(response, set_cookies))
+}
+
+fn failed(gate: &Gate, arrival: &Arrival, reason: &str) -> Response<Body> {
+    tracing::error!("A login cannot begin: {reason}");
+    let problem = Problem { debug: reason.to_owned(), ..Problem::new(StatusCode::INTERNAL_SERVER_ERROR) };
+    respond::uncached(gate.error_page(arrival, &problem))
+}
+
+fn refused(gate: &Gate, arrival: &Arrival, error: &BeginError) -> Response<Body> {
+    if *error != BeginError::NotReady {
+        return failed(gate, arrival, &error.to_string());
+    }
+    tracing::error!("A login cannot begin: {error}");
+    let problem = Problem {
+        explanation: "The identity provider cannot be reached at the moment. Please try again shortly."
+            .into(),
+        ..Problem::new(StatusCode::SERVICE_UNAVAILABLE)
+    };
+    respond::uncached(gate.error_page(arrival, &problem))
+}

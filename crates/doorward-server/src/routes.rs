@@ -1,0 +1,128 @@
+//! Which road a request takes. Pure: looks at the path alone, exactly as it came.
+
+/// The paths that doorward answers itself.
+#[derive(Clone, Debug)]
+pub struct Routes {
+    /// Prefix of our own endpoints, without a trailing slash, e.g. `/oauth2`.
+    pub prefix: String,
+    pub health: Health,
+}
+
+/// Liveness and readiness; an empty path switches that answer off.
+#[derive(Clone, Debug)]
+pub struct Health {
+    pub ping_path: String,
+    pub ready_path: String,
+    /// If set, the health paths answer only clients that send exactly this `User-Agent`.
+    pub user_agent: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route<'a> {
+    Ping,
+    Ready,
+    Robots,
+    /// The forward-auth question of nginx, Traefik, Caddy and others.
+    Auth,
+    SignIn,
+    Start,
+    Callback,
+    /// A file of the pages, by its path below `static/`.
+    Static(&'a str),
+    UserInfo,
+    SignOut,
+    /// Everything else belongs to the application.
+    Proxied,
+}
+
+impl Routes {
+    /// `user_agent` is the request's `User-Agent`, used for the health paths only.
+    pub fn find<'a>(&self, path: &'a str, user_agent: Option<&str>) -> Route<'a> {
+        if let Some(own) = path.strip_prefix(self.prefix.as_str()).and_then(|rest| rest.strip_prefix('/')) {
+            match own {
+                "auth" => return Route::Auth,
+                "sign_in" => return Route::SignIn,
+                "start" => return Route::Start,
+                "callback" => return Route::Callback,
+                "userinfo" => return Route::UserInfo,
+                "sign_out" => return Route::SignOut,
+                _ => {
+                    if let Some(file) = own.strip_prefix("static/") {
+                        return Route::Static(file);
+                    }
+                }
+            }
+        }
+        if let Some(health) = self.health.find(path, user_agent) {
+            return health;
+        }
+        if path == "/robots.txt" { Route::Robots } else { Route::Proxied }
+    }
+
+    /// True for `<prefix>/…` and the bare prefix.
+    pub fn is_own(&self, path: &str) -> bool {
+        path.strip_prefix(self.prefix.as_str())
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#']))
+    }
+}
+
+impl Health {
+    fn find(&self, path: &str, user_agent: Option<&str>) -> Option<Route<'static>> {
+        let route = if !self.ping_path.is_empty() && path == self.ping_path {
+            Route::Ping
+        } else if !self.ready_path.is_empty() && path == self.ready_path {
+            Route::Ready
+        } else {
+            return None;
+        };
+        match &self.user_agent {
+            Some(required) if user_agent != Some(required.as_str()) => None,
+            _ => Some(route),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn routes(user_agent: Option<&str>) -> Routes {
+        Routes {
+            prefix: "/oauth2".into(),
+            health: Health {
+                ping_path: "/ping".into(),
+                ready_path: "/ready".into(),
+                user_agent: user_agent.map(Into::into),
+            },
+        }
+    }
+
+    #[test]
+    fn endpoints_match_exactly() {
+        for (path, expected) in [
+            ("/oauth2/auth", Route::Auth),
+            ("/oauth2/auth/", Route::Proxied),
+            ("/oauth2/nothing", Route::Proxied),
+            ("/oauth2", Route::Proxied),
+            ("/oauth2x/auth", Route::Proxied),
+            ("/OAUTH2/auth", Route::Proxied),
+            ("/oauth2/%61uth", Route::Proxied),
+            ("/oauth2/static/css/a.css", Route::Static("css/a.css")),
+            ("/ping", Route::Ping),
+            ("/ready", Route::Ready),
+            ("/robots.txt", Route::Robots),
+            ("/", Route::Proxied),
+        ] {
+            assert_eq!(routes(None).find(path, None), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_health_agent_opens_the_health_paths_and_nothing_else() {
+        let routes = routes(Some("GoogleHC/1.0"));
+        assert_eq!(routes.find("/ping", Some("GoogleHC/1.0")), Route::Ping);
+        assert_eq!(routes.find("/ping", Some("curl/8")), Route::Proxied);
+        assert_eq!(routes.find("/oauth2/auth", Some("GoogleHC/1.0")), Route::Auth);
+        assert_eq!(routes.find("/x", Some("GoogleHC/1.0")), Route::Proxied);
+    }
+}

@@ -1,0 +1,276 @@
+//! From options as written to the settings of every room. One module a subject; each takes the options it knows and
+//! notes what is wrong with them. Everything that can be checked without the network is checked before anything is
+//! contacted, and all complaints come together.
+
+pub(crate) mod access;
+pub(crate) mod ingress;
+pub(crate) mod injection;
+pub(crate) mod listeners;
+pub(crate) mod logging;
+pub(crate) mod pages;
+pub(crate) mod problems;
+pub(crate) mod provider;
+pub(crate) mod sessions;
+pub(crate) mod upstreams;
+
+use std::sync::Arc;
+
+use doorward_authn::{
+    bearer::{BearerTokens, OnRefusal},
+    htpasswd::Htpasswd,
+    watch::{WatchHandle, spawn_watch},
+};
+use doorward_authz::EmailFile;
+use doorward_core::redirect::AllowedHosts;
+use doorward_oidc::Provider;
+use doorward_options::{OptionError, Options, Sources};
+use doorward_server::{
+    Gate,
+    gate::{Bearer, ProviderButton, Sessions, SignIn, Telemetry},
+    inject::Injection,
+    pages::Pages,
+    redirects::{self, Redirects, RelativeRedirectUrl, SecureCookies},
+    refresh::{ExpiringTokens, RefreshDesk, Schedule},
+    routes::{Health, Routes},
+};
+use doorward_session::StateEncoding;
+use doorward_telemetry::{Logs, Metrics};
+use doorward_upstream::Upstreams;
+
+use http::HeaderName;
+
+use self::{access::Compiled, listeners::Listeners, problems::Problems, sessions::Keeping};
+use crate::demo::GROUNDS_HEADER;
+
+/// How people sign in, before anything is contacted.
+#[derive(Debug)]
+pub(crate) enum Provided {
+    Provider {
+        main: Box<doorward_oidc::Config>,
+        extra: Vec<doorward_oidc::Config>,
+    },
+    /// `doorward demo`: the password file alone.
+    PasswordsOnly,
+}
+
+/// A configuration that has been checked but has not contacted anybody.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    pub listeners: Listeners,
+    provided: Provided,
+    keeping: Keeping,
+    access: Compiled,
+    htpasswd: Option<Arc<Htpasswd>>,
+    injection: Injection,
+    upstreams: Upstreams,
+    pages: Pages,
+    ingress: doorward_server::ingress::Config,
+    redirects: Redirects,
+    files: WatchedFiles,
+}
+
+/// Files that are read again when they change.
+#[derive(Debug)]
+struct WatchedFiles {
+    emails: String,
+    htpasswd: String,
+}
+
+/// A gate that is ready to serve, and what keeps its lists current.
+#[derive(Debug)]
+pub(crate) struct Assembled {
+    pub gate: Gate,
+    pub watches: Vec<WatchHandle>,
+}
+
+/// Who vouches for users: options, or the demo's built-in password.
+#[derive(Debug)]
+pub(crate) enum SignInSource {
+    Options,
+    Demo { htpasswd: String, banner: String },
+}
+
+/// Checks all options.
+pub(crate) fn check(
+    options: &Options,
+    sources: &Sources,
+    source: SignInSource,
+) -> Result<Checked, Vec<OptionError>> {
+    let mut problems = Problems::new(sources);
+    let checked = checked(options, &mut problems, source);
+    let found = problems.into_found();
+    match checked {
+        Some(checked) if found.is_empty() => Ok(checked),
+        _ => Err(found),
+    }
+}
+
+fn checked(options: &Options, problems: &mut Problems<'_>, source: SignInSource) -> Option<Checked> {
+    let mut options = std::borrow::Cow::Borrowed(options);
+    let (provided, htpasswd) = match source {
+        SignInSource::Options => {
+            let provider = provider::config(&options, problems).map(|main| {
+                let extra = provider::extra_issuers(&options, &main, problems);
+                Provided::Provider { main: Box::new(main), extra }
+            });
+            (provider, access::htpasswd(&options, problems))
+        }
+        SignInSource::Demo { htpasswd, banner } => {
+            options.to_mut().banner = banner;
+            (Some(Provided::PasswordsOnly), access::parse_htpasswd(&options, &htpasswd, problems).map(Some))
+        }
+    };
+    let options = options.as_ref();
+    let listeners = listeners::config(options, problems);
+    let mut injection = injection::config(options, problems);
+    if matches!(provided, Some(Provided::PasswordsOnly)) {
+        injection.explain_to_application(HeaderName::from_static(GROUNDS_HEADER));
+    }
+    let keeping = sessions::config(options, &injection, problems);
+    let access = access::config(options, problems);
+    let upstreams = upstreams::config(options, problems);
+    let name = match &provided {
+        Some(Provided::Provider { main, .. }) => main.display_name.clone(),
+        _ => String::new(),
+    };
+    let pages = pages::config(options, name, problems);
+    let ingress = ingress::config(options, problems);
+    let redirects = redirects(options, problems);
+    Some(Checked {
+        listeners,
+        provided: provided?,
+        keeping: keeping?,
+        access: access?,
+        htpasswd: htpasswd?,
+        injection,
+        upstreams: upstreams?,
+        pages: pages?,
+        ingress: ingress?,
+        redirects: redirects?,
+        files: WatchedFiles {
+            emails: options.authenticated_emails_file.clone(),
+            htpasswd: options.htpasswd_file.clone(),
+        },
+    })
+}
+
+fn redirects(options: &Options, problems: &mut Problems<'_>) -> Option<Redirects> {
+    let mend = "write host, host:port or .domain";
+    let allowed_hosts =
+        problems.take("whitelist-domain", AllowedHosts::parse(&options.whitelist_domains), mend);
+    let relative = if options.relative_redirect_url {
+        RelativeRedirectUrl::SentAsIs
+    } else {
+        RelativeRedirectUrl::MadeAbsolute
+    };
+    let secure = if options.cookie_secure { SecureCookies::Yes } else { SecureCookies::No };
+    let redirect_uri =
+        redirects::redirect_uri(&options.redirect_url, &options.proxy_prefix, relative, secure);
+    let mend = "write a URL such as https://app.example.com/oauth2/callback";
+    let redirect_uri = problems.take("redirect-url", redirect_uri, mend);
+    Some(Redirects { allowed_hosts: allowed_hosts?, redirect_uri: redirect_uri? })
+}
+
+/// Contacts what has to be there at start (session store, provider) and builds the gate.
+pub(crate) async fn connect(
+    checked: Checked,
+    options: &Options,
+    sources: &Sources,
+    logs: &Arc<Logs>,
+) -> Result<(Assembled, Listeners), Vec<OptionError>> {
+    let mut problems = Problems::new(sources);
+    let Checked {
+        listeners,
+        provided,
+        keeping,
+        access,
+        htpasswd,
+        injection,
+        upstreams,
+        pages,
+        ingress,
+        redirects,
+        files,
+    } = checked;
+    let contacted = contact(provided, options, &mut problems).await;
+    let lifetime = keeping.lifetime();
+    let kept = sessions::connect(keeping, &mut problems).await;
+    let metrics = problems.take("metrics-address", Metrics::new(), "report this");
+    let (Some((provider, bearer)), Some((keeper, csrf)), Some(metrics)) = (contacted, kept, metrics) else {
+        return Err(problems.into_found());
+    };
+    let watches = watches(&files, &access, htpasswd.as_ref());
+    let schedule = Schedule {
+        period: options.cookie_refresh,
+        tokens: if options.cookie_refresh.is_zero() && injection.token_claims().next().is_none() {
+            ExpiringTokens::LeftAlone
+        } else {
+            ExpiringTokens::Refreshed
+        },
+    };
+    let button = if options.skip_provider_button { ProviderButton::Skipped } else { ProviderButton::Shown };
+    let state = if options.encode_state { StateEncoding::Base64 } else { StateEncoding::Plain };
+    let gate = Gate {
+        ingress,
+        routes: routes(options),
+        redirects,
+        sign_in: SignIn { provider, htpasswd, bearer, button, state },
+        sessions: Sessions { keeper, csrf, refresh: RefreshDesk::new(schedule), lifetime },
+        access: access.access,
+        injection,
+        upstreams,
+        pages,
+        telemetry: Telemetry { logs: Arc::clone(logs), metrics: Arc::new(metrics) },
+        https: listeners.https,
+    };
+    Ok((Assembled { gate, watches }, listeners))
+}
+
+/// The main provider, and those whose bearer tokens are accepted.
+async fn contact(
+    provided: Provided,
+    options: &Options,
+    problems: &mut Problems<'_>,
+) -> Option<(Option<Provider>, Option<Bearer>)> {
+    let Provided::Provider { main, extra } = provided else { return Some((None, None)) };
+    let mend = "correct the provider's options; --oidc-issuer-url is compared letter by letter";
+    let main = problems.take("oidc-issuer-url", Provider::connect(*main).await, mend)?;
+    if !options.skip_jwt_bearer_tokens {
+        return Some((Some(main), None));
+    }
+    let mut issuers = Vec::new();
+    for config in extra {
+        let mend = "correct the issuer's address";
+        issuers.push(problems.take("extra-jwt-issuers", Provider::connect(config).await, mend)?);
+    }
+    let on_refusal = if options.bearer_token_login_fallback { OnRefusal::TryNext } else { OnRefusal::Forbid };
+    let tokens = BearerTokens::new(Some(main.clone()), issuers);
+    Some((Some(main), Some(Bearer { tokens, on_refusal })))
+}
+
+fn routes(options: &Options) -> Routes {
+    let user_agent = (!options.ping_user_agent.is_empty()).then(|| options.ping_user_agent.clone());
+    Routes {
+        prefix: options.proxy_prefix.trim_end_matches('/').to_owned(),
+        health: Health {
+            ping_path: options.ping_path.clone(),
+            ready_path: options.ready_path.clone(),
+            user_agent,
+        },
+    }
+}
+
+fn watches(files: &WatchedFiles, access: &Compiled, htpasswd: Option<&Arc<Htpasswd>>) -> Vec<WatchHandle> {
+    let mut watches = Vec::new();
+    if let Some(list) = access.emails.clone() {
+        let replace = move |text: String| {
+            list.replace(EmailFile::parse(&text));
+            Ok(())
+        };
+        watches.push(spawn_watch(files.emails.clone(), replace));
+    }
+    if let Some(htpasswd) = htpasswd.filter(|_| !files.htpasswd.is_empty()) {
+        watches.push(htpasswd.watch(&files.htpasswd));
+    }
+    watches
+}

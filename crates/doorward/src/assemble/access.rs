@@ -1,0 +1,104 @@
+//! Options that say who may come in: they compile into the one policy model.
+
+use std::{fs, sync::Arc};
+
+use doorward_authn::htpasswd::{Config as HtpasswdConfig, EmailSource, Entries, Htpasswd};
+use doorward_authz::{ApiRoutes, EmailFile, EmailList, Policy, Preflight, Semicolons};
+use doorward_options::Options;
+use doorward_server::gate::{Access, JsonErrors};
+
+use super::problems::Problems;
+
+/// The rules, and the list of addresses to watch.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    pub access: Access,
+    pub emails: Option<EmailList>,
+}
+
+pub(crate) fn config(options: &Options, problems: &mut Problems<'_>) -> Option<Compiled> {
+    if options.email_domains.is_empty()
+        && options.authenticated_emails_file.is_empty()
+        && options.htpasswd_file.is_empty()
+    {
+        let message =
+            "missing setting for email validation: email-domain or authenticated-emails-file required";
+        problems.add("email-domain", message, "write --email-domain=* to admit every authenticated address");
+    }
+    let emails = emails(&options.authenticated_emails_file, problems)?;
+    let api_routes = ApiRoutes::parse(&options.api_routes).map_err(|error| format!("bad regex: {error}"));
+    let api_routes = problems.take("api-route", api_routes, "write a regular expression of RE2 syntax");
+    let policy = policy(options, emails.clone(), problems);
+    let access = Access {
+        policy: policy?,
+        api_routes: api_routes?,
+        json_errors: if options.force_json_errors { JsonErrors::Always } else { JsonErrors::ForApiClients },
+        semicolons: if options.allow_query_semicolons { Semicolons::Separators } else { Semicolons::Literal },
+    };
+    Some(Compiled { access, emails })
+}
+
+fn policy(options: &Options, emails: Option<EmailList>, problems: &mut Problems<'_>) -> Option<Policy> {
+    let mut allowed_groups = options.allowed_groups.clone();
+    allowed_groups.extend(options.allowed_roles.iter().map(|role| format!("role:{role}")));
+    let compiled = Policy::compile(doorward_authz::Config {
+        preflight: if options.skip_auth_preflight { Preflight::Open } else { Preflight::NeedsLogin },
+        skip_auth_regex: options.skip_auth_regex.clone(),
+        skip_auth_routes: options.skip_auth_routes.clone(),
+        trusted_ips: options.trusted_ips.clone(),
+        email_domains: options.email_domains.clone(),
+        authenticated_emails: emails,
+        allowed_groups,
+    });
+    match compiled {
+        Ok(policy) => Some(policy),
+        Err(faults) => {
+            for fault in faults {
+                let mend =
+                    "write a regular expression of RE2 syntax, or for trusted-ip an address or network";
+                problems.add(
+                    fault.option,
+                    format!("bad regex or network in entry {}: {}", fault.index, fault.fault),
+                    mend,
+                );
+            }
+            None
+        }
+    }
+}
+
+/// `Some(None)` if no file is configured.
+#[expect(clippy::option_option, reason = "outer: did it work; inner: is there a list")]
+fn emails(path: &str, problems: &mut Problems<'_>) -> Option<Option<EmailList>> {
+    if path.is_empty() {
+        return Some(None);
+    }
+    let read = fs::read_to_string(path).map_err(|error| format!("the file {path:?} cannot be read: {error}"));
+    let text = problems.take("authenticated-emails-file", read, "name a file with one address per line")?;
+    Some(Some(EmailList::new(EmailFile::parse(&text))))
+}
+
+/// `Some(None)` if no file is configured.
+#[expect(clippy::option_option, reason = "outer: did it work; inner: is there a file")]
+pub(crate) fn htpasswd(options: &Options, problems: &mut Problems<'_>) -> Option<Option<Arc<Htpasswd>>> {
+    let path = &options.htpasswd_file;
+    if path.is_empty() {
+        return Some(None);
+    }
+    let read = fs::read_to_string(path).map_err(|error| format!("the file {path:?} cannot be read: {error}"));
+    let text = problems.take("htpasswd-file", read, "name an htpasswd file with bcrypt entries")?;
+    parse_htpasswd(options, &text, problems).map(Some)
+}
+
+/// Users and their passwords, from the text of a file.
+pub(crate) fn parse_htpasswd(
+    options: &Options,
+    text: &str,
+    problems: &mut Problems<'_>,
+) -> Option<Arc<Htpasswd>> {
+    let mend = "correct the line; htpasswd -B makes entries that work";
+    let entries = problems.take("htpasswd-file", Entries::parse(text), mend)?;
+    let email = if options.prefer_email_to_user { EmailSource::UserName } else { EmailSource::Nothing };
+    let config = HtpasswdConfig { groups: options.htpasswd_user_groups.clone(), email };
+    Some(Arc::new(Htpasswd::new(entries, config)))
+}

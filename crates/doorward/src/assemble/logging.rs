@@ -1,0 +1,34 @@
+//! Options of the logs.
+
+use doorward_options::Options;
+use doorward_telemetry::{ErrorLines, LogConfig, LogFile, Pings, Rotated, Stream, StreamState, TimeZone};
+
+/// Settings of the three streams.
+pub(crate) fn config(options: &Options) -> LogConfig {
+    let stream = |on: bool, format: &str| Stream {
+        state: if on { StreamState::On } else { StreamState::Off },
+        format: format.to_owned(),
+    };
+    let file = (!options.logging_filename.is_empty()).then(|| LogFile {
+        path: options.logging_filename.clone().into(),
+        max_size_mb: whole(options.logging_max_size),
+        max_age_days: whole(options.logging_max_age),
+        max_backups: whole(options.logging_max_backups),
+        rotated: if options.logging_compress { Rotated::Compress } else { Rotated::Keep },
+    });
+    LogConfig {
+        standard: stream(options.standard_logging, &options.standard_logging_format),
+        auth: stream(options.auth_logging, &options.auth_logging_format),
+        request: stream(options.request_logging, &options.request_logging_format),
+        exclude_paths: options.exclude_logging_paths.clone(),
+        pings: if options.silence_ping_logging { Pings::Silent } else { Pings::Logged },
+        time_zone: if options.logging_local_time { TimeZone::Local } else { TimeZone::Utc },
+        errors: if options.errors_to_info_log { ErrorLines::WithOthers } else { ErrorLines::Stderr },
+        file,
+    }
+}
+
+/// Negative numbers mean the same as nothing.
+fn whole(number: i64) -> u32 {
+    u32::try_from(number).unwrap_or(if number < 0 { 0 } else { u32::MAX })
+}

@@ -1,0 +1,46 @@
+//! Collects everything that is wrong with a configuration, so that it is reported in one go.
+
+use doorward_options::{OptionError, Sources, problem};
+
+/// The complaints so far.
+#[derive(Debug)]
+pub(crate) struct Problems<'a> {
+    sources: &'a Sources,
+    found: Vec<OptionError>,
+}
+
+impl<'a> Problems<'a> {
+    pub(crate) const fn new(sources: &'a Sources) -> Self {
+        Self { sources, found: Vec::new() }
+    }
+
+    /// Notes a mistake: which option, what is wrong, how to mend it.
+    pub(crate) fn add(&mut self, option: &str, message: impl Into<String>, mend: impl Into<String>) {
+        self.found.push(problem(self.sources, option, message, mend));
+    }
+
+    /// The value, or a note about why there is none.
+    pub(crate) fn take<T, E: std::fmt::Display>(
+        &mut self,
+        option: &str,
+        result: Result<T, E>,
+        mend: &str,
+    ) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.add(option, error.to_string(), mend);
+                None
+            }
+        }
+    }
+
+    /// Whether somebody wrote this option down.
+    pub(crate) fn is_set(&self, option: &str) -> bool {
+        self.sources.is_set(option)
+    }
+
+    pub(crate) fn into_found(self) -> Vec<OptionError> {
+        self.found
+    }
+}
