@@ -2,7 +2,7 @@
 //! bound on what is read. Redirects are followed for documents of the same origin only, never for
 //! requests that carry a code, a token or a secret. Errors never name a query or a body.
 
-use std::{error::Error as StdError, fmt::Write as _, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{error::Error as StdError, fmt::Write as _, io, path::PathBuf, sync::{Arc, OnceLock}, time::Duration};
 
 use http::{HeaderMap, StatusCode, header};
 use reqwest::RequestBuilder;
@@ -13,6 +13,7 @@ use rustls::{
 };
 use url::Url;
 
+use self::verifier::{Belief, Verifier};
 use crate::{discovery::ConnectError, printable::printable};
 
 /// How to reach a provider.
@@ -203,35 +204,36 @@ fn tls(trust: &Trust) -> Result<ClientConfig, ConnectError> {
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| ConnectError::Tls { reason: error.to_string() })?;
-    let mut config = match roots(trust)? {
-        Some(roots) => builder.with_root_certificates(roots).with_no_client_auth(),
-        None => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(blind::Blind(provider)))
-            .with_no_client_auth(),
+    let verified_by = |belief| {
+        let verifier = Verifier { provider: Arc::clone(&provider), belief };
+        builder.clone().dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth()
+    };
+    let mut config = match trust {
+        Trust::System => verified_by(Belief::System(OnceLock::new())),
+        Trust::Anything => verified_by(Belief::Anything),
+        Trust::Files(files) => {
+            let roots = add_files(RootCertStore::empty(), files)?;
+            builder.with_root_certificates(roots).with_no_client_auth()
+        }
+        Trust::FilesAndSystem(files) => {
+            let mut roots = RootCertStore::empty();
+            add_system_roots(&mut roots);
+            builder.with_root_certificates(add_files(roots, files)?).with_no_client_auth()
+        }
     };
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
 }
 
-/// The certificates to believe; nothing means anything goes.
-fn roots(trust: &Trust) -> Result<Option<RootCertStore>, ConnectError> {
-    let (files, system): (&[PathBuf], bool) = match trust {
-        Trust::System => (&[], true),
-        Trust::Files(files) => (files, false),
-        Trust::FilesAndSystem(files) => (files, true),
-        Trust::Anything => return Ok(None),
-    };
-    let mut roots = RootCertStore::empty();
-    if system {
-        let found = rustls_native_certs::load_native_certs();
-        let (added, _) = roots.add_parsable_certificates(found.certs);
-        if added == 0 {
-            tracing::warn!(
-                "the operating system offers no root certificates, https providers will not be trusted"
-            );
-        }
+fn add_system_roots(roots: &mut RootCertStore) {
+    let found = rustls_native_certs::load_native_certs();
+    let (added, _) = roots.add_parsable_certificates(found.certs);
+    if added == 0 {
+        tracing::warn!("the operating system offers no root certificates, https providers will not be trusted");
     }
+}
+
+fn add_files(mut roots: RootCertStore, files: &[PathBuf]) -> Result<RootCertStore, ConnectError> {
     for path in files {
         let wrong = |reason: String| ConnectError::CaFile { path: path.clone(), reason };
         let pem = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
@@ -245,17 +247,19 @@ fn roots(trust: &Trust) -> Result<Option<RootCertStore>, ConnectError> {
             roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
         }
     }
-    Ok(Some(roots))
+    Ok(roots)
 }
 
-/// The verifier behind [`Trust::Anything`]: it believes every certificate, as the operator asked,
-/// but still demands that the peer holds the certificate's key.
-mod blind {
-    use std::sync::Arc;
+/// Verifiers of our own making. Both demand, as every verifier must, that the peer holds the certificate's key.
+mod verifier {
+    use std::sync::{Arc, OnceLock};
 
     use rustls::{
-        DigitallySignedStruct, Error, SignatureScheme,
-        client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+        DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+        client::{
+            WebPkiServerVerifier,
+            danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+        },
         crypto::{verify_tls12_signature, verify_tls13_signature},
         pki_types::{CertificateDer, ServerName, UnixTime},
     };
@@ -263,18 +267,45 @@ mod blind {
     use super::CryptoProvider;
 
     #[derive(Debug)]
-    pub(super) struct Blind(pub(super) Arc<CryptoProvider>);
+    pub(super) struct Verifier {
+        pub(super) provider: Arc<CryptoProvider>,
+        pub(super) belief: Belief,
+    }
 
-    impl ServerCertVerifier for Blind {
+    /// Whose certificates are believed.
+    #[derive(Debug)]
+    pub(super) enum Belief {
+        /// The roots of the operating system, read when the first certificate is to be verified: reading them takes
+        /// longer than all the rest of a start, and holds megabytes that a provider without TLS never needs.
+        System(OnceLock<Result<Arc<WebPkiServerVerifier>, Error>>),
+        /// Everybody's, as the operator asked ([`super::Trust::Anything`]).
+        Anything,
+    }
+
+    fn system_verifier(provider: &Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>, Error> {
+        let mut roots = RootCertStore::empty();
+        super::add_system_roots(&mut roots);
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+            .build()
+            .map_err(|error| Error::General(error.to_string()))
+    }
+
+    impl ServerCertVerifier for Verifier {
         fn verify_server_cert(
             &self,
-            _: &CertificateDer<'_>,
-            _: &[CertificateDer<'_>],
-            _: &ServerName<'_>,
-            _: &[u8],
-            _: UnixTime,
+            certificate: &CertificateDer<'_>,
+            intermediates: &[CertificateDer<'_>],
+            name: &ServerName<'_>,
+            ocsp: &[u8],
+            now: UnixTime,
         ) -> Result<ServerCertVerified, Error> {
-            Ok(ServerCertVerified::assertion())
+            match &self.belief {
+                Belief::Anything => Ok(ServerCertVerified::assertion()),
+                Belief::System(verifier) => verifier
+                    .get_or_init(|| system_verifier(&self.provider))
+                    .clone()?
+                    .verify_server_cert(certificate, intermediates, name, ocsp, now),
+            }
         }
 
         fn verify_tls12_signature(
@@ -283,7 +314,8 @@ mod blind {
             certificate: &CertificateDer<'_>,
             signed: &DigitallySignedStruct,
         ) -> Result<HandshakeSignatureValid, Error> {
-            verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+            let algorithms = &self.provider.signature_verification_algorithms;
+            verify_tls12_signature(message, certificate, signed, algorithms)
         }
 
         fn verify_tls13_signature(
@@ -292,11 +324,12 @@ mod blind {
             certificate: &CertificateDer<'_>,
             signed: &DigitallySignedStruct,
         ) -> Result<HandshakeSignatureValid, Error> {
-            verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+            let algorithms = &self.provider.signature_verification_algorithms;
+            verify_tls13_signature(message, certificate, signed, algorithms)
         }
 
         fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-            self.0.signature_verification_algorithms.supported_schemes()
+            self.provider.signature_verification_algorithms.supported_schemes()
         }
     }
 }
