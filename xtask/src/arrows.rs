@@ -23,7 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("doorward-session", &["doorward-core", "doorward-store"]),
     ("doorward-oidc", &["doorward-core", "doorward-jose", "doorward-net"]),
     ("doorward-telemetry", &["doorward-core", "doorward-template"]),
-    ("doorward-authn", &["doorward-core"]),
+    ("doorward-authn", &["doorward-core", "doorward-oidc"]),
     ("doorward-authz", &["doorward-core"]),
     ("doorward-upstream", &["doorward-core", "doorward-net"]),
     (

@@ -37,7 +37,7 @@ impl fmt::Display for Grounds {
             Self::Preflight => f.write_str("preflight request"),
             Self::PublicRoute(rule) => write!(f, "public route {rule}"),
             Self::TrustedNetwork(rule) => write!(f, "trusted network {rule}"),
-            Self::Rule(rule) => write!(f, "rule {rule}"),
+            Self::Rule(rule) => write!(f, "signed in, and rule {rule} is fulfilled"),
         }
     }
 }

@@ -287,7 +287,7 @@ impl RefreshWork {
 
     /// With the lock held: somebody else may have refreshed meanwhile, so the stored session is read again.
     async fn run_locked(&self, loaded: Loaded) -> Outcome {
-        let loaded = match self.gate.sessions.keeper.reload(&loaded, self.now).await {
+        let loaded = match self.gate.sessions.keeper.reload(&loaded).await {
             Ok(current) => current,
             Err(LoadError::Unavailable(error)) => {
                 tracing::error!("The session store cannot be asked: {error}");

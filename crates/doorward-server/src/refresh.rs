@@ -164,14 +164,17 @@ impl Slot {
 
 #[cfg(test)]
 mod tests {
+    use doorward_core::Tokens;
+
     use super::*;
 
     fn session(created: i64, expires: Option<i64>, refresh_token: Option<&str>) -> Session {
-        let mut session = Session::default();
-        session.created_at = Some(Timestamp::from_seconds(created));
-        session.expires_on = expires.map(Timestamp::from_seconds);
-        session.tokens.refresh = refresh_token.map(Into::into);
-        session
+        Session {
+            created_at: Some(Timestamp::from_seconds(created)),
+            expires_on: expires.map(Timestamp::from_seconds),
+            tokens: Tokens { refresh: refresh_token.map(Into::into), ..Tokens::default() },
+            ..Session::default()
+        }
     }
 
     #[track_caller]

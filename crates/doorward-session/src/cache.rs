@@ -4,7 +4,6 @@
 use std::hash::{Hash, Hasher, RandomState};
 use std::sync::Arc;
 
-use doorward_core::Timestamp;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{Equivalent, OptionsBuilder, Weighter};
 
@@ -27,7 +26,17 @@ pub(crate) struct SessionCache {
 
 impl SessionCache {
     pub(crate) fn new() -> Self {
-        Self { verified: cache(VERIFIED_BYTES) }
+        let hasher = RandomState::new();
+        let mut options = OptionsBuilder::new();
+        // Shards divide the bytes between them, so there must not be too many for long entries to fit.
+        options.weight_capacity(VERIFIED_BYTES).estimated_items_capacity(ESTIMATED_ENTRIES).shards(SHARDS);
+        let lifecycle = DefaultLifecycle::default();
+        let verified = if let Ok(options) = options.build() {
+            Cache::with_options(options, Bytes, hasher, lifecycle)
+        } else {
+            Cache::with(ESTIMATED_ENTRIES, VERIFIED_BYTES, Bytes, hasher, lifecycle)
+        };
+        Self { verified }
     }
 
     pub(crate) fn get(&self, text: &[u8]) -> Option<Verified> {
@@ -36,27 +45,6 @@ impl SessionCache {
 
     pub(crate) fn insert(&self, text: &[u8], verified: Verified) {
         self.verified.insert(CookieText(text.into()), verified);
-    }
-}
-
-/// The sessions that replaced others a short while ago, by the signature of the replaced session's cookie.
-#[derive(Debug)]
-pub(crate) struct Successors {
-    sessions: Cache<Mac, (Arc<Session>, Timestamp), Bytes, RandomState>,
-}
-
-impl Successors {
-    pub(crate) fn new() -> Self {
-        Self { sessions: cache(SUCCESSOR_BYTES) }
-    }
-
-    /// What replaced the session, and when.
-    pub(crate) fn get(&self, replaced: &Mac) -> Option<(Arc<Session>, Timestamp)> {
-        self.sessions.get(replaced)
-    }
-
-    pub(crate) fn insert(&self, replaced: Mac, session: Arc<Session>, now: Timestamp) {
-        self.sessions.insert(replaced, (session, now));
     }
 }
 
@@ -96,29 +84,7 @@ impl Weighter<CookieText, Verified> for Bytes {
     }
 }
 
-impl Weighter<Mac, (Arc<Session>, Timestamp)> for Bytes {
-    fn weight(&self, mac: &Mac, (session, _): &(Arc<Session>, Timestamp)) -> u64 {
-        (mac.len() + session.weight() + ENTRY_BYTES) as u64
-    }
-}
-
-fn cache<K: Eq + Hash, V: Clone>(bytes: u64) -> Cache<K, V, Bytes, RandomState>
-where
-    Bytes: Weighter<K, V>,
-{
-    let mut options = OptionsBuilder::new();
-    // Shards divide the bytes between them, so there must not be too many for long entries to fit.
-    options.weight_capacity(bytes).estimated_items_capacity(ESTIMATED_ENTRIES).shards(SHARDS);
-    match options.build() {
-        Ok(options) => Cache::with_options(options, Bytes, RandomState::new(), DefaultLifecycle::default()),
-        Err(_) => {
-            Cache::with(ESTIMATED_ENTRIES, bytes, Bytes, RandomState::new(), DefaultLifecycle::default())
-        }
-    }
-}
-
-const VERIFIED_BYTES: u64 = 12 * 1024 * 1024;
-const SUCCESSOR_BYTES: u64 = 4 * 1024 * 1024;
+const VERIFIED_BYTES: u64 = 16 * 1024 * 1024;
 const ESTIMATED_ENTRIES: usize = 2048;
 const SHARDS: usize = 16;
 /// The cache's own needs for an entry, about.

@@ -62,9 +62,9 @@ impl Keeper {
     }
 
     /// Looks again at a session that somebody else may have refreshed in the meantime.
-    pub async fn reload(&self, loaded: &Loaded, now: Timestamp) -> Result<Loaded, LoadError> {
+    pub async fn reload(&self, loaded: &Loaded) -> Result<Loaded, LoadError> {
         match self {
-            Self::Cookie(keeper) => Ok(keeper.reload(loaded, now)),
+            Self::Cookie(_) => Ok(loaded.clone()),
             Self::Ticket(keeper) => keeper.reload(loaded).await,
         }
     }
@@ -86,7 +86,7 @@ impl Keeper {
         visit: &Visit<'_>,
     ) -> Result<Vec<HeaderValue>, SaveError> {
         match self {
-            Self::Cookie(keeper) => keeper.update(session, loaded, visit),
+            Self::Cookie(keeper) => keeper.create(session, visit),
             Self::Ticket(keeper) => keeper.update(session, loaded, visit).await,
         }
     }
@@ -113,11 +113,12 @@ impl Keeper {
         }
     }
 
-    /// Waits until nobody else is refreshing the same session: in this process, and with a store in all processes
-    /// that share it. After waiting, [`reload`](Self::reload).
+    /// Waits until no other process that shares the store is refreshing the same session. After waiting,
+    /// [`reload`](Self::reload). Within this process the caller refreshes a session once at a time, by its
+    /// [`key`](Loaded::key).
     pub async fn lock(&self, loaded: &Loaded) -> Result<Lock, LockError> {
         match self {
-            Self::Cookie(keeper) => keeper.lock(loaded).await,
+            Self::Cookie(_) => Ok(Lock::unneeded()),
             Self::Ticket(keeper) => keeper.lock(loaded).await,
         }
     }
@@ -132,31 +133,17 @@ pub struct Loaded {
 
 #[derive(Clone, Debug)]
 enum Origin {
-    Cookie { mac: Mac, standing: Standing },
+    Cookie(Mac),
     Ticket(Ticket),
-}
-
-/// How a session relates to the cookie in the request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
-    Presented,
-    /// Another request with the same cookie has refreshed the session; the browser may not know yet.
-    Successor,
 }
 
 impl Loaded {
     /// The same for all requests with the same session and for no others.
     pub fn key(&self) -> SessionKey {
         SessionKey(match &self.origin {
-            Origin::Cookie { mac, .. } => Key::Cookie(*mac),
+            Origin::Cookie(mac) => Key::Cookie(*mac),
             Origin::Ticket(ticket) => Key::Ticket(ticket.id().to_owned()),
         })
-    }
-
-    /// Whether the browser may still hold an older cookie than this session's. The answer should carry the cookie
-    /// again, which [`Keeper::update`] with the very same session makes.
-    pub fn is_newer_than_its_cookie(&self) -> bool {
-        matches!(self.origin, Origin::Cookie { standing: Standing::Successor, .. })
     }
 }
 

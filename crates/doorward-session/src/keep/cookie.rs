@@ -1,14 +1,12 @@
 //! Sessions kept in cookies.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use doorward_core::Timestamp;
 use http::HeaderValue;
 
-use super::lock::{Lock, LockError, LockTable};
-use super::{Cleared, InvalidSession, LoadError, Loaded, Origin, SaveError, Standing, Visit};
-use crate::cache::{SessionCache, Successors, Verified};
+use super::{Cleared, InvalidSession, LoadError, Loaded, Origin, SaveError, Visit};
+use crate::cache::{SessionCache, Verified};
 use crate::codec::Unsealable;
 use crate::codec::v7::{frame, session as codec};
 use crate::cookie::config::{CookieConfig, StoredTokens};
@@ -24,20 +22,12 @@ pub struct CookieKeeper {
     jar: Jar,
     tokens: StoredTokens,
     cache: SessionCache,
-    successors: Successors,
-    locks: LockTable,
 }
 
 impl CookieKeeper {
     /// A keeper with empty caches.
     pub fn new(config: &CookieConfig) -> Self {
-        Self {
-            jar: Jar::for_sessions(config),
-            tokens: config.stored_tokens,
-            cache: SessionCache::new(),
-            successors: Successors::new(),
-            locks: LockTable::default(),
-        }
+        Self { jar: Jar::for_sessions(config), tokens: config.stored_tokens, cache: SessionCache::new() }
     }
 
     pub(super) fn load(&self, cookies: &RequestCookies<'_>, now: Timestamp) -> Result<Loaded, LoadError> {
@@ -72,20 +62,7 @@ impl CookieKeeper {
             }
         };
         let Verified { session, signed_at: _, mac } = verified;
-        Ok(Loaded { session, origin: Origin::Cookie { mac, standing: Standing::Presented } })
-    }
-
-    /// The session that another request with the same cookie has meanwhile put in its place, if any.
-    pub(super) fn reload(&self, loaded: &Loaded, now: Timestamp) -> Loaded {
-        let Origin::Cookie { mac, .. } = &loaded.origin else { return loaded.clone() };
-        match self.successors.get(mac) {
-            Some((session, since))
-                if now.since(since) < SUCCESSOR_TIME && since.since(now) < SUCCESSOR_TIME =>
-            {
-                Loaded { session, origin: Origin::Cookie { mac: *mac, standing: Standing::Successor } }
-            }
-            _ => loaded.clone(),
-        }
+        Ok(Loaded { session, origin: Origin::Cookie(mac) })
     }
 
     pub(super) fn create(&self, session: &Session, visit: &Visit<'_>) -> Result<Vec<HeaderValue>, SaveError> {
@@ -103,30 +80,10 @@ impl CookieKeeper {
         Ok(lines)
     }
 
-    pub(super) fn update(
-        &self,
-        session: &Session,
-        loaded: &Loaded,
-        visit: &Visit<'_>,
-    ) -> Result<Vec<HeaderValue>, SaveError> {
-        let lines = self.create(session, visit)?;
-        if let Origin::Cookie { mac, .. } = &loaded.origin {
-            self.successors.insert(*mac, Arc::new(session.clone()), visit.now);
-        }
-        Ok(lines)
-    }
-
     pub(super) fn clear(&self, visit: &Visit<'_>) -> Cleared {
         Cleared { set_cookies: self.jar.removals(visit, &[]), store: Ok(()) }
     }
-
-    pub(super) async fn lock(&self, loaded: &Loaded) -> Result<Lock, LockError> {
-        self.locks.lock(loaded.key()).await
-    }
 }
 
-/// For how long requests with a replaced cookie are given the session that replaced it: as long as answers and
-/// requests may overtake each other.
-const SUCCESSOR_TIME: Duration = Duration::from_mins(1);
 /// The longest value in all parts together.
 const MAX_TEXT_BYTES: usize = split::MAX_PARTS * 4096;

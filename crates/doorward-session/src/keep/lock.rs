@@ -1,23 +1,20 @@
-//! One at a time may refresh a session (bugs-not-to-copy, C22): refresh tokens are often good for one use only.
+//! One process at a time may refresh a session (bugs-not-to-copy, C22): refresh tokens are often good for one use
+//! only. Within a process the caller sees to that.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64_simd::URL_SAFE_NO_PAD;
 use doorward_store::{Store, StoreError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
-use super::SessionKey;
 use crate::random::{self, NoRandomness};
 
-/// The right to refresh one session. In this process it ends when this is dropped; in a store with
-/// [`release`](Self::release), or else after ten seconds without [`renew`](Self::renew).
+/// The right to refresh one session. In a store it ends with [`release`](Self::release), or else after ten seconds
+/// without [`renew`](Self::renew). Sessions in cookies are known to one process only and need none.
 #[derive(Debug)]
 #[must_use]
 pub struct Lock {
-    _permit: OwnedSemaphorePermit,
     held: Option<Held>,
 }
 
@@ -40,6 +37,26 @@ pub enum LockError {
 }
 
 impl Lock {
+    pub(crate) const fn unneeded() -> Self {
+        Self { held: None }
+    }
+
+    /// Waits for the lock, but not for ever.
+    pub(crate) async fn in_store(store: &Arc<Store>, key: String) -> Result<Self, LockError> {
+        let token = URL_SAFE_NO_PAD.encode_to_string(random::bytes::<16>()?);
+        let obtained = timeout(LOCK_WAIT, async {
+            while !store.try_lock(&key, &token, LOCK_TTL).await? {
+                sleep(LOCK_RETRY).await;
+            }
+            Ok::<_, StoreError>(())
+        });
+        match obtained.await {
+            Ok(Ok(())) => Ok(Self { held: Some(Held { store: Arc::clone(store), key, token }) }),
+            Ok(Err(error)) => Err(error.into()),
+            Err(_) => Err(LockError::TimedOut),
+        }
+    }
+
     /// Holds the lock for another ten seconds from now. Worth doing every few seconds while a provider is asked.
     ///
     /// # Errors
@@ -56,62 +73,6 @@ impl Lock {
         {
             tracing::debug!(%error, "a session lock could not be given back and will expire");
         }
-    }
-}
-
-/// The locks of this process.
-#[derive(Debug, Default)]
-pub(crate) struct LockTable {
-    locks: Mutex<Locks>,
-}
-
-#[derive(Debug, Default)]
-struct Locks {
-    by_session: HashMap<SessionKey, Weak<Semaphore>>,
-    /// The number of entries at which the unused ones are thrown out again.
-    prune_at: usize,
-}
-
-impl LockTable {
-    pub(crate) async fn lock(&self, key: SessionKey) -> Result<Lock, LockError> {
-        let permit = timeout(LOCK_WAIT, self.semaphore(key).acquire_owned()).await;
-        match permit {
-            Ok(Ok(permit)) => Ok(Lock { _permit: permit, held: None }),
-            Ok(Err(_)) | Err(_) => Err(LockError::TimedOut),
-        }
-    }
-
-    pub(crate) async fn lock_in_store(
-        &self,
-        key: SessionKey,
-        store: &Arc<Store>,
-        store_key: String,
-    ) -> Result<Lock, LockError> {
-        let obtained = timeout(LOCK_WAIT, async {
-            // Requests of this process queue here, so that only one of them at a time asks the store.
-            let lock = self.lock(key).await?;
-            let token = URL_SAFE_NO_PAD.encode_to_string(random::bytes::<16>()?);
-            while !store.try_lock(&store_key, &token, LOCK_TTL).await? {
-                sleep(LOCK_RETRY).await;
-            }
-            Ok(Lock { held: Some(Held { store: Arc::clone(store), key: store_key, token }), ..lock })
-        });
-        obtained.await.unwrap_or(Err(LockError::TimedOut))
-    }
-
-    fn semaphore(&self, key: SessionKey) -> Arc<Semaphore> {
-        let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
-        if locks.by_session.len() >= locks.prune_at {
-            locks.by_session.retain(|_, lock| lock.strong_count() > 0);
-            locks.prune_at = (2 * locks.by_session.len()).max(1024);
-        }
-        let slot = locks.by_session.entry(key).or_default();
-        if let Some(semaphore) = slot.upgrade() {
-            return semaphore;
-        }
-        let semaphore = Arc::new(Semaphore::new(1));
-        *slot = Arc::downgrade(&semaphore);
-        semaphore
     }
 }
 

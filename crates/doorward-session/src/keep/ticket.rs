@@ -7,7 +7,7 @@ use doorward_core::Timestamp;
 use doorward_store::{Store, StoreError};
 use http::HeaderValue;
 
-use super::lock::{Lock, LockError, LockTable};
+use super::lock::{Lock, LockError};
 use super::{Cleared, InvalidSession, LoadError, Loaded, Origin, SaveError, Visit};
 use crate::codec::Unsealable;
 use crate::codec::v7::session as codec;
@@ -24,14 +24,13 @@ pub struct TicketKeeper {
     store: Arc<Store>,
     /// How long the store keeps a session; without limit it keeps it for ever.
     ttl: Option<Duration>,
-    locks: LockTable,
 }
 
 impl TicketKeeper {
     /// A keeper over `store`, which others may use at the same time.
     pub fn new(config: &CookieConfig, store: Arc<Store>) -> Self {
         let ttl = Some(config.expire).filter(|expire| !expire.is_zero());
-        Self { jar: Jar::for_sessions(config), store, ttl, locks: LockTable::default() }
+        Self { jar: Jar::for_sessions(config), store, ttl }
     }
 
     pub(super) async fn load(
@@ -47,7 +46,7 @@ impl TicketKeeper {
     pub(super) async fn reload(&self, loaded: &Loaded) -> Result<Loaded, LoadError> {
         match &loaded.origin {
             Origin::Ticket(ticket) => self.fetch(ticket.clone()).await,
-            Origin::Cookie { .. } => Ok(loaded.clone()),
+            Origin::Cookie(_) => Ok(loaded.clone()),
         }
     }
 
@@ -81,7 +80,7 @@ impl TicketKeeper {
     ) -> Result<Vec<HeaderValue>, SaveError> {
         match &loaded.origin {
             Origin::Ticket(ticket) => self.save(session, ticket, visit).await,
-            Origin::Cookie { .. } => self.create(session, visit).await,
+            Origin::Cookie(_) => self.create(session, visit).await,
         }
     }
 
@@ -119,10 +118,8 @@ impl TicketKeeper {
 
     pub(super) async fn lock(&self, loaded: &Loaded) -> Result<Lock, LockError> {
         match &loaded.origin {
-            Origin::Ticket(ticket) => {
-                self.locks.lock_in_store(loaded.key(), &self.store, ticket.lock_key()).await
-            }
-            Origin::Cookie { .. } => self.locks.lock(loaded.key()).await,
+            Origin::Ticket(ticket) => Lock::in_store(&self.store, ticket.lock_key()).await,
+            Origin::Cookie(_) => Ok(Lock::unneeded()),
         }
     }
 
