@@ -368,8 +368,15 @@ impl Gate {
     pub(crate) fn wants_json(&self, arrival: &Arrival) -> bool {
         self.access.json_errors == JsonErrors::Always
             || accepts_json(arrival)
+            || is_subrequest(arrival)
             || self.access.api_routes.matches(arrival.facts.judged().path_and_query())
     }
+}
+
+/// Pictures, scripts and fetches of a page: an answer made for people is lost on them, and a login that one of them
+/// began would overwrite that of the page (Fetch Metadata, `Sec-Fetch-Mode`).
+fn is_subrequest(arrival: &Arrival) -> bool {
+    arrival.headers().get("sec-fetch-mode").is_some_and(|mode| mode != "navigate")
 }
 
 fn accepts_json(arrival: &Arrival) -> bool {

@@ -18,7 +18,9 @@ use crate::{gate::Gate, ingress::Arrival, redirects::OwnEndpoints, respond};
 const SIGN_IN: &str = include_str!("../assets/sign_in.html");
 const ERROR: &str = include_str!("../assets/error.html");
 const STYLE: &str = include_str!("../assets/style.css");
-const SCRIPT: &str = include_str!("../assets/fragment.js");
+/// Where the page to return to is not known here (Traefik's errors middleware does not tell) or ends in a fragment
+/// (browsers never send those), the browser knows. Without scripts a login then ends on `/`.
+const SCRIPT: &str = include_str!("../assets/return.js");
 const ROBOTS: &str = include_str!("../assets/robots.txt");
 
 /// What the operator chose to show.

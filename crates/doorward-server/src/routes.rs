@@ -15,7 +15,17 @@ pub struct Health {
     pub ready_path: String,
     /// If set, the health paths answer only clients that send exactly this `User-Agent`.
     pub user_agent: Option<String>,
+    pub google: GoogleChecks,
 }
+
+/// `--gcp-healthchecks`: the paths that Google's load balancers ask, for their `User-Agent` only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GoogleChecks {
+    Answered,
+    NotAnswered,
+}
+
+const GOOGLE_AGENT: &str = "GoogleHC/1.0";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route<'a> {
@@ -68,6 +78,13 @@ impl Routes {
 
 impl Health {
     fn find(&self, path: &str, user_agent: Option<&str>) -> Option<Route<'static>> {
+        if self.google == GoogleChecks::Answered {
+            match path {
+                "/liveness_check" if self.is_google(user_agent) => return Some(Route::Ping),
+                "/readiness_check" if self.is_google(user_agent) => return Some(Route::Ready),
+                _ => {}
+            }
+        }
         let route = if !self.ping_path.is_empty() && path == self.ping_path {
             Route::Ping
         } else if !self.ready_path.is_empty() && path == self.ready_path {
@@ -79,6 +96,10 @@ impl Health {
             Some(required) if user_agent != Some(required.as_str()) => None,
             _ => Some(route),
         }
+    }
+
+    fn is_google(&self, user_agent: Option<&str>) -> bool {
+        user_agent == Some(self.user_agent.as_deref().unwrap_or(GOOGLE_AGENT))
     }
 }
 
@@ -93,6 +114,7 @@ mod tests {
                 ping_path: "/ping".into(),
                 ready_path: "/ready".into(),
                 user_agent: user_agent.map(Into::into),
+                google: GoogleChecks::Answered,
             },
         }
     }
@@ -124,5 +146,7 @@ mod tests {
         assert_eq!(routes.find("/ping", Some("curl/8")), Route::Proxied);
         assert_eq!(routes.find("/oauth2/auth", Some("GoogleHC/1.0")), Route::Auth);
         assert_eq!(routes.find("/x", Some("GoogleHC/1.0")), Route::Proxied);
+        assert_eq!(routes.find("/liveness_check", Some("GoogleHC/1.0")), Route::Ping);
+        assert_eq!(routes.find("/readiness_check", Some("curl/8")), Route::Proxied);
     }
 }

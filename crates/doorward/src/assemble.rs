@@ -31,7 +31,7 @@ use doorward_server::{
     pages::Pages,
     redirects::{self, Redirects, RelativeRedirectUrl, SecureCookies},
     refresh::{ExpiringTokens, RefreshDesk, Schedule},
-    routes::{Health, Routes},
+    routes::{GoogleChecks, Health, Routes},
 };
 use doorward_session::StateEncoding;
 use doorward_telemetry::{Logs, Metrics};
@@ -256,6 +256,7 @@ fn routes(options: &Options) -> Routes {
             ping_path: options.ping_path.clone(),
             ready_path: options.ready_path.clone(),
             user_agent,
+            google: if options.gcp_healthchecks { GoogleChecks::Answered } else { GoogleChecks::NotAnswered },
         },
     }
 }

@@ -26,6 +26,9 @@ use crate::{
     respond,
 };
 
+/// What Keycloak sends when its sign-in page was left open for too long and then used: another try will do.
+const GIVEN_UP: &str = "temporarily_unavailable";
+const TOO_LATE: &str = "authentication_expired";
 const NO_CSRF: &str = "Login Failed: Unable to find a valid CSRF token. Please try again.";
 
 pub async fn answer(gate: &Arc<Gate>, mut arrival: Arrival, record: &mut Record) -> Response<Body> {
@@ -35,9 +38,11 @@ pub async fn answer(gate: &Arc<Gate>, mut arrival: Arrival, record: &mut Record)
     let Some(provider) = gate.sign_in.provider.clone() else {
         return gate.error_page(&arrival, &Problem::new(StatusCode::NOT_FOUND));
     };
-    if let Some(error) = form.first("error") {
-        return provider_error(gate, &arrival, error, form.first("error_description"));
-    }
+    let given_up = match (form.first("error"), form.first("error_description")) {
+        (Some(GIVEN_UP), Some(TOO_LATE)) => true,
+        (Some(error), description) => return provider_error(gate, &arrival, error, description),
+        (None, _) => false,
+    };
     let returned = form.only("state").and_then(|state| parse_state(state, gate.sign_in.state).ok());
     let Some(returned) = returned else {
         tracing::error!("A callback came with a missing, repeated or malformed state parameter.");
@@ -51,6 +56,13 @@ pub async fn answer(gate: &Arc<Gate>, mut arrival: Arrival, record: &mut Record)
     let target = redirects::accept(&gate.redirects, &gate.routes, &returned.redirect, OwnEndpoints::Refused)
         .unwrap_or_else(SafeRedirect::root);
     let login = Returned { gate, arrival: &arrival, target, beginning };
+    if given_up && login.beginning == Beginning::ByPerson {
+        tracing::info!("The provider waited too long for a sign-in, which is begun anew.");
+        return respond::redirect(StatusCode::FOUND, &login.restart_location(), &Method::GET);
+    }
+    if given_up {
+        return login.unusable("the provider waited too long for the sign-in, twice", Vec::new()).await;
+    }
     let matched = match login.match_attempt(hash, form.only("code")).await {
         Ok(matched) => matched,
         Err(response) => return *response,
@@ -143,7 +155,7 @@ impl Returned<'_> {
                 let message = format!("Authenticated via OAuth2: {}", session.summary());
                 self.gate.log_auth(self.arrival, AuthStatus::Success, &user, &message);
                 self.gate.telemetry.metrics.login(LoginOutcome::Accepted);
-                set_cookies.insert(0, clear_csrf);
+                set_cookies.push(clear_csrf);
                 with_cookies(respond::redirect_to(&self.target, &Method::GET), set_cookies)
             }
             Err(error) => {

@@ -77,7 +77,14 @@ fn secret(options: &Options, problems: &mut Problems<'_>) -> Option<CookieSecret
     let text = problems.take("cookie-secret-file", written, MEND)?;
     let option =
         if options.cookie_secret.expose().is_empty() { "cookie-secret-file" } else { "cookie-secret" };
-    problems.take(option, CookieSecret::try_from(text.expose().as_bytes()), MEND)
+    let secret = problems.take(option, CookieSecret::try_from(text.expose().as_bytes()), MEND)?;
+    if secret.is_ambiguous() {
+        tracing::info!(
+            "The cookie secret can be read as plain text and as base64. It is used as oauth2-proxy uses it: decoded, \
+             which makes a shorter key than its length suggests. A new one made with openssl rand is better."
+        );
+    }
+    Some(secret)
 }
 
 fn same_site(option: &str, text: &str, problems: &mut Problems<'_>) -> Option<SameSite> {

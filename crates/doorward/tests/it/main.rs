@@ -1,0 +1,38 @@
+//! The program from outside, without real parts: a scripted provider, an echo application, a raw browser.
+//! Tests named `a…`, `b…` or `c…` and a number guard against a known mistake of oauth2-proxy; those in [`published`]
+//! against published flaws of this kind of software.
+//!
+//! `DOORWARD_BIN` names another binary to try than the one just built.
+
+#[cfg(test)]
+mod access;
+#[cfg(test)]
+mod bearer;
+#[cfg(test)]
+mod config;
+#[cfg(test)]
+mod forwarded;
+#[cfg(test)]
+mod headers;
+#[cfg(test)]
+mod lifecycle;
+#[cfg(test)]
+mod login;
+#[cfg(test)]
+mod matrix;
+#[cfg(test)]
+mod paths;
+#[cfg(test)]
+mod published;
+#[cfg(test)]
+mod redirects;
+#[cfg(test)]
+mod refresh;
+#[cfg(test)]
+mod sessions;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod tokens;
+#[cfg(test)]
+mod upstreams;
