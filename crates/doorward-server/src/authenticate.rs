@@ -12,7 +12,7 @@ use doorward_authn::{
     Attempt as Credential,
     bearer::{BearerAttempt, BearerRefusal, OnRefusal},
 };
-use doorward_authz::{Attempt, Provenance, Who};
+use doorward_authz::{Attempt, Judged, Provenance, Verdict, Who};
 use doorward_core::{SecretString, Timestamp};
 use doorward_oidc::{IdTokenError, RefreshError, Validity};
 use doorward_session::{LoadError, Loaded, RequestCookies, Session, Visit};
@@ -79,10 +79,12 @@ impl Visitor {
     }
 }
 
-/// Whether a due session may be refreshed on the way. It is not worth a call to the provider for a sign-out.
+/// Whether a due session may be refreshed on the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Freshness {
-    Renewed,
+    /// Unless the request, judged like this, is let through without a session anyway.
+    Renewed(Judged),
+    /// A sign-out is not worth a call to the provider.
     AsStored,
 }
 
@@ -170,10 +172,19 @@ async fn by_stored_session(gate: &Arc<Gate>, arrival: &Arrival, freshness: Fresh
         }
     };
     let due = gate.sessions.refresh.schedule.due(&loaded.session, arrival.now);
-    if due == Due::Fresh || freshness == Freshness::AsStored || gate.sign_in.provider.is_none() {
-        return Visitor::known(loaded.session, Provenance::Provider).password_file_if_bare();
+    let renew = due == Due::Refresh
+        && gate.sign_in.provider.is_some()
+        && match freshness {
+            Freshness::AsStored => false,
+            Freshness::Renewed(judged) => {
+                let stranger = gate.access.policy.decide(&arrival.facts, judged, Attempt::NotPresented);
+                !matches!(stranger, Verdict::Permit(_))
+            }
+        };
+    if renew {
+        return refreshed(gate, arrival, loaded).await;
     }
-    refreshed(gate, arrival, loaded).await
+    Visitor::known(loaded.session, Provenance::Provider).password_file_if_bare()
 }
 
 impl Visitor {

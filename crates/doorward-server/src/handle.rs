@@ -16,7 +16,7 @@ use doorward_core::{Grounds, Permit, Target, Timestamp, request::Scheme};
 use doorward_net::{Body, Peer};
 use doorward_telemetry::Pings;
 use doorward_upstream::{Forwarding, Route as UpstreamRoute, Upstream};
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header::SET_COOKIE};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header::SET_COOKIE};
 
 use crate::{
     authenticate::{self, Freshness, Known, Standing, Visitor, authenticate},
@@ -53,11 +53,7 @@ pub async fn handle(
         return Recorded::unrecorded(pages::malformed(StatusCode::BAD_REQUEST, reason));
     }
     if let Some(clean) = clean_path(&arrival.facts.target) {
-        return Recorded::unrecorded(respond::redirect(
-            StatusCode::MOVED_PERMANENTLY,
-            &clean,
-            &http::Method::POST,
-        ));
+        return Recorded::unrecorded(respond::redirect(StatusCode::MOVED_PERMANENTLY, &clean, &Method::POST));
     }
     let uri = arrival.facts.target.uri().clone();
     let route = gate.routes.find(uri.path(), arrival.user_agent());
@@ -162,7 +158,7 @@ pub(crate) async fn decide(
     judged: Judged,
     record: &mut Record,
 ) -> Decided {
-    let mut visitor = authenticate(gate, arrival, Freshness::Renewed).await;
+    let mut visitor = authenticate(gate, arrival, Freshness::Renewed(judged)).await;
     let mut set_cookies = std::mem::take(&mut visitor.set_cookies);
     if let Some(session) = visitor.session() {
         record.identify(session);
@@ -259,7 +255,9 @@ fn ask_for_login(gate: &Gate, arrival: &Arrival) -> Response<Body> {
         return respond::json(StatusCode::UNAUTHORIZED, "{}".into());
     }
     let target = gate.return_target(arrival, arrival.query_value("rd").as_deref(), OwnEndpoints::Refused);
-    if gate.sign_in.button == ProviderButton::Skipped && gate.sign_in.provider.is_some() {
+    // A login would lose the body of other requests: their sender has to see that they were not carried out.
+    let reads = matches!(arrival.facts.method, Method::GET | Method::HEAD);
+    if reads && gate.sign_in.button == ProviderButton::Skipped && gate.sign_in.provider.is_some() {
         return login::begin(gate, arrival, &Login::to(target));
     }
     respond::uncached(gate.sign_in_page(arrival, StatusCode::FORBIDDEN, &target, None))
@@ -353,6 +351,7 @@ impl Gate {
     fn visibility(&self, route: Route<'_>) -> Visibility {
         match route {
             Route::Ping | Route::Ready if self.telemetry.logs.pings() == Pings::Silent => Visibility::Silent,
+            Route::Callback => Visibility::PathOnly,
             _ => Visibility::Logged,
         }
     }
@@ -374,9 +373,14 @@ impl Gate {
 }
 
 /// Pictures, scripts and fetches of a page: an answer made for people is lost on them, and a login that one of them
-/// began would overwrite that of the page (Fetch Metadata, `Sec-Fetch-Mode`).
+/// began would overwrite that of the page (Fetch Metadata, `Sec-Fetch-Mode`; older scripts say
+/// `X-Requested-With`).
 fn is_subrequest(arrival: &Arrival) -> bool {
-    arrival.headers().get("sec-fetch-mode").is_some_and(|mode| mode != "navigate")
+    let headers = arrival.headers();
+    headers.get("sec-fetch-mode").is_some_and(|mode| mode != "navigate")
+        || headers
+            .get("x-requested-with")
+            .is_some_and(|with| with.as_bytes().eq_ignore_ascii_case(b"XMLHttpRequest"))
 }
 
 fn accepts_json(arrival: &Arrival) -> bool {

@@ -47,6 +47,8 @@ pub struct Record {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Visibility {
     Logged,
+    /// Without its query, which holds secrets.
+    PathOnly,
     Silent,
 }
 
@@ -138,7 +140,10 @@ impl Drop for Record {
             client: self.client.field(),
             host: self.host.as_bytes(),
             method: &self.method,
-            uri: self.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str),
+            uri: match self.visible {
+                Visibility::PathOnly => self.uri.path(),
+                _ => self.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str),
+            },
             path: &path,
             protocol: self.version,
             user_agent: self.user_agent.as_ref().map_or(b"", HeaderValue::as_bytes),

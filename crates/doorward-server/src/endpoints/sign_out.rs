@@ -34,8 +34,9 @@ pub async fn answer(gate: &Arc<Gate>, mut arrival: Arrival, record: &mut Record)
         session.tokens.id.clone()
     });
     let mut location = target.as_str().to_owned();
-    if let Some(token) = &id_token {
-        location = location.replace(ID_TOKEN_PLACEHOLDER, token.expose());
+    if location.contains(ID_TOKEN_PLACEHOLDER) {
+        location =
+            location.replace(ID_TOKEN_PLACEHOLDER, id_token.as_ref().map_or("", |token| token.expose()));
     }
     if let (Some(provider), Some(_)) = (&gate.sign_in.provider, visitor.session()) {
         provider.backend_logout(id_token.as_ref()).await;
