@@ -15,14 +15,14 @@ use std::{
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::{hmac, rand::SystemRandom};
-use doorward_core::Identity;
-use tokio::sync::Semaphore;
+use doorward_core::{ClientIp, Identity};
+use tokio::sync::{OnceCell, Semaphore};
 
 pub use self::file::{Entries, InvalidHtpasswd, RowFault};
 use crate::{
     Attempt, Refusal,
     basic::{self, Credentials, Presented},
-    throttle::{Throttle, Turn},
+    throttle::{Throttle, Try, Turn},
     watch::{WatchHandle, spawn_watch},
 };
 
@@ -85,8 +85,13 @@ impl Htpasswd {
         spawn_watch(path, move |text| users.reload(&text).map_err(|why| why.to_string()))
     }
 
-    /// Tries the value of an `Authorization` header. `now` is the present.
-    pub async fn attempt_basic(&self, authorization: Option<&[u8]>, now: Instant) -> Attempt {
+    /// Tries the value of an `Authorization` header. Guesses are counted by account and `client`; `now` is the present.
+    pub async fn attempt_basic(
+        &self,
+        authorization: Option<&[u8]>,
+        client: ClientIp,
+        now: Instant,
+    ) -> Attempt {
         let credentials = match basic::read(authorization) {
             Presented::Nothing => return Attempt::NotPresented,
             Presented::Malformed(why) => return Attempt::Refused(why.into()),
@@ -96,15 +101,16 @@ impl Htpasswd {
             EmailSource::Nothing => String::new(),
             EmailSource::UserName => credentials.user.clone(),
         };
-        match self.verify(&credentials, now).await {
+        match self.verify(&credentials, client, now).await {
             Ok(()) => Attempt::Accepted(Identity { email, ..self.identity(credentials.user) }),
             Err(why) => Attempt::Refused(why),
         }
     }
 
-    /// Tries what somebody typed into the sign-in form. Such users have no e-mail address. `now` is the present.
-    pub async fn attempt_form(&self, credentials: Credentials, now: Instant) -> Attempt {
-        match self.verify(&credentials, now).await {
+    /// Tries what somebody typed into the sign-in form. Such users have no e-mail address. Guesses are counted by
+    /// account and `client`; `now` is the present.
+    pub async fn attempt_form(&self, credentials: Credentials, client: ClientIp, now: Instant) -> Attempt {
+        match self.verify(&credentials, client, now).await {
             Ok(()) => Attempt::Accepted(self.identity(credentials.user)),
             Err(why) => Attempt::Refused(why),
         }
@@ -114,41 +120,62 @@ impl Htpasswd {
         Identity { user, groups: self.config.groups.clone(), ..Identity::default() }
     }
 
-    async fn verify(&self, credentials: &Credentials, now: Instant) -> Result<(), Refusal> {
+    async fn verify(&self, credentials: &Credentials, client: ClientIp, now: Instant) -> Result<(), Refusal> {
         let loaded = self.loaded.load_full();
-        if loaded.remembers(credentials, now) {
-            return Ok(());
+        let attempt = Try::new(&credentials.user, client);
+        let Some(digest) = loaded.digest(credentials, attempt) else {
+            return self.look(&loaded, credentials, attempt, now).await;
+        };
+        if self.throttle.may_recall(attempt, now) {
+            if loaded.remembers(&digest, now) {
+                return Ok(());
+            }
+            self.throttle.missed(attempt, now);
         }
-        match self.throttle.turn(&credentials.user, now) {
+        // A page brings many requests with the same password at once: they are one try, and get one answer.
+        let shared = Shared::join(&loaded.underway, &digest);
+        let look = || async {
+            let answer = self.look(&loaded, credentials, attempt, now).await;
+            if answer.is_ok() {
+                loaded.remember(&digest, now);
+            }
+            answer
+        };
+        *shared.cell.get_or_init(look).await
+    }
+
+    /// One look at a password, as soon as it is its turn.
+    async fn look(
+        &self,
+        loaded: &Arc<Loaded>,
+        credentials: &Credentials,
+        attempt: Try<'_>,
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        match self.throttle.turn(attempt, now) {
             Turn::Now => (),
             Turn::After(wait) => tokio::time::sleep(wait).await,
             Turn::Never => return Err(Refusal::Throttled),
         }
-        let _place = self.waiting.try_acquire().map_err(|_| Refusal::Busy)?;
-        if self.check(&loaded, credentials, now).await? {
-            self.throttle.succeeded(&credentials.user);
-            loaded.remember(credentials, now);
-            Ok(())
-        } else {
-            self.throttle.failed(&credentials.user, now);
-            Err(Refusal::WrongCredentials)
+        match self.check(loaded, credentials).await {
+            Ok(true) => {
+                self.throttle.succeeded(attempt);
+                Ok(())
+            }
+            Ok(false) => Err(Refusal::WrongCredentials),
+            Err(Busy) => {
+                self.throttle.give_back(attempt);
+                Err(Refusal::Busy)
+            }
         }
     }
 
-    async fn check(
-        &self,
-        loaded: &Arc<Loaded>,
-        credentials: &Credentials,
-        now: Instant,
-    ) -> Result<bool, Refusal> {
+    async fn check(&self, loaded: &Arc<Loaded>, credentials: &Credentials) -> Result<bool, Busy> {
+        let _place = self.waiting.try_acquire().map_err(|_| Busy)?;
         if loaded.entries.are_cheap() {
             return Ok(loaded.entries.verify(credentials));
         }
-        let turn = Arc::clone(&self.checks).acquire_owned().await.map_err(|_| Refusal::Busy)?;
-        // Of many requests that came at once with the same password only the first few reach this point in vain.
-        if loaded.remembers(credentials, now) {
-            return Ok(true);
-        }
+        let turn = Arc::clone(&self.checks).acquire_owned().await.map_err(|_| Busy)?;
         let loaded = Arc::clone(loaded);
         let credentials = credentials.clone();
         let check = move || {
@@ -157,7 +184,41 @@ impl Htpasswd {
             drop(turn);
             answer
         };
-        tokio::task::spawn_blocking(check).await.map_err(|_| Refusal::Busy)
+        tokio::task::spawn_blocking(check).await.map_err(|_| Busy)
+    }
+}
+
+/// The password was not looked at.
+struct Busy;
+
+type Answer = OnceCell<Result<(), Refusal>>;
+/// Answers that are being found, by the digest of what is asked.
+type Underway = Mutex<HashMap<Vec<u8>, Arc<Answer>>>;
+
+/// A share in an answer. The last one to leave takes it away.
+struct Shared<'a> {
+    underway: &'a Underway,
+    digest: &'a [u8],
+    cell: Arc<Answer>,
+}
+
+impl<'a> Shared<'a> {
+    fn join(underway: &'a Underway, digest: &'a [u8]) -> Self {
+        let mut answers = underway.lock().unwrap_or_else(PoisonError::into_inner);
+        let cell = Arc::clone(answers.entry(digest.to_vec()).or_default());
+        drop(answers);
+        Self { underway, digest, cell }
+    }
+}
+
+impl Drop for Shared<'_> {
+    fn drop(&mut self) {
+        let mut answers = self.underway.lock().unwrap_or_else(PoisonError::into_inner);
+        // Gives up this share first, so that of two who leave at once the later one sees that nobody is left.
+        self.cell = Arc::default();
+        if answers.get(self.digest).is_some_and(|cell| Arc::strong_count(cell) == 1) {
+            answers.remove(self.digest);
+        }
     }
 }
 
@@ -169,40 +230,38 @@ struct Loaded {
     key: Option<hmac::Key>,
     /// Digests of verified credentials, and until when they count.
     remembered: Mutex<HashMap<Vec<u8>, Instant>>,
+    underway: Underway,
 }
 
 impl Loaded {
     fn new(entries: Entries) -> Self {
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).ok();
-        Self { entries, key, remembered: Mutex::default() }
+        Self { entries, key, remembered: Mutex::default(), underway: Mutex::default() }
     }
 
-    fn remembers(&self, credentials: &Credentials, now: Instant) -> bool {
-        let Some(digest) = self.digest(credentials) else {
-            return false;
-        };
+    fn remembers(&self, digest: &[u8], now: Instant) -> bool {
         let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        remembered.get(&digest).is_some_and(|&until| now < until)
+        remembered.get(digest).is_some_and(|&until| now < until)
     }
 
-    fn remember(&self, credentials: &Credentials, now: Instant) {
-        let Some(digest) = self.digest(credentials) else {
-            return;
-        };
+    fn remember(&self, digest: &[u8], now: Instant) {
         let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
         if MOST_REMEMBERED <= remembered.len() {
             remembered.retain(|_, until| now < *until);
         }
         if remembered.len() < MOST_REMEMBERED {
-            remembered.insert(digest, now + REMEMBERED);
+            remembered.insert(digest.to_vec(), now + REMEMBERED);
         }
     }
 
-    /// The length keeps user and password apart, so that no two pairs share a digest.
-    fn digest(&self, credentials: &Credentials) -> Option<Vec<u8>> {
+    /// The client is part of it, so that nobody else profits from what one client proved. Lengths keep the parts apart:
+    /// no two triples share a digest.
+    fn digest(&self, credentials: &Credentials, attempt: Try<'_>) -> Option<Vec<u8>> {
         let mut context = hmac::Context::with_key(self.key.as_ref()?);
-        context.update(&credentials.user.len().to_be_bytes());
-        context.update(credentials.user.as_bytes());
+        for part in [attempt.client_bytes().as_slice(), credentials.user.as_bytes()] {
+            context.update(&part.len().to_be_bytes());
+            context.update(part);
+        }
         context.update(credentials.password.expose());
         Some(context.sign().as_ref().to_vec())
     }

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use doorward_core::{Grounds, Identity, Permit, RequestFacts, RuleId};
+use doorward_core::{ClientIp, Grounds, Identity, Permit, RequestFacts, RuleId};
 use http::Method;
 
 use crate::{
@@ -27,17 +27,23 @@ pub struct Policy {
 impl Policy {
     /// Decides on a request. `judged` says which target is looked at; `who` is what authentication found out.
     pub fn decide(&self, facts: &RequestFacts, judged: Judged, who: Attempt<'_>) -> Verdict {
-        let target = match judged {
-            Judged::Own => &facts.target,
-            Judged::Original => facts.judged(),
+        let (target, subject) = match (judged, &facts.original) {
+            (Judged::Own, _) => (&facts.target, Subject::Itself),
+            (Judged::Original, Some(original)) => (original, Subject::Itself),
+            (Judged::Original, None) => (&facts.target, Subject::Unnamed),
         };
+        let method = match judged {
+            Judged::Own => &facts.method,
+            Judged::Original => facts.judged_method(),
+        };
+        let question = Question { method, client: facts.client, subject, who };
         let finding = match readings(target) {
-            Readings::One(path) => self.find(facts, path, who),
+            Readings::One(path) => self.find(&question, path),
             Readings::Several(paths) => {
-                let findings = paths.iter().map(|path| self.find(facts, path, who));
+                let findings = paths.iter().map(|path| self.find(&question, path));
                 findings.reduce(Finding::stricter).unwrap_or(Finding::Login)
             }
-            Readings::Unclear => self.find_without_path(facts, who),
+            Readings::Unclear => self.find_without_path(&question),
         };
         match finding {
             Finding::Pass(grounds) => Verdict::Permit(permit(grounds)),
@@ -51,15 +57,25 @@ impl Policy {
         self.default.check_at_login(identity)
     }
 
-    fn find(&self, facts: &RequestFacts, path: &str, who: Attempt<'_>) -> Finding {
-        let rule = self.rules.iter().find(|rule| rule.matches.holds(facts) && rule.matches.path.holds(path));
-        rule.map_or_else(|| self.default.find(who), |rule| rule.find(who))
+    /// The rules that open every path but some. They open nothing for a question that does not say which request it
+    /// is about ([`Judged::Original`] without `X-Forwarded-Uri` of a trusted proxy): worth a notice at the start
+    /// where such questions are to be expected.
+    pub fn rules_that_need_the_original(&self) -> impl Iterator<Item = &RuleId> {
+        self.rules.iter().filter(|rule| rule.opens_by_absence()).map(|rule| &rule.id)
+    }
+
+    fn find(&self, question: &Question<'_>, path: &str) -> Finding {
+        let rule = self.rules.iter().find(|rule| {
+            rule.matches.holds(question) && rule.matches.path.holds(path) && question.may_be_met_by(rule)
+        });
+        rule.map_or_else(|| self.default.find(question.who), |rule| rule.find(question.who))
     }
 
     /// The path is unknowable: rules that would open it are passed over, and every rule that could demand something does.
-    fn find_without_path(&self, facts: &RequestFacts, who: Attempt<'_>) -> Finding {
+    fn find_without_path(&self, question: &Question<'_>) -> Finding {
+        let who = question.who;
         let mut strictest = None;
-        for rule in self.rules.iter().filter(|rule| rule.matches.holds(facts)) {
+        for rule in self.rules.iter().filter(|rule| rule.matches.holds(question)) {
             let certain = matches!(rule.matches.path, PathMatch::Any);
             if certain || matches!(rule.access, Access::Require(_)) {
                 strictest = Some(rule.find(who).stricter_than(strictest));
@@ -77,8 +93,33 @@ impl Policy {
 pub enum Judged {
     /// What the request itself asks for. The only choice for requests that are carried on.
     Own,
-    /// What a trusted proxy asks about (`X-Forwarded-Uri`), for questions that are answered and never carried on.
+    /// What a trusted proxy asks about (`X-Forwarded-Uri`), for questions that are answered and never carried on. If it
+    /// does not say, the path of the question counts for rules that open by an expression found in it, and for no others.
     Original,
+}
+
+/// A request to decide on, all but its path.
+struct Question<'a> {
+    method: &'a Method,
+    client: ClientIp,
+    subject: Subject,
+    who: Attempt<'a>,
+}
+
+impl Question<'_> {
+    /// That the path of a question misses an expression says nothing about the request the question is about.
+    fn may_be_met_by(&self, rule: &RouteRule) -> bool {
+        self.subject == Subject::Itself || !rule.opens_by_absence()
+    }
+}
+
+/// Whose path is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Subject {
+    /// That of the very request the verdict is about.
+    Itself,
+    /// The verdict is about a request nobody named; the path is that of the question.
+    Unnamed,
 }
 
 /// What authentication found out.
@@ -156,6 +197,10 @@ pub struct RouteRule {
 }
 
 impl RouteRule {
+    const fn opens_by_absence(&self) -> bool {
+        matches!(self.matches.path, PathMatch::Absent(_)) && !matches!(self.access, Access::Require(_))
+    }
+
     fn find(&self, who: Attempt<'_>) -> Finding {
         match &self.access {
             Access::Public => Finding::Pass(Grounds::PublicRoute(self.id.clone())),
@@ -176,12 +221,12 @@ pub struct RouteMatch {
 
 impl RouteMatch {
     /// All conditions but the path.
-    fn holds(&self, facts: &RequestFacts) -> bool {
-        self.methods.holds(&facts.method)
+    fn holds(&self, question: &Question<'_>) -> bool {
+        self.methods.holds(question.method)
             && match &self.client {
                 ClientMatch::Any => true,
                 ClientMatch::Within(networks) => {
-                    facts.client.known().is_some_and(|address| networks.contains(address))
+                    question.client.known().is_some_and(|address| networks.contains(address))
                 }
             }
     }

@@ -1,10 +1,10 @@
 //! What a path may mean to whoever handles it next.
 //!
 //! A rule that opens a path judges text, and the request is then carried on as it came. Applications decode once, twice
-//! or not at all, drop matrix parameters, merge slashes, stop at NUL. So a path is judged by every reading it could get,
-//! and a rule that opens must hold for all of them. A path whose meaning cannot be pinned down is opened by no
-//! expression at all: dot segments in any spelling, overlong UTF-8, `%u` escapes, more than [`MOST_LAYERS`] layers of
-//! percent-encoding. Browsers send none of these.
+//! or not at all, drop matrix parameters, merge slashes, trim blanks, drop control characters, and take wide letters for
+//! ordinary ones. So a path is judged by every reading it could get, and a rule that opens must hold for all of them. A
+//! path whose meaning cannot be pinned down is opened by no expression at all: dot segments in any spelling, NUL, bytes
+//! that are not UTF-8, `%u` escapes, more than [`MOST_LAYERS`] layers of encoding. Browsers send none of these.
 
 use std::collections::BTreeSet;
 
@@ -30,7 +30,8 @@ pub(crate) fn readings(target: &Target) -> Readings<'_> {
 const MOST_LAYERS: usize = 3;
 
 fn is_plain(raw: &str) -> bool {
-    !raw.bytes().any(|byte| matches!(byte, b'%' | b'\\' | b';')) && !raw.contains("//") && !raw.contains("/.")
+    let is_odd = |byte| matches!(byte, b'%' | b'\\' | b';' | 0..=b' ' | 0x7F..);
+    !raw.bytes().any(is_odd) && !raw.contains("//") && !raw.contains("/.")
 }
 
 fn study(target: &Target) -> Readings<'static> {
@@ -38,16 +39,22 @@ fn study(target: &Target) -> Readings<'static> {
     // RFC 3986 section 6.2.2.2: escapes of ordinary characters mean the same to everybody.
     let mut layer = decode(target.raw_path().as_bytes(), Escapes::Ordinary);
     for _ in 0..=MOST_LAYERS + 1 {
-        if is_unclear(&layer) {
+        let Ok(text) = String::from_utf8(layer) else {
+            return Readings::Unclear;
+        };
+        if is_unclear(&text) {
             return Readings::Unclear;
         }
-        texts.insert(String::from_utf8_lossy(&layer).into_owned());
-        texts.insert(String::from_utf8_lossy(&flatten(&layer)).into_owned());
-        let next = decode(&layer, Escapes::All);
-        if next == layer {
-            return Readings::Several(texts);
+        texts.insert(flatten(&text, str::to_owned));
+        texts.insert(flatten(&text, visible));
+        let next = Some(decode(text.as_bytes(), Escapes::All)).filter(|next| next != text.as_bytes());
+        // Wide letters are one more layer: taken for ordinary ones they may spell an escape.
+        let next = next.or_else(|| Some(narrow(&text).into_bytes()).filter(|next| next != text.as_bytes()));
+        texts.insert(text);
+        match next {
+            Some(next) => layer = next,
+            None => return Readings::Several(texts),
         }
-        layer = next;
     }
     Readings::Unclear
 }
@@ -93,32 +100,72 @@ const fn hex(digit: u8) -> Option<u8> {
     }
 }
 
-fn is_unclear(layer: &[u8]) -> bool {
-    layer.split(|byte| matches!(byte, b'/' | b'\\')).any(is_dot_segment)
-        || layer.windows(2).any(|pair| matches!(pair, [b'%', b'u' | b'U'] | [0xC0 | 0xC1, _]))
-        || layer.windows(2).any(|pair| matches!(pair, [0xE0, 0x80..=0x9F] | [0xF0, 0x80..=0x8F]))
+fn is_unclear(text: &str) -> bool {
+    text.contains("%u")
+        || text.contains("%U")
+        || text.contains('\0')
+        || text.split(['/', '\\']).any(is_dot_segment)
 }
 
-/// Also with parameters, with a cut tail, or between blanks: `..;x`, `..%00`, `.. `.
-fn is_dot_segment(segment: &[u8]) -> bool {
-    let name = segment.split(|byte| matches!(byte, b';' | b'#' | b'?' | 0)).next().unwrap_or(segment);
-    matches!(name.trim_ascii(), b"." | b"..")
+/// Also with parameters, with a cut tail, or with what cannot be seen: `..;x`, `.. `, `.%0a.`. More dots than two have
+/// a meaning to some.
+fn is_dot_segment(segment: &str) -> bool {
+    let name = segment.split([';', '#', '?']).next().unwrap_or(segment);
+    let mut seen = name.chars().filter(|&letter| !is_invisible(letter) && !letter.is_whitespace()).peekable();
+    seen.peek().is_some() && seen.all(|letter| letter == '.')
 }
 
-/// The path in the eyes of the most eager normaliser: cut at NUL, `#` and `?`, backslashes as slashes, no matrix
-/// parameters, no empty segments.
-fn flatten(layer: &[u8]) -> Vec<u8> {
-    let path = layer.split(|byte| matches!(byte, b'#' | b'?' | 0)).next().unwrap_or(layer);
-    let mut out = Vec::with_capacity(path.len());
-    for segment in path.split(|byte| matches!(byte, b'/' | b'\\')) {
-        let name = segment.split(|&byte| byte == b';').next().unwrap_or(segment);
+/// The path in the eyes of an eager normaliser: cut at `#` and `?`, backslashes as slashes, no matrix parameters,
+/// segments as `clean` leaves them, no empty ones.
+fn flatten(text: &str, clean: impl Fn(&str) -> String) -> String {
+    let path = text.split(['#', '?']).next().unwrap_or(text);
+    let mut out = String::with_capacity(path.len());
+    for segment in path.split(['/', '\\']) {
+        let name = clean(segment.split(';').next().unwrap_or(segment));
         if !name.is_empty() {
-            out.push(b'/');
-            out.extend_from_slice(name);
+            out.push('/');
+            out.push_str(&name);
         }
     }
-    if out.is_empty() || path.ends_with(b"/") || path.ends_with(b"\\") {
-        out.push(b'/');
+    if out.is_empty() || path.ends_with(['/', '\\']) {
+        out.push('/');
+    }
+    out
+}
+
+/// A segment without what cannot be seen, and without blanks around it.
+fn visible(segment: &str) -> String {
+    let text: String = segment.chars().filter(|&letter| !is_invisible(letter)).collect();
+    text.trim().to_owned()
+}
+
+/// Control characters, and those that only shape or steer the text around them.
+fn is_invisible(letter: char) -> bool {
+    letter.is_control()
+        || matches!(
+            letter,
+            '\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}'
+        )
+}
+
+/// The text with compatibility forms of ASCII characters, as Unicode's NFKC and older code pages fold them: the full
+/// width block (U+FF01 to U+FF5E), and look-alikes of the characters with a meaning in paths.
+fn narrow(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '\u{2024}' | '\u{3002}' | '\u{FE52}' | '\u{FF61}' => out.push('.'),
+            '\u{2025}' | '\u{FE30}' => out.push_str(".."),
+            '\u{2026}' => out.push_str("..."),
+            '\u{2044}' | '\u{2215}' => out.push('/'),
+            '\u{2216}' | '\u{FE68}' => out.push('\\'),
+            '\u{FE54}' => out.push(';'),
+            '\u{FE56}' => out.push('?'),
+            '\u{FE5F}' => out.push('#'),
+            '\u{FE6A}' => out.push('%'),
+            '\u{FF01}'..='\u{FF5E}' => out.extend(char::from_u32(u32::from(letter) - 0xFEE0)),
+            other => out.push(other),
+        }
     }
     out
 }
@@ -145,7 +192,10 @@ mod tests {
             ("/a%20b", &["/a b"][..]),
             ("/%61dmin", &["/admin"]),
             ("/%C3%BC", &["/ü"]),
-            ("/caf%e9", &["/caf\u{fffd}"]),
+            ("/a%0ab", &["/a\nb", "/a%0ab", "/ab"]),
+            ("/%20/a", &["/ /a", "/a"]),
+            ("/%EF%BD%81", &["/a", "/\u{ff41}"]),
+            ("/a\u{2044}b", &["/a/b", "/a\u{2044}b"]),
             ("/.well-known/x", &["/.well-known/x"]),
             ("/a%2fb", &["/a%2fb", "/a/b"]),
             ("//a//b", &["//a//b", "/a/b"]),
@@ -155,7 +205,6 @@ mod tests {
             ("/a%5cb", &["/a%5cb", "/a/b", "/a\\b"]),
             ("/a%23/b", &["/a", "/a#/b", "/a%23/b"]),
             ("/a%3f/b", &["/a", "/a%3f/b", "/a?/b"]),
-            ("/a%00b", &["/a", "/a\0b", "/a%00b"]),
             ("/100%25", &["/100%", "/100%25"]),
             ("/a%252fb", &["/a%252fb", "/a%2fb", "/a/b"]),
             ("/%zz", &["/%zz"]),
@@ -194,6 +243,13 @@ mod tests {
             "/public/%e0%80%ae/admin",
             "/public/%f0%80%80%ae/admin",
             "/public/..%c0%afadmin",
+            "/public/a%00b",
+            "/public/caf%e9",
+            "/public/..%ff",
+            "/public/.%0a./admin",
+            "/public/.%0d./admin",
+            "/public/%EF%BC%8E%EF%BC%8E/admin",
+            "/public/%EF%BC%852e./admin",
             "/public/%u002e%u002e/admin",
             "/public/%25u002e/admin",
             "/public/%252e%252e/admin/%25252e%25252e/%25252e%25252e/public",

@@ -102,6 +102,9 @@ pub struct RequestFacts {
     /// The request that is being judged: equals `target`, except for forward-auth questions and page requests that a
     /// trusted proxy sends on behalf of another request (`X-Forwarded-Uri`).
     pub original: Option<Target>,
+    /// The method of the request that a trusted proxy asks about (`X-Forwarded-Method`, `X-Original-Method`); `None` if
+    /// it names none. The proxy's own question is mostly a `GET`, whatever it is about.
+    pub original_method: Option<Method>,
     pub client: ClientIp,
     pub hop: Hop,
 }
@@ -115,5 +118,10 @@ impl RequestFacts {
     /// The target of the request being judged.
     pub fn judged(&self) -> &Target {
         self.original.as_ref().unwrap_or(&self.target)
+    }
+
+    /// The method of the request being judged: belongs to [`RequestFacts::judged`] as `method` belongs to `target`.
+    pub fn judged_method(&self) -> &Method {
+        self.original_method.as_ref().unwrap_or(&self.method)
     }
 }

@@ -6,12 +6,14 @@ use std::{
     error::Error as StdError,
     fmt, io, mem,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep, sleep};
 
 use crate::pool::Lease;
 
@@ -64,6 +66,57 @@ impl Leased {
     }
 }
 
+/// A body whose sender may pause for a limited time only. Nothing is counted while nobody asks for more: a slow
+/// reader is not the sender's fault.
+struct Impatient<B> {
+    content: B,
+    limit: Duration,
+    /// Made at the first pause: content that is there at once needs no timer.
+    timer: Option<Pin<Box<Sleep>>>,
+    pause: Pause,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pause {
+    Running,
+    Over,
+}
+
+impl<B> http_body::Body for Impatient<B>
+where
+    B: http_body::Body<Data = Bytes> + Unpin,
+    BodyError: From<B::Error>,
+{
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        if let Poll::Ready(frame) = Pin::new(&mut this.content).poll_frame(cx) {
+            this.pause = Pause::Over;
+            return Poll::Ready(frame.map(|frame| frame.map_err(BodyError::from)));
+        }
+        let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(this.limit)));
+        if this.pause == Pause::Over {
+            this.pause = Pause::Running;
+            timer.as_mut().reset(Instant::now() + this.limit);
+        }
+        ready!(timer.as_mut().poll(cx));
+        Poll::Ready(Some(Err(BodyError(Cause::Silence(this.limit)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.content.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.content.size_hint()
+    }
+}
+
 /// Why a body broke off.
 #[derive(Debug)]
 pub struct BodyError(Cause);
@@ -72,6 +125,8 @@ pub struct BodyError(Cause);
 enum Cause {
     Connection(hyper::Error),
     Io(io::Error),
+    /// The sender paused for this long.
+    Silence(Duration),
 }
 
 impl fmt::Display for BodyError {
@@ -79,6 +134,7 @@ impl fmt::Display for BodyError {
         match &self.0 {
             Cause::Connection(error) => write!(f, "the body broke off: {error}"),
             Cause::Io(error) => write!(f, "the body could not be read: {error}"),
+            Cause::Silence(limit) => write!(f, "nothing of the body came for {} s", limit.as_secs()),
         }
     }
 }
@@ -88,6 +144,7 @@ impl StdError for BodyError {
         match &self.0 {
             Cause::Connection(error) => error.source(),
             Cause::Io(error) => error.source(),
+            Cause::Silence(_) => None,
         }
     }
 }
@@ -105,6 +162,20 @@ impl From<io::Error> for BodyError {
 }
 
 impl Body {
+    /// The body of a client's request. It breaks off when the client sends nothing of it for as long as `pause` while
+    /// it is being read. A request without content costs nothing.
+    pub fn upload(content: Incoming, pause: Duration) -> Self {
+        if content.is_end_stream() { Self::Incoming(content) } else { Self::impatient(content, pause) }
+    }
+
+    fn impatient<B>(content: B, limit: Duration) -> Self
+    where
+        B: http_body::Body<Data = Bytes> + Unpin + Send + Sync + 'static,
+        BodyError: From<B::Error>,
+    {
+        Self::boxed(Impatient { content, limit, timer: None, pause: Pause::Over })
+    }
+
     /// A body of a type for which there is no variant.
     pub fn boxed<B>(body: B) -> Self
     where
@@ -217,5 +288,33 @@ mod tests {
         assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "once");
         assert!(body.is_end_stream());
         assert!(body.frame().await.is_none());
+    }
+
+    /// Gives its frames one by one, then nothing more without ending.
+    struct Stuck(Vec<&'static str>);
+
+    impl http_body::Body for Stuck {
+        type Data = Bytes;
+        type Error = io::Error;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _cx: &mut Context<'_>,
+        ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+            match self.0.pop() {
+                Some(text) => Poll::Ready(Some(Ok(Frame::data(text.into())))),
+                None => Poll::Pending,
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_upload_that_pauses_for_too_long_breaks_off() {
+        let mut body = Body::impatient(Stuck(vec!["two", "one"]), Duration::from_millis(10));
+        for expected in ["one", "two"] {
+            assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), expected);
+        }
+        let error = body.frame().await.unwrap().unwrap_err();
+        assert!(error.to_string().contains("nothing of the body came"), "{error}");
     }
 }

@@ -6,6 +6,7 @@ pub mod body;
 pub mod dial;
 pub mod listener;
 pub mod pool;
+pub mod slots;
 pub mod socket;
 pub mod tls;
 
@@ -13,6 +14,7 @@ pub use body::{Body, BodyError, Leased};
 pub use dial::{Connected, Destination, DialError, Purpose};
 pub use listener::{Accepted, BindError, HandedOver, InvalidListenAddress, ListenAddress, Listener, Peer};
 pub use pool::{KeepAlive, Lease, Pool, WorkerId};
+pub use slots::{Held, Slot, Slots};
 pub use socket::Socket;
 pub use tls::{
     CertificatePem, InvalidTlsVersion, ServerVerification, TlsConfigError, TlsServerConfig, TlsServerOptions,

@@ -88,6 +88,16 @@ pub(crate) struct Metadata {
     pub(crate) offers_s256: bool,
     pub(crate) offers_account_choice: bool,
     pub(crate) client_auth: ClientAuth,
+    pub(crate) response_issuer: ResponseIssuer,
+}
+
+/// Whether authorization responses name their issuer (RFC 9207 section 3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ResponseIssuer {
+    /// All do.
+    Promised,
+    /// Some may.
+    NotPromised,
 }
 
 impl Metadata {
@@ -105,6 +115,7 @@ impl Metadata {
             offers_s256: false,
             offers_account_choice: false,
             client_auth: ClientAuth::Basic,
+            response_issuer: ResponseIssuer::NotPromised,
         })
     }
 
@@ -119,6 +130,7 @@ impl Metadata {
             offers_s256: false,
             offers_account_choice: false,
             client_auth: ClientAuth::Basic,
+            response_issuer: ResponseIssuer::NotPromised,
         }
     }
 
@@ -177,6 +189,7 @@ impl Metadata {
             offers_s256: list(document, "code_challenge_methods_supported").contains(&"S256"),
             offers_account_choice: list(document, "prompt_values_supported").contains(&"select_account"),
             client_auth: client_auth(&list(document, "token_endpoint_auth_methods_supported")),
+            response_issuer: response_issuer(document),
         })
     }
 }
@@ -248,6 +261,13 @@ fn algorithms(enabled: &[Algorithm], offered: &[&str]) -> Result<Vec<Algorithm>,
         });
     }
     Ok(usable)
+}
+
+fn response_issuer(document: &Map<String, Value>) -> ResponseIssuer {
+    match document.get("authorization_response_iss_parameter_supported") {
+        Some(Value::Bool(true)) => ResponseIssuer::Promised,
+        _ => ResponseIssuer::NotPromised,
+    }
 }
 
 /// How to prove who we are, by what the provider lists; Basic is its default (Discovery section 3).

@@ -2,7 +2,14 @@
 //! bound on what is read. Redirects are followed for documents of the same origin only, never for
 //! requests that carry a code, a token or a secret. Errors never name a query or a body.
 
-use std::{error::Error as StdError, fmt::Write as _, io, path::PathBuf, sync::{Arc, OnceLock}, time::Duration};
+use std::{
+    error::Error as StdError,
+    fmt::Write as _,
+    io,
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use http::{HeaderMap, StatusCode, header};
 use reqwest::RequestBuilder;
@@ -229,7 +236,9 @@ fn add_system_roots(roots: &mut RootCertStore) {
     let found = rustls_native_certs::load_native_certs();
     let (added, _) = roots.add_parsable_certificates(found.certs);
     if added == 0 {
-        tracing::warn!("the operating system offers no root certificates, https providers will not be trusted");
+        tracing::warn!(
+            "the operating system offers no root certificates, https providers will not be trusted"
+        );
     }
 }
 

@@ -10,12 +10,17 @@ use serde_json::{Number, Value};
 use crate::config::{Config, EmailVerification};
 
 /// Why believed claims do not make an identity we accept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdentifyError {
     #[error("neither the id_token nor the profileURL set an email")]
     EmailMissing,
     #[error("the provider says that the e-mail address is not verified")]
     EmailUnverified,
+    /// OpenID Connect Core section 2: every ID token has one.
+    #[error("the id_token names no subject (sub)")]
+    SubjectMissing,
+    #[error("the claim {claim} is a list or an object, which names nobody")]
+    NotText { claim: String },
 }
 
 /// Which claims make an identity.
@@ -43,16 +48,18 @@ impl ClaimNames {
         }
     }
 
-    /// Whether the ID token has every claim, so that userinfo need not be asked.
+    /// Whether the ID token has every claim, so that userinfo need not be asked. The subject is never asked for: the ID
+    /// token has it, or is worth nothing.
     pub(crate) fn are_all_in(&self, id: &Claims) -> bool {
-        let fixed = ["sub", "preferred_username", self.email.as_str(), self.groups.as_str()];
+        let fixed = ["preferred_username", self.email.as_str(), self.groups.as_str()];
         let verified = (self.email_verification == EmailVerification::Required).then_some("email_verified");
         let mut wanted = fixed.into_iter().chain(verified).chain(self.additional.iter().map(String::as_str));
         wanted.all(|name| lookup(id, name).is_some())
     }
 
-    /// The identity of a login: it must have an e-mail address.
+    /// The identity of a login: the ID token itself must name its subject, and there must be an e-mail address.
     pub(crate) fn identity(&self, id: &Claims, profile: Option<&Claims>) -> Result<Identity, IdentifyError> {
+        subject(id)?;
         let identity = self.identity_without_email_check(id, profile)?;
         if identity.email.is_empty() { Err(IdentifyError::EmailMissing) } else { Ok(identity) }
     }
@@ -80,9 +87,10 @@ impl ClaimNames {
         }
         let additional: BTreeMap<String, Value> =
             self.additional.iter().filter_map(|name| Some((name.clone(), find(name)?.clone()))).collect();
+        let name = |claim: &str| find(claim).map_or_else(|| Ok(String::new()), |value| as_name(claim, value));
         Ok(Identity {
-            user: text("sub"),
-            email: text(&self.email),
+            user: name("sub")?,
+            email: name(&self.email)?,
             groups: find(&self.groups).map(as_list).unwrap_or_default(),
             preferred_username: text("preferred_username"),
             additional,
@@ -90,9 +98,10 @@ impl ClaimNames {
     }
 }
 
-/// The subject as the ID token alone states it.
-pub(crate) fn subject(id: &Claims) -> String {
-    lookup(id, "sub").map(as_text).unwrap_or_default()
+/// The subject, which the ID token alone states.
+pub(crate) fn subject(id: &Claims) -> Result<String, IdentifyError> {
+    let subject = lookup(id, "sub").map_or(Ok(String::new()), |value| as_name("sub", value))?;
+    if subject.is_empty() { Err(IdentifyError::SubjectMissing) } else { Ok(subject) }
 }
 
 /// The value of a claim; `null` counts as absent.
@@ -114,6 +123,14 @@ fn as_text(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Number(number) => number_text(number),
         other => other.to_string(),
+    }
+}
+
+/// The text of a claim that tells people apart. The JSON text of a list would be a name that nobody gave.
+fn as_name(claim: &str, value: &Value) -> Result<String, IdentifyError> {
+    match value {
+        Value::Array(_) | Value::Object(_) => Err(IdentifyError::NotText { claim: claim.to_owned() }),
+        scalar => Ok(as_text(scalar)),
     }
 }
 

@@ -30,7 +30,8 @@ pub use config::{
 pub use discovery::ConnectError;
 pub use identify::IdentifyError;
 pub use login::{
-    AccountChoice, AuthorizationRequest, BeginError, LoginStart, MatchedCallback, PendingLogin, StateMismatch,
+    AccountChoice, AuthorizationRequest, BeginError, LoginStart, MatchedCallback, PendingLogin,
+    StateMismatch, WrongIssuer,
 };
 pub use provider::{Provider, Validity};
 pub use redeem::{Grant, PublicFailure, RedeemError};

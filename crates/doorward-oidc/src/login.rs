@@ -69,6 +69,15 @@ pub struct PendingLogin {
 #[error("the state of the callback is not the one of the login this browser began")]
 pub struct StateMismatch;
 
+/// The authorization response comes from another provider than the one this login was begun with (a mix-up attack).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WrongIssuer {
+    #[error("the authorization response names the issuer {found:?}, expected was {expected:?}")]
+    Other { expected: String, found: String },
+    #[error("the authorization response names no issuer (iss), although the provider's metadata promise it")]
+    Missing,
+}
+
 /// A callback that belongs to the login this browser began.
 #[derive(Debug)]
 pub struct MatchedCallback {

@@ -11,12 +11,13 @@ use tokio::task::JoinHandle;
 use url::Url;
 
 use crate::{
-    config::{Config, Discovery, KeySource},
-    discovery::{ConnectError, DiscoveryError, Metadata, Written},
+    config::{Config, Discovery, IssuerCheck, KeySource},
+    discovery::{ConnectError, DiscoveryError, Metadata, ResponseIssuer, Written},
     http::HttpClient,
     identify::ClaimNames,
     jwks::{KeyCache, KeyFetch},
-    login::{self, AuthorizationRequest, BeginError, LoginStart},
+    login::{self, AuthorizationRequest, BeginError, LoginStart, WrongIssuer},
+    printable::printable,
     token_endpoint::{self, AuthMemory, TokenEndpoint, TokenRequestError},
     verify::{Believed, IdTokenError, Means, Verifier},
 };
@@ -94,6 +95,30 @@ impl Provider {
     pub fn begin(&self, start: &LoginStart<'_>) -> Result<AuthorizationRequest, BeginError> {
         let metadata = self.shared().metadata().ok_or(BeginError::NotReady)?;
         login::authorization_request(&self.shared().config, &metadata, start, &login::entropy()?)
+    }
+
+    /// Checks the parameter `iss` of an authorization response, decoded (RFC 9207 section 2.4): it must be the issuer letter
+    /// by letter, and must be there if the metadata promise it. To be asked before the code is redeemed, and of errors
+    /// too. Where the issuer is not checked anything passes.
+    pub fn accepts_issuer(&self, iss: Option<&str>) -> Result<(), WrongIssuer> {
+        let shared = self.shared();
+        if shared.config.issuer_check == IssuerCheck::Skip {
+            return Ok(());
+        }
+        let expected = &shared.config.issuer;
+        match iss {
+            Some(found) if found == expected => Ok(()),
+            Some(found) => {
+                Err(WrongIssuer::Other { expected: expected.clone(), found: printable(found, 300) })
+            }
+            None if shared
+                .metadata()
+                .is_some_and(|known| known.response_issuer == ResponseIssuer::Promised) =>
+            {
+                Err(WrongIssuer::Missing)
+            }
+            None => Ok(()),
+        }
     }
 
     /// Verifies the ID token of a kept session again, so that the session ends with it where nothing

@@ -6,7 +6,7 @@ use doorward_jose::{AudienceMismatch, ClaimError, Claims, jws::looks_like_jws};
 use crate::{
     config::{ProfileClaims, ProviderKind},
     discovery::Metadata,
-    identify::IdentifyError,
+    identify::{IdentifyError, subject},
     login::MatchedCallback,
     provider::{Provider, Shared},
     roles::Roles,
@@ -74,7 +74,11 @@ impl RedeemError {
             Self::Token(error) => public_token_failure(error),
             Self::IdToken(error) => public_id_token_failure(error),
             Self::Userinfo(error) if error.is_passing() => PublicFailure::ProviderUnreachable,
-            Self::NoIdToken | Self::Userinfo(_) => PublicFailure::TokenInvalid,
+            Self::NoIdToken
+            | Self::Userinfo(_)
+            | Self::Identify(IdentifyError::SubjectMissing | IdentifyError::NotText { .. }) => {
+                PublicFailure::TokenInvalid
+            }
             Self::Identify(IdentifyError::EmailMissing) => PublicFailure::EmailMissing,
             Self::Identify(IdentifyError::EmailUnverified) => PublicFailure::EmailUnverified,
         }
@@ -140,6 +144,7 @@ impl Provider {
         let id = answer.id.ok_or(RedeemError::NoIdToken)?;
         let Believed { claims, .. } = shared.id_token(&id, &metadata, now).await?;
         shared.verifier.nonce(&claims, &callback.nonce_hash)?;
+        subject(&claims)?;
         let profile = shared.profile(&claims, &answer.access, &metadata).await?;
         let mut identity = shared.claim_names.identity(&claims, profile.as_ref())?;
         if let Some(roles) = shared.roles(&answer.access, &identity.user, (&metadata, now)).await {

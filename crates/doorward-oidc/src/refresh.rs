@@ -93,10 +93,11 @@ impl Shared {
         current: &Identity,
         at: (&Metadata, Timestamp),
     ) -> Result<Option<Identity>, RefreshError> {
+        let subject = subject(&believed.claims)?;
         let profile = match self.profile(&believed.claims, access, at.0).await {
             Ok(profile) => profile,
             // The tokens are good and the refresh token may be used up: keep them and the identity as it was.
-            Err(reason) if reason.is_passing() && subject(&believed.claims) == current.user => {
+            Err(reason) if reason.is_passing() && subject == current.user => {
                 tracing::warn!(%reason, "userinfo could not be asked at a refresh, the identity stays as it was");
                 return Ok(self.with_renewed_roles(access, current, at).await);
             }

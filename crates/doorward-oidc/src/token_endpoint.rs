@@ -159,7 +159,8 @@ impl TokenEndpoint<'_> {
         credentials: Credentials<'_>,
     ) -> Result<TokenAnswer, TokenRequestError> {
         let answer = self.http.send(self.build(form, credentials)).await?;
-        read_answer(&answer, form.secrets.iter().copied().chain(credentials.secret()))
+        let proofs = credentials.secret().map(|secret| proofs(self.client_id, secret)).unwrap_or_default();
+        read_answer(&answer, form.secrets.iter().copied().chain(credentials.secret()).chain(&proofs))
     }
 
     fn build(&self, form: GrantForm<'_>, credentials: Credentials<'_>) -> RequestBuilder {
@@ -225,11 +226,24 @@ pub(crate) async fn read_secret(secret: &ClientSecret) -> Result<Option<SecretSt
     }
 }
 
-/// Id and secret are form-encoded before they are joined (RFC 6749 section 2.3.1).
 fn basic(client_id: &str, secret: &SecretString) -> String {
+    format!("Basic {}", base64_simd::STANDARD.encode_to_string(pair(client_id, secret)))
+}
+
+/// Id and secret are form-encoded before they are joined (RFC 6749 section 2.3.1).
+fn pair(client_id: &str, secret: &SecretString) -> String {
     let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-    let pair = format!("{}:{}", encode(client_id), encode(secret.expose()));
-    format!("Basic {}", base64_simd::STANDARD.encode_to_string(pair))
+    format!("{}:{}", encode(client_id), encode(secret.expose()))
+}
+
+/// The texts that stand for the secret in a Basic header, with and without the encoding inside. Without padding, so
+/// that they are found with and without it.
+fn proofs(client_id: &str, secret: &SecretString) -> Vec<SecretString> {
+    let pairs = [pair(client_id, secret), format!("{client_id}:{}", secret.expose())];
+    let codes = pairs.iter().flat_map(|pair| {
+        [base64_simd::STANDARD_NO_PAD, base64_simd::URL_SAFE_NO_PAD].map(|code| code.encode_to_string(pair))
+    });
+    codes.map(SecretString::from).collect()
 }
 
 fn read_answer<'a>(

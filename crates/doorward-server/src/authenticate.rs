@@ -15,7 +15,9 @@ use doorward_authn::{
 use doorward_authz::{Attempt, Judged, Provenance, Verdict, Who};
 use doorward_core::{SecretString, Timestamp};
 use doorward_oidc::{IdTokenError, RefreshError, Validity};
-use doorward_session::{LoadError, Loaded, RequestCookies, Session, Visit};
+use doorward_session::{
+    Cleared, LoadError, Loaded, RequestCookies, SaveError, Saved, Session, Updated, Visit,
+};
 use doorward_telemetry::RefreshOutcome;
 use http::{HeaderValue, header::AUTHORIZATION};
 
@@ -136,7 +138,7 @@ async fn by_bearer_token(gate: &Gate, arrival: &Arrival) -> Token {
 async fn by_password(gate: &Gate, arrival: &Arrival) -> Option<Arc<Session>> {
     let htpasswd = gate.sign_in.htpasswd.as_ref()?;
     let header = arrival.headers().get(AUTHORIZATION)?;
-    match htpasswd.attempt_basic(Some(header.as_bytes()), Instant::now()).await {
+    match htpasswd.attempt_basic(Some(header.as_bytes()), arrival.facts.client, Instant::now()).await {
         Credential::NotPresented => None,
         Credential::Refused(refusal) => {
             let message = format!("Invalid authentication via basic auth: {refusal}");
@@ -167,7 +169,7 @@ async fn by_stored_session(gate: &Arc<Gate>, arrival: &Arrival, freshness: Fresh
         }
         Err(LoadError::Invalid(reason)) => {
             tracing::info!("Error loading cookied session: {reason}, removing session.");
-            let set_cookies = clear(gate, arrival).await;
+            let set_cookies = forget(gate, arrival).await;
             return Visitor { standing: Standing::Nobody, set_cookies };
         }
     };
@@ -182,7 +184,7 @@ async fn by_stored_session(gate: &Arc<Gate>, arrival: &Arrival, freshness: Fresh
             }
         };
     if renew {
-        return refreshed(gate, arrival, loaded).await;
+        return Box::pin(refreshed(gate, arrival, loaded)).await;
     }
     Visitor::known(loaded.session, Provenance::Provider).password_file_if_bare()
 }
@@ -206,18 +208,50 @@ fn is_password_session(session: &Session) -> bool {
         && session.tokens == doorward_core::Tokens::default()
 }
 
-/// Removes the session of this browser; the cookies to send.
-pub async fn clear(gate: &Gate, arrival: &Arrival) -> Vec<HeaderValue> {
+/// Ends the sessions of this browser: in the store, and for refreshes that are under way. Their cookies go in any case.
+pub async fn end_sessions(gate: &Gate, arrival: &Arrival) -> Cleared {
     let cookies = RequestCookies::new(arrival.headers());
+    // First here, then in the store: a refresh that is about to be saved finds the one or the other.
+    gate.sessions.refresh.end(gate.sessions.keeper.presented(&cookies, arrival.now), arrival.now);
     let cleared = gate.sessions.keeper.clear(&arrival.visit(&cookies)).await;
-    if let Err(error) = cleared.store {
+    if let Err(error) = &cleared.store {
         tracing::error!("A session could not be removed from the store: {error}");
     }
-    cleared.set_cookies
+    cleared
+}
+
+/// [`end_sessions`] where nobody can be told that the store is down; the cookies to send.
+pub async fn forget(gate: &Gate, arrival: &Arrival) -> Vec<HeaderValue> {
+    end_sessions(gate, arrival).await.set_cookies
+}
+
+/// [`forget`] for somebody who was not let in. If the session was ended while this request was under way, the browser
+/// has been told, and may hold the cookie of another login by now: there is nothing to send.
+pub async fn clear(gate: &Gate, arrival: &Arrival) -> Vec<HeaderValue> {
+    let presented = gate.sessions.keeper.presented(&RequestCookies::new(arrival.headers()), arrival.now);
+    let is_late = gate.sessions.keeper.always_clears()
+        && !presented.is_empty()
+        && presented.iter().all(|key| gate.sessions.refresh.has_ended(key, arrival.now));
+    let set_cookies = forget(gate, arrival).await;
+    if is_late { Vec::new() } else { set_cookies }
+}
+
+/// Keeps the session of a new login in place of those that this browser had, which are over; the cookies to send.
+pub async fn replace(
+    gate: &Gate,
+    arrival: &Arrival,
+    session: &Session,
+) -> Result<Vec<HeaderValue>, SaveError> {
+    let cookies = RequestCookies::new(arrival.headers());
+    let set_cookies = gate.sessions.keeper.create(session, &arrival.visit(&cookies)).await?;
+    gate.sessions.refresh.end(gate.sessions.keeper.presented(&cookies, arrival.now), arrival.now);
+    Ok(set_cookies)
 }
 
 async fn refreshed(gate: &Arc<Gate>, arrival: &Arrival, loaded: Loaded) -> Visitor {
-    let mut outcome = match gate.sessions.refresh.turn(loaded.key(), arrival.now) {
+    let key = loaded.key();
+    let mut outcome = match gate.sessions.refresh.turn(key.clone(), arrival.now) {
+        Turn::Ended => return Visitor::nobody(),
         Turn::Wait(outcome) => outcome,
         Turn::Run(report, outcome) => {
             let work = RefreshWork {
@@ -236,6 +270,10 @@ async fn refreshed(gate: &Arc<Gate>, arrival: &Arrival, loaded: Loaded) -> Visit
         Ok(value) => value.clone(),
         Err(_) => None,
     };
+    if gate.sessions.refresh.has_ended(&key, arrival.now) {
+        // A sign-out or another login came while this request waited. Cookies sent now would undo it.
+        return Visitor::nobody();
+    }
     match finished {
         Some(Outcome { refreshed: Refreshed::Kept { session, set_cookies, .. }, .. }) => Visitor {
             standing: Standing::Known(Known { session, provenance: Provenance::Provider }),
@@ -264,7 +302,7 @@ enum Answer {
     Renewed(Box<Session>),
     /// No refresh token, or the provider is in trouble: the session stays as long as it is good by itself.
     Unchanged,
-    /// The provider no longer knows this login.
+    /// The provider no longer knows this login, or has given it to somebody who could not have signed in.
     Over,
 }
 
@@ -307,7 +345,7 @@ impl RefreshWork {
             Err(LoadError::Absent | LoadError::Invalid(_)) => return self.ended(&loaded.session).await,
         };
         if self.gate.sessions.refresh.schedule.due(&loaded.session, self.now) == Due::Fresh {
-            return kept(loaded.session.clone(), Vec::new(), AttemptResult::Renewed);
+            return untouched(&loaded, AttemptResult::Renewed);
         }
         match self.ask(&loaded.session).await {
             Answer::Renewed(session) => self.save(*session, loaded).await,
@@ -340,6 +378,12 @@ impl RefreshWork {
                 self.gate.telemetry.metrics.session_refresh(RefreshOutcome::Refused);
                 Answer::Over
             }
+            // Verified words of the provider about this login: they are not waited out with the old claims.
+            Err(error @ (RefreshError::OtherSubject | RefreshError::Identify(_))) => {
+                tracing::warn!("A refresh ended a session: {error}");
+                self.gate.telemetry.metrics.session_refresh(RefreshOutcome::Refused);
+                Answer::Over
+            }
             Err(error) => {
                 tracing::error!("Unable to refresh session: {error}");
                 self.gate.telemetry.metrics.session_refresh(RefreshOutcome::Failed);
@@ -352,15 +396,20 @@ impl RefreshWork {
         if !self.is_valid(&session).await {
             return self.ended(&session).await;
         }
+        if self.gate.sessions.refresh.has_ended(&loaded.key(), self.now) {
+            return ended_by_somebody_else(&session);
+        }
         let cookies = RequestCookies::new(&self.headers);
         let visit = Visit { cookies: &cookies, host: &self.host, now: self.now };
-        match self.gate.sessions.keeper.update(&session, &loaded, &visit).await {
-            Ok(set_cookies) => kept(Arc::new(session), set_cookies, AttemptResult::Renewed),
+        let saved = match self.gate.sessions.keeper.update(&session, &loaded, &visit).await {
+            Ok(Updated::Kept(saved)) => saved,
+            Ok(Updated::Ended) => return ended_by_somebody_else(&session),
             Err(error) => {
                 tracing::error!("A refreshed session could not be saved: {error}");
-                kept(Arc::new(session), Vec::new(), AttemptResult::Renewed)
+                Saved { key: loaded.key(), set_cookies: Vec::new() }
             }
-        }
+        };
+        kept(Arc::new(session), saved, AttemptResult::Renewed)
     }
 
     async fn unchanged(&self, loaded: Loaded) -> Outcome {
@@ -371,7 +420,7 @@ impl RefreshWork {
         {
             return self.ended(session).await;
         }
-        kept(loaded.session.clone(), Vec::new(), AttemptResult::Failed)
+        untouched(&loaded, AttemptResult::Failed)
     }
 
     /// Asks the validate URL, if there is one. A provider in trouble ends no session.
@@ -410,6 +459,19 @@ impl RefreshWork {
     }
 }
 
-fn kept(session: Arc<Session>, set_cookies: Vec<HeaderValue>, attempt: AttemptResult) -> Outcome {
-    Outcome { refreshed: Refreshed::Kept { session, set_cookies: set_cookies.into() }, attempt }
+fn kept(session: Arc<Session>, saved: Saved, attempt: AttemptResult) -> Outcome {
+    let Saved { key, set_cookies } = saved;
+    Outcome { refreshed: Refreshed::Kept { session, set_cookies: set_cookies.into(), key }, attempt }
+}
+
+fn untouched(loaded: &Loaded, attempt: AttemptResult) -> Outcome {
+    let saved = Saved { key: loaded.key(), set_cookies: Vec::new() };
+    kept(Arc::clone(&loaded.session), saved, attempt)
+}
+
+/// The session was ended while the provider was asked: the new tokens are dropped.
+fn ended_by_somebody_else(session: &Session) -> Outcome {
+    tracing::info!("A session was ended while it was being refreshed: {}", session.summary());
+    let refreshed = Refreshed::Ended { set_cookies: Arc::default() };
+    Outcome { refreshed, attempt: AttemptResult::Failed }
 }

@@ -6,19 +6,25 @@
 
 use std::{
     convert::Infallible,
+    future::poll_fn,
     io,
+    pin::{Pin, pin},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    task::Poll,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
 use doorward_core::request::Scheme;
-use doorward_net::{Accepted, Body, HandedOver, Listener, TlsServerConfig, WorkerId, handshake};
-use hyper::service::service_fn;
+use doorward_net::{
+    Accepted, Body, HandedOver, Held, Listener, Slot, Slots, TlsServerConfig, WorkerId, handshake,
+};
+use http::{HeaderValue, Request};
+use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
@@ -41,10 +47,23 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long a client may take for its TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
+/// How long a new connection may take until its first request is there with all its headers.
+const FIRST_REQUEST: Duration = Duration::from_secs(20);
+/// How long a client may pause while its request's body is read.
+const UPLOAD_PAUSE: Duration = Duration::from_secs(75);
+/// More than the headers of any request with large cookies need: four times what nginx takes by itself. It also bounds what an
+/// unfinished request can hold of our memory.
+const HEADERS_LIMIT: u32 = 128 * 1024;
+/// Open connections to the metrics.
+const METRICS_CONNECTIONS: usize = 64;
+/// Complaints about trouble that goes on come at most this often.
+const COMPLAINTS_EVERY: Duration = Duration::from_secs(1);
+
 /// An accepted socket on its way to a worker.
 struct Job {
     socket: HandedOver,
     tls: Option<TlsServerConfig>,
+    slot: Slot,
 }
 
 /// The worker threads.
@@ -53,6 +72,7 @@ pub struct Workers {
     inboxes: Vec<mpsc::Sender<Job>>,
     threads: Vec<thread::JoinHandle<()>>,
     stop: watch::Sender<Phase>,
+    slots: Slots,
 }
 
 /// Where the life of the process stands.
@@ -79,22 +99,35 @@ impl Workers {
             inboxes.push(inbox);
             threads.push(thread);
         }
-        Ok(Self { inboxes, threads, stop })
+        Ok(Self { inboxes, threads, stop, slots: Slots::of_process() })
     }
 
-    /// Accepts from this listener until it is dropped.
+    /// Accepts from this listener until it is dropped. While as many connections are open as the process can bear, new
+    /// ones wait in the kernel's backlog.
     pub async fn accept_from(&self, listener: &Listener) -> Infallible {
         let next = AtomicUsize::new(0);
+        let (mut full, mut failed) = (Seldom::default(), Seldom::default());
         loop {
+            let slot = if let Some(slot) = self.slots.try_take() {
+                slot
+            } else {
+                if full.is_due(Instant::now()) {
+                    let total = self.slots.total();
+                    tracing::warn!("All {total} connections are in use: new ones have to wait.");
+                }
+                self.slots.take().await
+            };
             match listener.accept().await.and_then(Accepted::into_std) {
                 Ok(socket) => {
                     let index = next.fetch_add(1, Ordering::Relaxed) % self.inboxes.len().max(1);
                     if let Some(inbox) = self.inboxes.get(index) {
-                        let _ = inbox.send(Job { socket, tls: listener.tls().cloned() }).await;
+                        let _ = inbox.send(Job { socket, tls: listener.tls().cloned(), slot }).await;
                     }
                 }
                 Err(error) => {
-                    tracing::error!("A connection could not be accepted: {error}");
+                    if failed.is_due(Instant::now()) {
+                        tracing::error!("A connection could not be accepted: {error}");
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -103,7 +136,7 @@ impl Workers {
 
     /// Lets requests under way finish, within the drain limit, and ends the threads.
     pub async fn drain(self) {
-        let Self { inboxes, threads, stop } = self;
+        let Self { inboxes, threads, stop, slots: _ } = self;
         drop(inboxes);
         let _ = stop.send(Phase::Draining);
         let joined = tokio::task::spawn_blocking(move || {
@@ -112,6 +145,22 @@ impl Workers {
             }
         });
         let _ = joined.await;
+    }
+}
+
+/// Lets something happen now and then.
+#[derive(Debug, Default)]
+struct Seldom {
+    last: Option<Instant>,
+}
+
+impl Seldom {
+    fn is_due(&mut self, now: Instant) -> bool {
+        let due = self.last.is_none_or(|last| now.duration_since(last) >= COMPLAINTS_EVERY);
+        if due {
+            self.last = Some(now);
+        }
+        due
     }
 }
 
@@ -164,12 +213,12 @@ impl ConnectionTask {
         match job.tls {
             None => {
                 let connection = Connection { peer, scheme: Scheme::Http, worker: self.worker };
-                self.speak_http(socket, connection).await;
+                self.speak_http(Held::new(socket, job.slot), connection).await;
             }
             Some(config) => match handshake(socket, &config, HANDSHAKE).await {
                 Ok(stream) => {
                     let connection = Connection { peer, scheme: Scheme::Https, worker: self.worker };
-                    self.speak_http(stream, connection).await;
+                    self.speak_http(Held::new(stream, job.slot), connection).await;
                 }
                 Err(error) => tracing::debug!("A TLS handshake failed: {error}"),
             },
@@ -182,14 +231,30 @@ impl ConnectionTask {
     {
         let connection = Arc::new(connection);
         let gate = Arc::clone(&self.gate);
-        let service = service_fn(move |request| {
-            let answer = handle(gate.load_full(), Arc::clone(&connection), request.map(Body::Incoming));
+        let begun = Arc::new(AtomicBool::new(false));
+        let has_begun = Arc::clone(&begun);
+        let service = service_fn(move |request: Request<Incoming>| {
+            has_begun.store(true, Ordering::Relaxed);
+            let request = request.map(|body| Body::upload(body, UPLOAD_PAUSE));
+            let answer = handle(gate.load_full(), Arc::clone(&connection), request);
             async move { Ok::<_, Infallible>(answer.await) }
         });
         let builder = http_builder(self.limits);
-        let mut serving =
-            std::pin::pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
+        let mut serving = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
         tokio::select! {
+            biased;
+            start = first_request(serving.as_mut(), &begun, FIRST_REQUEST) => match start {
+                Start::Begun => {}
+                Start::Ended | Start::Silent => return,
+            },
+            () = draining(&mut self.phase) => {
+                serving.as_mut().graceful_shutdown();
+                let _ = serving.await;
+                return;
+            }
+        }
+        tokio::select! {
+            biased;
             _ = serving.as_mut() => {}
             () = draining(&mut self.phase) => {
                 serving.as_mut().graceful_shutdown();
@@ -197,6 +262,33 @@ impl ConnectionTask {
             }
         }
     }
+}
+
+/// How a connection began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Start {
+    /// The first request is being answered.
+    Begun,
+    /// It is over already.
+    Ended,
+    /// No request came in time.
+    Silent,
+}
+
+/// Serves a connection until its first request has come. The HTTP engine's own limit begins only when it knows which
+/// version it speaks, and a client may never let it know. Once `begun` is set, nothing of this is left to be polled.
+async fn first_request<C: Future>(mut serving: Pin<&mut C>, begun: &AtomicBool, limit: Duration) -> Start {
+    let mut limit = pin!(tokio::time::sleep(limit));
+    poll_fn(|cx| {
+        if serving.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Start::Ended);
+        }
+        if begun.load(Ordering::Relaxed) {
+            return Poll::Ready(Start::Begun);
+        }
+        limit.as_mut().poll(cx).map(|()| Start::Silent)
+    })
+    .await
 }
 
 /// Waits until the process is to stop.
@@ -208,12 +300,17 @@ async fn draining(phase: &mut watch::Receiver<Phase>) {
 /// HTTP/1.1 and HTTP/2, each with bounds on what a client may hold open.
 fn http_builder(limits: Limits) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_read).keep_alive(true);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_read)
+        .max_buf_size(HEADERS_LIMIT as usize)
+        .keep_alive(true);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(128)
-        .max_header_list_size(64 * 1024)
+        .max_header_list_size(HEADERS_LIMIT)
         .max_pending_accept_reset_streams(20)
         .max_local_error_reset_streams(128)
         .keep_alive_interval(Duration::from_mins(1))
@@ -229,6 +326,9 @@ pub async fn serve_metrics(listener: Listener, gate: Arc<ArcSwap<Gate>>) -> Infa
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
+        while connections.len() >= METRICS_CONNECTIONS {
+            connections.join_next().await;
+        }
         connections.spawn(metrics_connection(accepted, listener.tls().cloned(), Arc::clone(&gate)));
         while connections.try_join_next().is_some() {}
     }
@@ -236,10 +336,10 @@ pub async fn serve_metrics(listener: Listener, gate: Arc<ArcSwap<Gate>>) -> Infa
 
 async fn metrics_connection(accepted: Accepted, config: Option<TlsServerConfig>, gate: Arc<ArcSwap<Gate>>) {
     let socket = accepted.socket;
-    let service = service_fn(move |_request: http::Request<hyper::body::Incoming>| {
+    let service = service_fn(move |_request: Request<Incoming>| {
         let text = gate.load().telemetry.metrics.render();
         let mut response = http::Response::new(Body::from(text));
-        let content_type = http::HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+        let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
         response.headers_mut().insert(http::header::CONTENT_TYPE, content_type);
         async move { Ok::<_, Infallible>(response) }
     });
@@ -252,4 +352,60 @@ async fn metrics_connection(accepted: Accepted, config: Option<TlsServerConfig>,
             Err(_) => return,
         },
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// What a connection that sends these bytes, and then nothing, has come to after a short while.
+    async fn start_of(bytes: &[u8]) -> Start {
+        let (near, mut far) = tokio::io::duplex(1024);
+        far.write_all(bytes).await.unwrap();
+        let begun = Arc::new(AtomicBool::new(false));
+        let has_begun = Arc::clone(&begun);
+        let service = service_fn(move |_: Request<Incoming>| {
+            has_begun.store(true, Ordering::Relaxed);
+            async { Ok::<_, Infallible>(http::Response::new(Body::Empty)) }
+        });
+        let limits = Limits { header_read: Duration::from_mins(1), drain: Duration::from_mins(1) };
+        let builder = http_builder(limits);
+        let mut serving = pin!(builder.serve_connection_with_upgrades(TokioIo::new(near), service));
+        let start = first_request(serving.as_mut(), &begun, Duration::from_millis(50)).await;
+        if start == Start::Begun {
+            let mut byte = [0];
+            let answered = async { far.read_exact(&mut byte).await.unwrap() };
+            tokio::select! {
+                _ = serving.as_mut() => panic!("the connection ended with its first request"),
+                _ = answered => {}
+            }
+        }
+        start
+    }
+
+    #[tokio::test]
+    async fn a_connection_without_a_request_is_given_up() {
+        const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+        for (bytes, expected) in [
+            (&b""[..], Start::Silent),
+            (b"P", Start::Silent),
+            (b"PRI * HT", Start::Silent),
+            (PREFACE, Start::Silent),
+            (b"GET / HTTP/1.1\r\nHost: a\r\n", Start::Silent),
+            (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", Start::Begun),
+            (b"\x16\x03\x01\0\xff\r\n\r\n", Start::Ended),
+        ] {
+            assert_eq!(start_of(bytes).await, expected, "{:?}", String::from_utf8_lossy(bytes));
+        }
+    }
+
+    #[test]
+    fn complaints_come_at_most_once_a_second() {
+        let (begin, mut seldom) = (Instant::now(), Seldom::default());
+        for (milliseconds, due) in [(0, true), (50, false), (999, false), (1000, true), (1999, false)] {
+            assert_eq!(seldom.is_due(begin + Duration::from_millis(milliseconds)), due, "{milliseconds}");
+        }
+    }
 }

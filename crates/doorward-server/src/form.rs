@@ -1,22 +1,44 @@
 //! Values that browsers and providers send to our own endpoints: the query, and the urlencoded body of a POST.
 
+use std::time::Duration;
+
+use bytes::Bytes;
 use doorward_authz::Semicolons;
-use http::{Method, header::CONTENT_TYPE};
+use doorward_net::Body;
+use http::{Method, StatusCode, header::CONTENT_TYPE};
 use http_body_util::{BodyExt, Limited};
 
 use crate::ingress::Arrival;
 
 /// More than any form of ours or any provider's answer needs.
 const BODY_LIMIT: usize = 256 * 1024;
+/// All of a form must come within this time: browsers send it in one go.
+const TIME_LIMIT: Duration = Duration::from_secs(15);
 
 /// Decoded name-value pairs: those of the body first, then those of the query.
 #[derive(Clone, Debug, Default)]
 pub struct Form(Vec<(String, String)>);
 
-/// The body is longer than any form of ours, or broke off.
+/// Why the body of a request gives no form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the form could not be read")]
-pub struct UnreadableForm;
+pub enum UnreadableForm {
+    /// It is longer than any form of ours, or broke off.
+    #[error("the form could not be read")]
+    Broken,
+    #[error("the form did not come in time")]
+    Late,
+}
+
+impl UnreadableForm {
+    /// The status of the answer: 408 for a form that came too slowly (RFC 9110 section 15.5.9), else what the endpoint
+    /// says of forms that cannot be read.
+    pub const fn status_or(self, otherwise: StatusCode) -> StatusCode {
+        match self {
+            Self::Broken => otherwise,
+            Self::Late => StatusCode::REQUEST_TIMEOUT,
+        }
+    }
+}
 
 impl Form {
     pub fn of_query(query: Option<&str>, semicolons: Semicolons) -> Self {
@@ -32,10 +54,8 @@ impl Form {
     pub async fn read(arrival: &mut Arrival, semicolons: Semicolons) -> Result<Self, UnreadableForm> {
         let mut pairs = Vec::new();
         if arrival.facts.method == Method::POST && is_form(arrival) {
-            let body = std::mem::replace(arrival.request.body_mut(), doorward_net::Body::Empty);
-            let bytes =
-                Limited::new(body, BODY_LIMIT).collect().await.map_err(|_| UnreadableForm)?.to_bytes();
-            pairs = parse(&bytes);
+            let body = std::mem::replace(arrival.request.body_mut(), Body::Empty);
+            pairs = parse(&content(body, TIME_LIMIT).await?);
         }
         pairs.extend(Self::of_query(arrival.facts.target.query(), semicolons).0);
         Ok(Self(pairs))
@@ -58,6 +78,14 @@ impl Form {
     }
 }
 
+async fn content(body: Body, limit: Duration) -> Result<Bytes, UnreadableForm> {
+    match tokio::time::timeout(limit, Limited::new(body, BODY_LIMIT).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(_)) => Err(UnreadableForm::Broken),
+        Err(_elapsed) => Err(UnreadableForm::Late),
+    }
+}
+
 fn parse(bytes: &[u8]) -> Vec<(String, String)> {
     form_urlencoded::parse(bytes).map(|(name, value)| (name.into_owned(), value.into_owned())).collect()
 }
@@ -67,4 +95,47 @@ fn is_form(arrival: &Arrival) -> bool {
         arrival.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     let media_type = content_type.split(';').next().unwrap_or("").trim();
     media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        pin::Pin,
+        task::{Context, Poll},
+    };
+
+    use doorward_net::BodyError;
+    use http_body::Frame;
+
+    use super::*;
+
+    /// A body of which nothing ever comes.
+    struct Silent;
+
+    impl http_body::Body for Silent {
+        type Data = Bytes;
+        type Error = BodyError;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _cx: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+            Poll::Pending
+        }
+    }
+
+    #[tokio::test]
+    async fn a_form_is_read_within_bounds_of_size_and_time() {
+        let limit = Duration::from_millis(10);
+        for (body, expected) in [
+            (Body::from("a=b"), Ok(Bytes::from_static(b"a=b"))),
+            (Body::Empty, Ok(Bytes::new())),
+            (Body::from(vec![b'a'; BODY_LIMIT + 1]), Err(UnreadableForm::Broken)),
+            (Body::boxed(Silent), Err(UnreadableForm::Late)),
+        ] {
+            assert_eq!(content(body, limit).await, expected);
+        }
+        assert_eq!(UnreadableForm::Late.status_or(StatusCode::BAD_REQUEST), StatusCode::REQUEST_TIMEOUT);
+        assert_eq!(UnreadableForm::Broken.status_or(StatusCode::BAD_REQUEST), StatusCode::BAD_REQUEST);
+    }
 }

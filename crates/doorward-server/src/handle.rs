@@ -12,11 +12,14 @@
 use std::{sync::Arc, time::SystemTime};
 
 use doorward_authz::{Constraints, Denial, DenialReason, Judged, Verdict};
-use doorward_core::{Grounds, Permit, Target, Timestamp, request::Scheme};
+use doorward_core::{
+    Grounds, Permit, Target, Timestamp,
+    request::{Hop, Scheme},
+};
 use doorward_net::{Body, Peer};
 use doorward_telemetry::Pings;
 use doorward_upstream::{Forwarding, Route as UpstreamRoute, Upstream};
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header::SET_COOKIE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header::SET_COOKIE};
 
 use crate::{
     authenticate::{self, Freshness, Known, Standing, Visitor, authenticate},
@@ -24,6 +27,7 @@ use crate::{
     form::Form,
     gate::{Gate, HttpsPolicy, JsonErrors, ProviderButton},
     ingress::{Arrival, Connection},
+    inject::GAP_AUTH,
     login::{self, Login},
     pages::{self, Links, Problem},
     record::{AuthStatus, Record, Recorded, Visibility},
@@ -31,8 +35,6 @@ use crate::{
     respond,
     routes::Route,
 };
-
-const GAP_AUTH: HeaderName = HeaderName::from_static("gap-auth");
 
 /// Answers one request.
 pub async fn handle(
@@ -42,7 +44,7 @@ pub async fn handle(
 ) -> Response<Recorded> {
     let now = Timestamp::from(SystemTime::now());
     let arrival = match gate.ingress.read(&connection, request, now) {
-        Ok(arrival) => arrival,
+        Ok(arrival) => Box::new(arrival),
         Err(refusal) => {
             tracing::info!("A request was refused: {}.", refusal.reason);
             return Recorded::unrecorded(pages::malformed(refusal.status, refusal.reason));
@@ -58,43 +60,58 @@ pub async fn handle(
     let uri = arrival.facts.target.uri().clone();
     let route = gate.routes.find(uri.path(), arrival.user_agent());
     let mut record = Record::begin(&gate, &arrival, gate.visibility(route));
-    let response = match route {
-        Route::Ping => endpoints::health::ping(),
-        Route::Ready => endpoints::health::ready(&gate).await,
-        _ => {
-            if let Some(redirect) = https_redirect(&gate, &arrival) {
-                redirect
-            } else {
-                record.count();
-                answer(&gate, route, arrival, &mut record).await
-            }
+    if !matches!(route, Route::Ping | Route::Ready) {
+        if let Some(redirect) = https_redirect(&gate, &arrival) {
+            return record.finish(redirect);
         }
-    };
+        record.count();
+    }
+    let response = answer(&gate, route, arrival, &mut record).await;
     record.finish(response)
 }
 
-async fn answer(gate: &Arc<Gate>, route: Route<'_>, arrival: Arrival, record: &mut Record) -> Response<Body> {
+async fn answer(
+    gate: &Arc<Gate>,
+    route: Route<'_>,
+    arrival: Box<Arrival>,
+    record: &mut Record,
+) -> Response<Body> {
     match route {
-        Route::Ping => endpoints::health::ping(),
-        Route::Ready => endpoints::health::ready(gate).await,
+        Route::Auth => endpoints::auth::answer(gate, &arrival, record).await,
+        Route::Proxied => proxied(gate, arrival, record).await,
+        // Rare and large: boxed, so that the requests above, which are nearly all, do not carry the space for these.
+        _ => Box::pin(own_page(gate, route, *arrival, record)).await,
+    }
+}
+
+async fn own_page(
+    gate: &Arc<Gate>,
+    route: Route<'_>,
+    arrival: Arrival,
+    record: &mut Record,
+) -> Response<Body> {
+    match route {
         Route::Robots => gate.pages.robots(),
-        Route::Auth => endpoints::auth::answer(gate, arrival, record).await,
         Route::SignIn => respond::uncached(endpoints::sign_in::answer(gate, arrival, record).await),
         Route::Start => endpoints::start::answer(gate, arrival).await,
         Route::Callback => respond::uncached(endpoints::callback::answer(gate, arrival, record).await),
         Route::Static(file) => endpoints::static_files::answer(file, &arrival),
-        Route::UserInfo => respond::uncached(endpoints::user_info::answer(gate, arrival, record).await),
+        Route::UserInfo => respond::uncached(endpoints::user_info::answer(gate, &arrival, record).await),
         Route::SignOut => respond::uncached(endpoints::sign_out::answer(gate, arrival, record).await),
-        Route::Proxied => proxied(gate, arrival, record).await,
+        Route::Ping => endpoints::health::ping(),
+        Route::Ready => endpoints::health::ready(gate).await,
+        Route::Auth | Route::Proxied => respond::text_error(StatusCode::NOT_FOUND, "404 page not found\n"),
     }
 }
 
 /// The road to the application.
-async fn proxied(gate: &Arc<Gate>, arrival: Arrival, record: &mut Record) -> Response<Body> {
+async fn proxied(gate: &Arc<Gate>, arrival: Box<Arrival>, record: &mut Record) -> Response<Body> {
     let found = gate.upstreams.find(arrival.facts.target.path());
     // An upstream that forwards nothing answers questions of a forward-auth proxy: those concern another request.
     let judged = match &found {
-        UpstreamRoute::Found(upstream) if upstream.is_static() => Judged::Original,
+        UpstreamRoute::Found(upstream) if upstream.is_static() && arrival.facts.original.is_some() => {
+            Judged::Original
+        }
         _ => Judged::Own,
     };
     let decided = decide(gate, &arrival, judged, record).await;
@@ -179,14 +196,14 @@ pub(crate) async fn decide(
             Standing::Forbidden => Decision::Forbidden,
             Standing::Nobody | Standing::Known(_) => {
                 if set_cookies.is_empty() && gate.sessions.keeper.always_clears() {
-                    set_cookies = authenticate::clear(gate, arrival).await;
+                    set_cookies = Box::pin(authenticate::clear(gate, arrival)).await;
                 }
                 Decision::Login
             }
         },
         Verdict::Deny(denial) => {
             gate.log_denial(arrival, &visitor, &denial);
-            set_cookies.extend(authenticate::clear(gate, arrival).await);
+            set_cookies.extend(Box::pin(authenticate::clear(gate, arrival)).await);
             let who = visitor.session().map(|session| session.identity.display_name().to_owned());
             Decision::Denied { denial, who: who.unwrap_or_default() }
         }
@@ -207,7 +224,7 @@ fn constrained(gate: &Gate, arrival: &Arrival, visitor: &Visitor) -> Result<(), 
 /// What goes to the application.
 struct Passage<'a> {
     permit: Permit,
-    arrival: Arrival,
+    arrival: Box<Arrival>,
     visitor: &'a Visitor,
 }
 
@@ -217,7 +234,7 @@ async fn forward(
     passage: Passage<'_>,
     record: &mut Record,
 ) -> Response<Body> {
-    let Passage { permit, arrival, visitor } = passage;
+    let Passage { permit, mut arrival, visitor } = passage;
     record.route(upstream.id());
     let session = visitor.session();
     let identity = gate.injection.for_request(session.map(AsRef::as_ref), permit.grounds());
@@ -230,10 +247,14 @@ async fn forward(
         user: session.map_or("", |session| session.identity.display_name()),
         worker: arrival.connection.worker,
     };
-    let Arrival { mut request, facts, connection, request_id, now, forwarded_uri } = arrival;
-    gate.injection.scrub(request.headers_mut());
+    let mut request = std::mem::take(&mut arrival.request);
+    gate.injection.scrub(request.headers_mut(), session.map(AsRef::as_ref));
+    drop_misleading(request.headers_mut(), arrival.facts.hop);
     match upstream.forward(permit, request, how).await {
-        Ok(response) => response,
+        Ok(mut response) => {
+            gate.injection.scrub_answer(response.headers_mut());
+            response
+        }
         Err(error) => {
             tracing::error!("Error proxying to upstream server: {error}");
             let problem = Problem {
@@ -242,10 +263,18 @@ async fn forward(
                 links: Links::None,
                 ..Problem::new(StatusCode::BAD_GATEWAY)
             };
-            let request = Request::new(Body::Empty);
-            let arrival = Arrival { facts, request, connection, request_id, now, forwarded_uri };
             gate.error_page(&arrival, &problem)
         }
+    }
+}
+
+/// Removes headers that make applications act on another request than the one that was judged. Some frameworks take
+/// the path from the first two; the third becomes `HTTP_PROXY` in CGI programs (CVE-2016-5385).
+fn drop_misleading(headers: &mut HeaderMap, hop: Hop) {
+    headers.remove("proxy");
+    if hop == Hop::Direct {
+        headers.remove("x-original-url");
+        headers.remove("x-rewrite-url");
     }
 }
 
@@ -254,7 +283,7 @@ fn ask_for_login(gate: &Gate, arrival: &Arrival) -> Response<Body> {
     if gate.wants_json(arrival) {
         return respond::json(StatusCode::UNAUTHORIZED, "{}".into());
     }
-    let target = gate.return_target(arrival, arrival.query_value("rd").as_deref(), OwnEndpoints::Refused);
+    let target = gate.return_target(arrival, gate.wished_target(arrival).as_deref(), OwnEndpoints::Refused);
     // A login would lose the body of other requests: their sender has to see that they were not carried out.
     let reads = matches!(arrival.facts.method, Method::GET | Method::HEAD);
     if reads && gate.sign_in.button == ProviderButton::Skipped && gate.sign_in.provider.is_some() {
@@ -363,6 +392,12 @@ impl Gate {
         self.log_auth(arrival, AuthStatus::Failure, user, &message);
     }
 
+    /// The return target that the query wishes for.
+    pub(crate) fn wished_target(&self, arrival: &Arrival) -> Option<String> {
+        let form = Form::of_query(arrival.facts.target.query(), self.access.semicolons);
+        form.first("rd").map(ToOwned::to_owned)
+    }
+
     /// Programs get JSON instead of pages and redirects.
     pub(crate) fn wants_json(&self, arrival: &Arrival) -> bool {
         self.access.json_errors == JsonErrors::Always
@@ -393,14 +428,6 @@ fn accepts_json(arrival: &Arrival) -> bool {
             })
         },
     )
-}
-
-impl Arrival {
-    /// The first value of this name in the query.
-    pub(crate) fn query_value(&self, name: &str) -> Option<String> {
-        let form = Form::of_query(self.facts.target.query(), doorward_authz::Semicolons::Literal);
-        form.first(name).map(ToOwned::to_owned)
-    }
 }
 
 /// Whether a segment is `.` or `..` only after decoding: what is judged here could be something else further on.

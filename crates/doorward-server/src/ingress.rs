@@ -1,7 +1,10 @@
 //! One canonical parse of each request. Only this module reads forwarding headers; everything later looks at
 //! the facts found here. Anything ambiguous from a trusted hop is refused rather than interpreted.
 
-use std::{net::IpAddr, sync::OnceLock};
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    sync::OnceLock,
+};
 
 use doorward_authz::Networks;
 use doorward_core::{
@@ -11,7 +14,7 @@ use doorward_core::{
 use doorward_net::{Body, Peer, WorkerId};
 use doorward_session::{RequestCookies, Visit};
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri,
+    HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version,
     header::{HOST, USER_AGENT},
     uri::PathAndQuery,
 };
@@ -19,6 +22,11 @@ use http::{
 pub const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 pub const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 pub const X_FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
+/// Traefik and Caddy.
+pub const X_FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
+/// The ingress controller of nginx.
+pub const X_ORIGINAL_METHOD: HeaderName = HeaderName::from_static("x-original-method");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// What a connection tells about all of its requests.
 #[derive(Clone, Debug)]
@@ -126,14 +134,15 @@ impl Config {
         if hop == Hop::Trusted {
             forwarded = ForwardedHeaders::read(headers)?;
         }
-        if request.uri().path() == "*" || request.method() == http::Method::CONNECT {
+        if request.uri().path() == "*" || request.method() == Method::CONNECT {
             return Err(malformed("the request target must be a path"));
         }
+        if request.uri().path().as_bytes().contains(&b'\\') {
+            return Err(malformed("the path holds a backslash, which some programs read as a slash"));
+        }
         let target = Target::new(origin_form(request.uri()));
-        let host = match forwarded.host {
-            Some(host) => host,
-            None => own_host(&request)?,
-        };
+        let own_host = own_host(&request)?;
+        let host = forwarded.host.unwrap_or(own_host);
         let original = forwarded.uri.as_ref().map(forwarded_target).transpose()?;
         let facts = RequestFacts {
             method: request.method().clone(),
@@ -144,7 +153,8 @@ impl Config {
             }),
             target,
             original,
-            client: self.client(connection, headers, hop),
+            original_method: forwarded.method,
+            client: self.client(connection, headers, hop)?,
             hop,
         };
         let connection = connection.clone();
@@ -162,21 +172,26 @@ impl Config {
     }
 
     /// The client's address. A header is believed from trusted hops only; of a list, the last address that is not
-    /// itself a trusted proxy counts, else the first one. A header that does not parse names nobody.
-    fn client(&self, connection: &Connection, headers: &HeaderMap, hop: Hop) -> ClientIp {
+    /// itself a trusted proxy counts, else the first one. A header that does not parse names nobody. Every proxy may add
+    /// a line to `X-Forwarded-For`; a second line of any other header is somebody else's.
+    fn client(&self, connection: &Connection, headers: &HeaderMap, hop: Hop) -> Result<ClientIp, Malformed> {
         match (&self.forwarded, hop) {
             (Forwarded::From { proxies, client_ip_header }, Hop::Trusted) => {
-                let mut lines = Vec::new();
-                for value in headers.get_all(client_ip_header) {
-                    let Ok(text) = value.to_str() else { return ClientIp::Unknown };
-                    lines.extend(text.split(','));
+                let lines = headers.get_all(client_ip_header);
+                if client_ip_header != X_FORWARDED_FOR && lines.iter().nth(1).is_some() {
+                    return Err(malformed("the header of the client's address was sent more than once"));
                 }
-                client_of_list(&lines, proxies)
+                let mut items = Vec::new();
+                for line in lines {
+                    let Ok(text) = line.to_str() else { return Ok(ClientIp::Unknown) };
+                    items.extend(text.split(','));
+                }
+                Ok(client_of_list(&items, proxies))
             }
-            _ => match &connection.peer {
+            _ => Ok(match &connection.peer {
                 Peer::Ip(address) => ClientIp::Known(address.ip().to_canonical()),
                 Peer::Unix => ClientIp::Unknown,
-            },
+            }),
         }
     }
 }
@@ -209,11 +224,15 @@ struct ForwardedHeaders {
     host: Option<HeaderValue>,
     scheme: Option<Scheme>,
     uri: Option<HeaderValue>,
+    method: Option<Method>,
 }
 
 impl ForwardedHeaders {
     fn read(headers: &HeaderMap) -> Result<Self, Malformed> {
         let host = single(headers, &X_FORWARDED_HOST, "X-Forwarded-Host was sent more than once")?;
+        if host.is_some_and(|host| !is_host(host.as_bytes())) {
+            return Err(malformed("X-Forwarded-Host is not one host with an optional port"));
+        }
         let proto = single(headers, &X_FORWARDED_PROTO, "X-Forwarded-Proto was sent more than once")?;
         let uri = single(headers, &X_FORWARDED_URI, "X-Forwarded-Uri was sent more than once")?;
         let scheme = match proto.map(HeaderValue::as_bytes) {
@@ -223,8 +242,21 @@ impl ForwardedHeaders {
             }
             Some(_) => Some(Scheme::Http),
         };
-        Ok(Self { host: host.cloned(), scheme, uri: uri.cloned() })
+        Ok(Self { host: host.cloned(), scheme, uri: uri.cloned(), method: forwarded_method(headers)? })
     }
+}
+
+/// The method of the request that a trusted proxy asks about. A proxy sets one of the two headers and may hand on the
+/// other as its client sent it: where they differ, nobody knows which is which.
+fn forwarded_method(headers: &HeaderMap) -> Result<Option<Method>, Malformed> {
+    let forwarded = single(headers, &X_FORWARDED_METHOD, "X-Forwarded-Method was sent more than once")?;
+    let original = single(headers, &X_ORIGINAL_METHOD, "X-Original-Method was sent more than once")?;
+    if forwarded.is_some() && original.is_some() && forwarded != original {
+        return Err(malformed("X-Forwarded-Method and X-Original-Method differ"));
+    }
+    let Some(name) = forwarded.or(original) else { return Ok(None) };
+    let method = Method::from_bytes(name.as_bytes());
+    method.map(Some).map_err(|_| malformed("the forwarded method is not a method"))
 }
 
 fn single<'a>(
@@ -240,25 +272,78 @@ fn single<'a>(
     Ok(first.filter(|value| !value.is_empty()))
 }
 
-/// The target of the request that a trusted proxy asks about. One that does not parse is refused: it could
-/// otherwise be judged as another request than the one that will be served.
+/// The target of the request that a trusted proxy asks about: a path, or an absolute URL of which the path counts.
+/// Anything else is refused: it could otherwise be judged as another request than the one that will be served.
 fn forwarded_target(uri: &HeaderValue) -> Result<Target, Malformed> {
     let text = uri.as_bytes();
     if text.contains(&b'#') {
         return Err(malformed("X-Forwarded-Uri must not hold a fragment"));
     }
     let parsed = Uri::try_from(text).map_err(|_| malformed("X-Forwarded-Uri is not a request target"))?;
+    let is_path = text.starts_with(b"/");
+    let is_absolute = matches!(parsed.scheme_str(), Some("http" | "https")) && parsed.authority().is_some();
+    if !is_path && !is_absolute {
+        return Err(malformed("X-Forwarded-Uri is neither a path nor an absolute URL"));
+    }
+    if parsed.path().as_bytes().contains(&b'\\') {
+        return Err(malformed("X-Forwarded-Uri holds a backslash, which some programs read as a slash"));
+    }
     Ok(Target::new(origin_form(&parsed)))
 }
 
+/// The host that the request itself names. A `Host` that is repeated, missing from HTTP/1.1 or no host is refused, also
+/// where another one counts (RFC 9112 section 3.2).
 fn own_host(request: &Request<Body>) -> Result<HeaderValue, Malformed> {
-    if let Some(authority) = request.uri().authority() {
-        return HeaderValue::from_str(authority.as_str())
-            .map_err(|_| malformed("the authority is not readable"));
+    let mut lines = request.headers().get_all(HOST).iter();
+    let line = lines.next();
+    if lines.next().is_some() {
+        return Err(malformed("Host was sent more than once"));
     }
-    Ok(single(request.headers(), &HOST, "Host was sent more than once")?
-        .cloned()
-        .unwrap_or(HeaderValue::from_static("")))
+    if line.is_some_and(|host| !is_host(host.as_bytes())) {
+        return Err(malformed("Host is not a host with an optional port"));
+    }
+    match (line, request.uri().authority()) {
+        (None, _) if request.version() == Version::HTTP_11 => Err(malformed("Host is missing")),
+        (_, Some(authority)) if !is_host(authority.as_str().as_bytes()) => {
+            Err(malformed("the authority is not a host with an optional port"))
+        }
+        (_, Some(authority)) => {
+            HeaderValue::from_str(authority.as_str()).map_err(|_| malformed("the authority is not readable"))
+        }
+        (Some(host), None) => Ok(host.clone()),
+        (None, None) if request.version() < Version::HTTP_11 => Ok(HeaderValue::from_static("")),
+        (None, None) => Err(malformed("the authority is missing")),
+    }
+}
+
+/// Whether a text is a name or address with an optional port (`uri-host [":" port]`, RFC 9110 section 7.2). Of the names
+/// that RFC 3986 knows, only those are taken that a DNS or a container network has: what else it allows (commas,
+/// escapes, semicolons) means something in the places where hosts are written to.
+fn is_host(text: &[u8]) -> bool {
+    let port = match text {
+        [b'[', address @ ..] => after_address(address),
+        _ => after_name(text),
+    };
+    port.is_some_and(|port| port.is_empty() || port.strip_prefix(b":").is_some_and(is_port))
+}
+
+/// What follows an IPv6 address, of which the opening bracket is gone.
+fn after_address(text: &[u8]) -> Option<&[u8]> {
+    let end = text.iter().position(|byte| *byte == b']')?;
+    let address = std::str::from_utf8(text.get(..end)?).ok()?;
+    address.parse::<Ipv6Addr>().ok()?;
+    text.get(end + 1..)
+}
+
+/// What follows a name or an IPv4 address.
+fn after_name(text: &[u8]) -> Option<&[u8]> {
+    let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    let end = text.iter().position(|byte| !is_of_name(byte)).unwrap_or(text.len());
+    if end == 0 { None } else { text.get(end..) }
+}
+
+fn is_port(digits: &[u8]) -> bool {
+    digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit)
 }
 
 /// The path and query alone (RFC 9112 section 3.2.1), sharing the bytes of the original.
@@ -269,3 +354,6 @@ fn origin_form(uri: &Uri) -> Uri {
     let path = uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
     Uri::from(path)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,8 @@
 //! Telling the application who the user is: the identity headers, and the removal of those that came from outside.
 
-use doorward_core::{Grounds, SecretString};
+use doorward_core::{Grounds, Identity, SecretString};
 use doorward_session::Session;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, header::InvalidHeaderValue};
 
 /// A header that doorward sets, on requests to the application or on answers to the client.
 #[derive(Clone, Debug)]
@@ -39,7 +39,7 @@ pub struct Injection {
     request: Vec<InjectedHeader>,
     response: Vec<InjectedHeader>,
     client_copies: ClientCopies,
-    /// Names removed from requests besides the well-known identity headers: lower case, `_` written as `-`.
+    /// Names removed from requests besides the well-known identity headers, normalised.
     configured: Vec<String>,
 }
 
@@ -55,6 +55,8 @@ const IDENTITY_NAMES: [&str; 8] = [
     "gap-signature",
 ];
 const IDENTITY_PREFIX: &str = "x-auth-request-";
+/// Tells a proxy in front who is signed in.
+pub const GAP_AUTH: HeaderName = HeaderName::from_static("gap-auth");
 
 impl Injection {
     pub fn new(
@@ -85,8 +87,8 @@ impl Injection {
     }
 
     /// Removes what a client must not say about itself, in every spelling that an application might fold together.
-    pub fn scrub(&self, headers: &mut HeaderMap) {
-        if self.client_copies == ClientCopies::KeptUnlessReplaced {
+    pub fn scrub(&self, headers: &mut HeaderMap, session: Option<&Session>) {
+        if self.client_copies == ClientCopies::KeptUnlessReplaced && session.is_none() {
             return;
         }
         let forged: Vec<HeaderName> =
@@ -97,7 +99,7 @@ impl Injection {
     }
 
     fn is_identity(&self, name: &str) -> bool {
-        if !name.contains('_') {
+        if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
             return is_known(name) || self.configured.iter().any(|own| own == name);
         }
         let name = normalised(name);
@@ -111,6 +113,14 @@ impl Injection {
         grounds: &Grounds,
     ) -> Vec<(HeaderName, HeaderValue)> {
         values(&self.request, session, grounds)
+    }
+
+    /// Removes from an application's answer what only we may say in one.
+    pub fn scrub_answer(&self, headers: &mut HeaderMap) {
+        headers.remove(GAP_AUTH);
+        for header in &self.response {
+            headers.remove(&header.name);
+        }
     }
 
     /// The identity headers for the answer.
@@ -128,8 +138,9 @@ fn is_known(name: &str) -> bool {
     name.starts_with(['x', 'g']) && (name.starts_with(IDENTITY_PREFIX) || IDENTITY_NAMES.contains(&name))
 }
 
+/// As an application sees a name that turns everything but letters and digits into one character (CGI, WSGI, PHP).
 fn normalised(name: &str) -> String {
-    name.to_ascii_lowercase().replace('_', "-")
+    name.to_ascii_lowercase().replace(|character: char| !character.is_ascii_alphanumeric(), "-")
 }
 
 fn values(
@@ -145,16 +156,51 @@ fn values(
 
 /// The comma-joined value; `None` if there is nothing to say or if it cannot stand in a header.
 fn value(header: &InjectedHeader, session: Option<&Session>, grounds: &Grounds) -> Option<HeaderValue> {
+    let value = match (header.values.as_slice(), session) {
+        // Nearly all headers are one claim as it stands: made without a detour.
+        ([ValueSource::Claim { claim, prefix }], Some(session)) if prefix.is_empty() => {
+            match plain_claim(session, claim) {
+                Some("") => return None,
+                Some(text) => HeaderValue::from_bytes(text.as_bytes()),
+                None => joined(header, Some(session), grounds)?,
+            }
+        }
+        _ => joined(header, session, grounds)?,
+    };
+    let Ok(value) = value else {
+        tracing::warn!("The value for header {} holds control characters and is not sent.", header.name);
+        return None;
+    };
+    Some(value)
+}
+
+/// The claims that are one text.
+fn plain_claim<'a>(session: &'a Session, claim: &str) -> Option<&'a str> {
+    let Identity { user, email, preferred_username, .. } = &session.identity;
+    match claim {
+        "user" => Some(user),
+        "email" => Some(email),
+        "preferred_username" => Some(preferred_username),
+        _ => None,
+    }
+}
+
+fn joined(
+    header: &InjectedHeader,
+    session: Option<&Session>,
+    grounds: &Grounds,
+) -> Option<Result<HeaderValue, InvalidHeaderValue>> {
+    let claims = |claim: &str| session.map(|session| session.claim(claim)).unwrap_or_default();
     let mut text = String::new();
     for source in &header.values {
         match source {
             ValueSource::Claim { claim, prefix } => {
-                for item in session.map(|session| session.claim(claim)).unwrap_or_default() {
+                for item in claims(claim) {
                     append(&mut text, &[prefix, &item]);
                 }
             }
             ValueSource::BasicAuth { claim, password } => {
-                for item in session.map(|session| session.claim(claim)).unwrap_or_default() {
+                for item in claims(claim) {
                     let credentials = format!("{item}:{}", password.expose());
                     append(&mut text, &["Basic ", &base64_simd::STANDARD.encode_to_string(credentials)]);
                 }
@@ -163,14 +209,7 @@ fn value(header: &InjectedHeader, session: Option<&Session>, grounds: &Grounds) 
             ValueSource::Grounds => append(&mut text, &[&grounds.to_string()]),
         }
     }
-    if text.is_empty() {
-        return None;
-    }
-    let Ok(value) = HeaderValue::try_from(text) else {
-        tracing::warn!("The value for header {} holds control characters and is not sent.", header.name);
-        return None;
-    };
-    Some(value)
+    if text.is_empty() { None } else { Some(HeaderValue::try_from(text)) }
 }
 
 fn append(text: &mut String, pieces: &[&str]) {
@@ -203,6 +242,8 @@ mod tests {
             "X-Auth-Request-Email",
             "X_Auth_Request_Anything",
             "GAP-Auth",
+            "X.Forwarded.User",
+            "X~Forwarded~Email",
             "gap_signature",
             "X-Forwarded-Access-Token",
             "Authorization",
@@ -213,7 +254,7 @@ mod tests {
         for kept in ["x-forwarded-for", "x-forwarded-proto", "x-custom", "x_custom"] {
             headers.append(HeaderName::from_static(kept), HeaderValue::from_static("kept"));
         }
-        injection().scrub(&mut headers);
+        injection().scrub(&mut headers, None);
         let mut names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
         assert_eq!(names, ["x-custom", "x-forwarded-for", "x-forwarded-proto", "x_custom"]);

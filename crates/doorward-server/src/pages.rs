@@ -10,7 +10,7 @@ use doorward_net::Body;
 use doorward_template::{Template, TemplateError, Value};
 use http::{
     HeaderName, HeaderValue, Response, StatusCode,
-    header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS},
+    header::{CONNECTION, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS},
 };
 
 use crate::{gate::Gate, ingress::Arrival, redirects::OwnEndpoints, respond};
@@ -227,7 +227,7 @@ impl Gate {
     pub fn error_page(&self, arrival: &Arrival, problem: &Problem) -> Response<Body> {
         let pages = &self.pages;
         let usual = || {
-            let rd = arrival.query_value("rd");
+            let rd = self.wished_target(arrival);
             self.return_target(arrival, rd.as_deref(), OwnEndpoints::Refused).into_string()
         };
         let (redirect, retry) = match &problem.links {
@@ -322,7 +322,11 @@ fn digest(text: &str) -> String {
 /// A page for requests that could not even be parsed; nothing of the request is repeated in it.
 pub fn malformed(status: StatusCode, reason: &'static str) -> Response<Body> {
     let mut response = respond::text_answer(status, format!("{status}: {reason}\n").into());
-    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // What follows on the connection may be more of the same: after a refused CONNECT, for one, a client may take it for
+    // a tunnel. HTTP/2 has no such header, and there only the one stream is lost.
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }
 

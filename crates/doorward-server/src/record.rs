@@ -81,8 +81,8 @@ impl Client {
 }
 
 impl Record {
-    pub fn begin(gate: &Gate, arrival: &Arrival, visible: Visibility) -> Self {
-        Self {
+    pub fn begin(gate: &Gate, arrival: &Arrival, visible: Visibility) -> Box<Self> {
+        Box::new(Self {
             logs: Arc::clone(&gate.telemetry.logs),
             metrics: Arc::clone(&gate.telemetry.metrics),
             counted: None,
@@ -100,7 +100,7 @@ impl Record {
             upstream: None,
             status: StatusCode::OK,
             size: 0,
-        }
+        })
     }
 
     /// From here on the request counts in the metrics; health checks and redirects to https do not.
@@ -117,7 +117,7 @@ impl Record {
     }
 
     /// Ties the record to the answer's body.
-    pub fn finish(mut self, response: Response<Body>) -> Response<Recorded> {
+    pub fn finish(mut self: Box<Self>, response: Response<Body>) -> Response<Recorded> {
         self.status = response.status();
         response.map(|body| Recorded { body, record: Some(self) })
     }
@@ -162,7 +162,8 @@ impl Drop for Record {
 #[derive(Debug)]
 pub struct Recorded {
     body: Body,
-    record: Option<Record>,
+    /// Boxed, as the engine moves the body about.
+    record: Option<Box<Record>>,
 }
 
 impl Recorded {

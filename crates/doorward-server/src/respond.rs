@@ -61,11 +61,11 @@ pub fn redirect_to(target: &SafeRedirect, method: &Method) -> Response<Body> {
     redirect(StatusCode::FOUND, target.as_str(), method)
 }
 
-/// A redirect. Characters that cannot stand in a header are percent-encoded; what is left is either a valid
-/// `Location` or the root.
+/// A redirect. Characters that cannot stand in a header are percent-encoded, and so is the backslash, which browsers
+/// take for a slash; what is left is either a valid `Location` or the root.
 pub fn redirect(status: StatusCode, location: &str, method: &Method) -> Response<Body> {
     const UNSAFE: &percent_encoding::AsciiSet =
-        &percent_encoding::CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>');
+        &percent_encoding::CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\');
     let encoded = percent_encoding::utf8_percent_encode(location, UNSAFE).to_string();
     let value = HeaderValue::from_str(&encoded).unwrap_or(HeaderValue::from_static("/"));
     let mut response = if matches!(*method, Method::GET | Method::HEAD) {
@@ -91,4 +91,23 @@ pub fn uncached(mut response: Response<Body>) -> Response<Body> {
     headers.insert(EXPIRES, EPOCH);
     headers.insert(X_ACCEL_EXPIRES, HeaderValue::from_static("0"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_location_holds_nothing_that_browsers_read_differently() {
+        for (location, expected) in [
+            ("/a?b=c#d", "/a?b=c#d"),
+            ("/\\evil.example", "/%5Cevil.example"),
+            ("/a b\"<c>", "/a%20b%22%3Cc%3E"),
+            ("/a\r\nSet-Cookie: a=b", "/a%0D%0ASet-Cookie:%20a=b"),
+            ("/%5C", "/%5C"),
+        ] {
+            let response = redirect(StatusCode::FOUND, location, &Method::GET);
+            assert_eq!(response.headers()[LOCATION], expected, "{location:?}");
+        }
+    }
 }

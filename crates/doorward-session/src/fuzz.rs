@@ -8,7 +8,7 @@ use crate::codec::v7::{envelope, frame, msgpack, session};
 use crate::cookie::config::{CookieName, StoredTokens};
 use crate::cookie::csrf::LoginAttempt;
 use crate::cookie::request::RequestCookies;
-use crate::cookie::split::Found;
+use crate::cookie::split;
 use crate::cookie::state::{StateEncoding, parse_state};
 use crate::secret::CookieSecret;
 use crate::ticket::Ticket;
@@ -72,7 +72,7 @@ pub fn cookie_line(bytes: &[u8]) {
     };
     let headers = HeaderMap::from_iter([(COOKIE, line)]);
     let cookies = RequestCookies::new(&headers);
-    let _ = Found::new(&cookies, &name);
+    let _ = (split::joined(&cookies, &name, 0), split::joined(&cookies, &name, 1));
     debug_assert!(cookies.iter().count() <= bytes.len() + 1);
 }
 

@@ -1,7 +1,11 @@
 //! Keeping sessions: in cookies, or in a store with a ticket in a cookie.
 //!
 //! Loading never yields a session that does not verify; a store that cannot be asked is an error of its own, and
-//! so is whatever cannot be saved.
+//! so is whatever cannot be saved. A stored session that somebody has ended does not come back by being saved again;
+//! one in a cookie cannot be taken back, so whoever ends it has to remember that by its [`SessionKey`].
+//!
+//! A cookie name may be in a request more than once: another site on the same domain can set it too. The first few
+//! are tried, and the first that is good counts.
 
 pub(crate) mod cookie;
 pub(crate) mod lock;
@@ -53,6 +57,15 @@ impl Keeper {
         Self::Ticket(TicketKeeper::new(config, store))
     }
 
+    /// The keys of all sessions that came with a request and are good by what the browser holds. The store is not
+    /// asked.
+    pub fn presented(&self, cookies: &RequestCookies<'_>, now: Timestamp) -> Vec<SessionKey> {
+        match self {
+            Self::Cookie(keeper) => keeper.presented(cookies, now),
+            Self::Ticket(keeper) => keeper.presented(cookies, now),
+        }
+    }
+
     /// The session that came with a request.
     pub async fn load(&self, cookies: &RequestCookies<'_>, now: Timestamp) -> Result<Loaded, LoadError> {
         match self {
@@ -70,28 +83,30 @@ impl Keeper {
     }
 
     /// Keeps the session of a new login and returns the Set-Cookie lines. Nothing that came with the request is
-    /// used again: a ticket in it, which somebody may have planted, is replaced and its session deleted.
+    /// used again: a ticket in it, which somebody may have planted, is replaced and its session deleted. In a cookie
+    /// the old session stays good by itself: see [`presented`](Self::presented).
     pub async fn create(&self, session: &Session, visit: &Visit<'_>) -> Result<Vec<HeaderValue>, SaveError> {
         match self {
-            Self::Cookie(keeper) => keeper.create(session, visit),
+            Self::Cookie(keeper) => Ok(keeper.save(session, visit)?.set_cookies),
             Self::Ticket(keeper) => keeper.create(session, visit).await,
         }
     }
 
-    /// Keeps `session` in place of the `loaded` one it was made from and returns the Set-Cookie lines.
+    /// Keeps `session` in place of the `loaded` one it was made from. A stored session that has been ended meanwhile
+    /// is not kept.
     pub async fn update(
         &self,
         session: &Session,
         loaded: &Loaded,
         visit: &Visit<'_>,
-    ) -> Result<Vec<HeaderValue>, SaveError> {
+    ) -> Result<Updated, SaveError> {
         match self {
-            Self::Cookie(keeper) => keeper.create(session, visit),
+            Self::Cookie(keeper) => keeper.save(session, visit).map(Updated::Kept),
             Self::Ticket(keeper) => keeper.update(session, loaded, visit).await,
         }
     }
 
-    /// Forgets the session that came with a request.
+    /// Forgets the sessions that came with a request.
     pub async fn clear(&self, visit: &Visit<'_>) -> Cleared {
         match self {
             Self::Cookie(keeper) => keeper.clear(visit),
@@ -138,12 +153,13 @@ enum Origin {
 }
 
 impl Loaded {
-    /// The same for all requests with the same session and for no others.
+    /// The same for all requests with the same session and for no others. A session in a cookie gets a new one
+    /// whenever it is saved.
     pub fn key(&self) -> SessionKey {
-        SessionKey(match &self.origin {
-            Origin::Cookie(mac) => Key::Cookie(*mac),
-            Origin::Ticket(ticket) => Key::Ticket(ticket.id().to_owned()),
-        })
+        match &self.origin {
+            Origin::Cookie(mac) => SessionKey::of_cookie(*mac),
+            Origin::Ticket(ticket) => SessionKey::of_ticket(ticket),
+        }
     }
 }
 
@@ -158,6 +174,16 @@ enum Key {
     Ticket(String),
 }
 
+impl SessionKey {
+    const fn of_cookie(mac: Mac) -> Self {
+        Self(Key::Cookie(mac))
+    }
+
+    fn of_ticket(ticket: &Ticket) -> Self {
+        Self(Key::Ticket(ticket.id().to_owned()))
+    }
+}
+
 impl std::fmt::Debug for SessionKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.0 {
@@ -165,6 +191,23 @@ impl std::fmt::Debug for SessionKey {
             Key::Ticket(id) => f.debug_tuple("SessionKey").field(id).finish(),
         }
     }
+}
+
+/// What came of keeping a session in place of another.
+#[derive(Clone, Debug)]
+pub enum Updated {
+    Kept(Saved),
+    /// The store no longer knows it: a sign-out or another login came first. Nothing was kept.
+    Ended,
+}
+
+/// A session that is kept from now on.
+#[derive(Clone, Debug)]
+pub struct Saved {
+    /// What the session will be called when it comes back.
+    pub key: SessionKey,
+    /// The Set-Cookie lines.
+    pub set_cookies: Vec<HeaderValue>,
 }
 
 /// What came of forgetting a session. The cookies go in any case.
@@ -233,3 +276,6 @@ impl From<SealError> for SaveError {
         }
     }
 }
+
+/// How many cookies of one name are tried.
+const MAX_CANDIDATES: usize = 4;

@@ -25,7 +25,9 @@ pub use self::cookie::state::{InvalidState, ReturnedState, StateEncoding, parse_
 pub use self::keep::cookie::CookieKeeper;
 pub use self::keep::lock::{Lock, LockError};
 pub use self::keep::ticket::TicketKeeper;
-pub use self::keep::{Cleared, InvalidSession, Keeper, LoadError, Loaded, SaveError, SessionKey, Visit};
+pub use self::keep::{
+    Cleared, InvalidSession, Keeper, LoadError, Loaded, SaveError, Saved, SessionKey, Updated, Visit,
+};
 pub use self::random::NoRandomness;
 pub use self::secret::{CookieSecret, InvalidCookieSecret};
 pub use self::session::Session;

@@ -53,6 +53,15 @@ impl Store {
         }
     }
 
+    /// Stores `value` under `key` if there is something to replace, in one step: what somebody else has removed
+    /// does not come back. Returns whether there was.
+    pub async fn replace(&self, key: &str, value: &[u8], ttl: Option<Duration>) -> Result<bool, StoreError> {
+        match self {
+            Self::Memory(store) => store.replace(key, value, ttl),
+            Self::Redis(store) => store.replace(key, value, ttl).await,
+        }
+    }
+
     /// Removes `key`; a key that is not there is no error.
     pub async fn delete(&self, key: &str) -> Result<(), StoreError> {
         match self {

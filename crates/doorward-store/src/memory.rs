@@ -52,6 +52,15 @@ impl MemoryStore {
         self.set_at(key, value, ttl, Instant::now())
     }
 
+    pub(crate) fn replace(&self, key: &str, value: &[u8], ttl: Option<Duration>) -> Result<bool, StoreError> {
+        let mut kept = self.kept();
+        let now = Instant::now();
+        if kept.live(key, now).is_none() {
+            return Ok(false);
+        }
+        kept.put(self.limits, key, Entry::new(value, ttl, now), now).map(|()| true)
+    }
+
     pub(crate) fn delete(&self, key: &str) {
         self.kept().remove(key);
     }
@@ -201,6 +210,21 @@ mod tests {
         store.set("l", &[0; 5], Some(HOUR)).unwrap();
         assert_eq!(store.get("k"), None);
         store.delete("l");
+        assert_eq!(store.kept().bytes, 0);
+    }
+
+    #[test]
+    fn only_what_is_there_is_replaced() {
+        let store = MemoryStore::new(MemoryLimits::default());
+        assert_eq!(store.replace("k", b"1", None), Ok(false));
+        assert_eq!(store.get("k"), None);
+        store.set("k", b"1", Some(HOUR)).unwrap();
+        assert_eq!(store.replace("k", b"2", Some(HOUR)), Ok(true));
+        assert_eq!(store.get("k").as_deref(), Some(&b"2"[..]));
+        store.delete("k");
+        assert_eq!(store.replace("k", b"3", Some(HOUR)), Ok(false));
+        store.set("k", b"1", Some(Duration::ZERO)).unwrap();
+        assert_eq!(store.replace("k", b"4", None), Ok(false), "expired is not there");
         assert_eq!(store.kept().bytes, 0);
     }
 

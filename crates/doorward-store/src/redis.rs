@@ -74,17 +74,21 @@ impl RedisStore {
 
     pub(crate) async fn set(&self, key: &str, value: &[u8], ttl: Option<Duration>) -> Result<(), StoreError> {
         let mut command = cmd("SET");
-        command.arg(key).arg(value);
-        match ttl {
-            None => {}
-            Some(ttl) if ttl.subsec_nanos() == 0 && ttl.as_secs() > 0 => {
-                command.arg("EX").arg(ttl.as_secs());
-            }
-            Some(ttl) => {
-                command.arg("PX").arg(milliseconds(ttl));
-            }
-        }
+        expiring(command.arg(key).arg(value), ttl);
         self.run(&command).await
+    }
+
+    pub(crate) async fn replace(
+        &self,
+        key: &str,
+        value: &[u8],
+        ttl: Option<Duration>,
+    ) -> Result<bool, StoreError> {
+        let mut command = cmd("SET");
+        expiring(command.arg(key).arg(value).arg("XX"), ttl);
+        // The server answers OK, or nil where there was nothing.
+        let done: Option<String> = self.run(&command).await?;
+        Ok(done.is_some())
     }
 
     pub(crate) async fn delete(&self, key: &str) -> Result<(), StoreError> {
@@ -114,6 +118,18 @@ impl RedisStore {
 
     async fn run<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
         self.link.run(command).await
+    }
+}
+
+fn expiring(set: &mut Cmd, ttl: Option<Duration>) {
+    match ttl {
+        None => {}
+        Some(ttl) if ttl.subsec_nanos() == 0 && ttl.as_secs() > 0 => {
+            set.arg("EX").arg(ttl.as_secs());
+        }
+        Some(ttl) => {
+            set.arg("PX").arg(milliseconds(ttl));
+        }
     }
 }
 

@@ -56,17 +56,28 @@ impl HttpServer {
     ) -> Result<Response<Body>, ForwardError> {
         let (mut request, mut uploaded) = watch_upload(request);
         if let Some((mut lease, idle)) = self.pool.checkout(worker) {
-            let spare = (idle >= DOUBTFUL_AFTER).then(|| copy_if_repeatable(&request)).flatten();
+            let spare =
+                (idle >= DOUBTFUL_AFTER).then(|| copy_if_repeatable(&request)).flatten().map(Box::new);
             match self.attempt(&mut lease, request, &mut uploaded).await {
                 Ok(response) => return deliver(response, lease),
                 Err(Failure::Unsent(unsent, _)) => request = *unsent,
                 Err(Failure::Lost(error)) => match spare {
-                    Some(copy) => request = copy,
+                    Some(copy) => request = *copy,
                     None => return Err(error.into()),
                 },
                 Err(Failure::Final(error)) => return Err(error),
             }
         }
+        // Rare under load, and large: boxed, so that the requests that find a connection do not carry the space for it.
+        Box::pin(self.exchange_afresh(request, uploaded, worker)).await
+    }
+
+    async fn exchange_afresh(
+        &self,
+        request: Request<Body>,
+        mut uploaded: Option<Uploaded>,
+        worker: WorkerId,
+    ) -> Result<Response<Body>, ForwardError> {
         let connected = self.destination.connect(Purpose::Requests).await?;
         let mut lease = self.pool.adopt(connected, worker);
         match self.attempt(&mut lease, request, &mut uploaded).await {

@@ -56,6 +56,9 @@ pub(crate) enum Provided {
 /// A configuration that has been checked but has not contacted anybody.
 #[derive(Debug)]
 pub(crate) struct Checked {
+    pub(crate) logs: Arc<Logs>,
+    /// Sentences for the log at start.
+    pub(crate) notices: Vec<String>,
     pub listeners: Listeners,
     provided: Provided,
     keeping: Keeping,
@@ -121,6 +124,7 @@ fn checked(options: &Options, problems: &mut Problems<'_>, source: SignInSource)
         }
     };
     let options = options.as_ref();
+    let logs = logging::open(options, problems);
     let listeners = listeners::config(options, problems);
     let mut injection = injection::config(options, problems);
     if matches!(provided, Some(Provided::PasswordsOnly)) {
@@ -137,6 +141,8 @@ fn checked(options: &Options, problems: &mut Problems<'_>, source: SignInSource)
     let ingress = ingress::config(options, problems);
     let redirects = redirects(options, problems);
     Some(Checked {
+        logs: logs?,
+        notices: problems.take_notices(),
         listeners,
         provided: provided?,
         keeping: keeping?,
@@ -176,10 +182,11 @@ pub(crate) async fn connect(
     checked: Checked,
     options: &Options,
     sources: &Sources,
-    logs: &Arc<Logs>,
 ) -> Result<(Assembled, Listeners), Vec<OptionError>> {
     let mut problems = Problems::new(sources);
     let Checked {
+        logs,
+        notices: _,
         listeners,
         provided,
         keeping,
@@ -220,7 +227,7 @@ pub(crate) async fn connect(
         injection,
         upstreams,
         pages,
-        telemetry: Telemetry { logs: Arc::clone(logs), metrics: Arc::new(metrics) },
+        telemetry: Telemetry { logs, metrics: Arc::new(metrics) },
         https: listeners.https,
     };
     Ok((Assembled { gate, watches }, listeners))

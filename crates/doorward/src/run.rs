@@ -17,7 +17,6 @@ use doorward_server::{
     connection::{Workers, serve_metrics},
     gate::Limits,
 };
-use doorward_telemetry::Logs;
 use thiserror::Error;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -40,8 +39,6 @@ const DRAIN: Duration = Duration::from_secs(30);
 pub(crate) enum Failure {
     #[error("invalid configuration:\n{}", indented(.0))]
     Invalid(Vec<OptionError>),
-    #[error("{0}")]
-    Logs(#[from] doorward_telemetry::LogConfigError),
     #[error("{option}: {source}")]
     Bind { option: &'static str, source: BindError },
     #[error("the program cannot start: {0}")]
@@ -111,14 +108,13 @@ async fn serve_until_stopped(
     source: SignInSource,
 ) -> Result<(), Failure> {
     let mut stop = Stop::new()?;
-    let logs = Arc::new(Logs::new(&assemble::logging::config(options))?);
+    let mut checked = assemble::check(options, sources, source).map_err(Failure::Invalid)?;
     // A second subscriber can only come from a test in the same process, which has its own ideas.
-    let _ = tracing::subscriber::set_global_default(logs.subscriber());
-    for warning in sources.warnings() {
-        tracing::info!("{warning}");
+    let _ = tracing::subscriber::set_global_default(checked.logs.subscriber());
+    for notice in sources.warnings().iter().chain(&std::mem::take(&mut checked.notices)) {
+        tracing::info!("{notice}");
     }
-    let checked = assemble::check(options, sources, source).map_err(Failure::Invalid)?;
-    let connected = assemble::connect(checked, options, sources, &logs).await;
+    let connected = assemble::connect(checked, options, sources).await;
     let (assembled, listeners) = connected.map_err(Failure::Invalid)?;
     let gate = Arc::new(ArcSwap::from_pointee(assembled.gate));
     let workers = thread::available_parallelism().map_or(1, std::num::NonZero::get);

@@ -32,6 +32,7 @@ fn facts(request: &str) -> RequestFacts {
         scheme: Some(Scheme::Https),
         target: Target::new(uri.parse().unwrap()),
         original: None,
+        original_method: None,
         client: ClientIp::Known("10.0.0.1".parse().unwrap()),
         hop: Hop::Direct,
     }
@@ -48,7 +49,10 @@ fn identity(email: &str, groups: &[&str]) -> Identity {
 
 fn text(verdict: &Verdict) -> String {
     match verdict {
-        Verdict::Permit(permit) => permit.grounds().to_string(),
+        Verdict::Permit(permit) => match permit.grounds() {
+            Grounds::Rule(rule) => format!("rule {rule}"),
+            open => open.to_string(),
+        },
         Verdict::Login => "login".to_owned(),
         Verdict::Deny(denial) => denial.to_string(),
     }
@@ -112,6 +116,16 @@ fn no_spelling_of_a_path_opens_more_than_its_readings() {
         ("^/public", "/public/../admin"),
         ("^/public", "/public/./admin"),
         ("^/public", "/public/%252e%252e/admin/%25252e%25252e/%25252e%25252e/public"),
+        ("^/public", "/public/.%0a./admin"),
+        ("^/public", "/public/.%0d./x"),
+        ("^/public", "/public/..%ff"),
+        ("^/public", "/public/..%ff/admin"),
+        ("^/public", "/public/caf%e9"),
+        ("^/public", "/public/x%00"),
+        ("^/public", "/public/%EF%BC%8E%EF%BC%8E/admin"),
+        ("^/public", "/public/\u{ff0e}\u{ff0e}\u{ff0f}admin"),
+        ("^/public", "/public/%E2%80%A5/admin"),
+        ("^/public", "/public/.%E2%80%8B./admin"),
         ("/public$", "/admin%23/public"),
         ("/public$", "/admin%00/public"),
         ("/public$", "/admin%3f/public"),
@@ -127,6 +141,19 @@ fn no_spelling_of_a_path_opens_more_than_its_readings() {
         ("!=^/admin", "/%5cadmin"),
         ("!=^/admin", "/%61dmin"),
         ("!=^/admin", "/%2561dmin"),
+        ("!=^/admin", "/%0aadmin"),
+        ("!=^/admin", "/%09/admin"),
+        ("!=^/admin", "/%20/admin"),
+        ("!=^/admin", "/%20admin"),
+        ("!=^/admin", "/%2520admin"),
+        ("!=^/admin", "/%00/admin"),
+        ("!=^/admin", "/ad%7fmin"),
+        ("!=^/admin", "/%C2%A0admin"),
+        ("!=^/admin", "/%EF%BD%81dmin"),
+        ("!=^/admin", "/\u{ff41}dmin"),
+        ("!=^/admin", "/%EF%BC%8Fadmin"),
+        ("!=^/admin", "/%EF%BC%8561dmin"),
+        ("!=^/admin$", "/admin%20"),
         ("!=^/admin$", "/admin;x"),
         ("!=^/admin$", "/admin%00"),
         ("!=^/admin$", "/admin%23x"),
@@ -143,8 +170,12 @@ fn an_odd_path_stays_open_where_all_readings_are() {
         ("^/public", "/public/a;v=1"),
         ("^/public", "/public/100%25"),
         ("^/public", "/public/%252F"),
-        ("^/public", "/public/caf%e9"),
+        ("^/public", "/public/caf%C3%A9"),
+        ("^/public", "/public/a%20b"),
+        ("^/public", "/public/%E4%BD%95%EF%BC%9F"),
+        ("^/public", "/public/a%0Ab"),
         ("!=^/admin", "/a//b"),
+        ("!=^/admin", "/x%20/y"),
     ] {
         anonymous(&routes(&[entry]), &format!("GET {path}"), "public route skip-auth-route[0]");
     }
@@ -223,6 +254,57 @@ fn the_original_target_counts_only_for_questions_about_it() {
     let ask = |judged| text(&policy.decide(&facts, judged, Attempt::NotPresented));
     assert_eq!(ask(Judged::Own), "login");
     assert_eq!(ask(Judged::Original), "public route skip-auth-route[0]");
+}
+
+#[test]
+fn a_question_about_nothing_is_opened_by_no_rule_about_other_paths() {
+    let ask = |entry: &str, path: &str, original: Option<&str>| {
+        let original = original.map(|uri| Target::new(uri.parse().unwrap()));
+        let facts = RequestFacts { original, ..facts(&format!("GET {path}")) };
+        text(&routes(&[entry]).decide(&facts, Judged::Original, Attempt::NotPresented))
+    };
+    let first = "public route skip-auth-route[0]";
+    for (entry, path, original, expected) in [
+        ("!=^/admin", "/oauth2/auth", None, "login"),
+        ("GET!=^/admin", "/oauth2/auth", None, "login"),
+        ("!=^/admin", "/oauth2//auth", None, "login"),
+        ("!=^/admin", "/oauth2/%2e/auth", None, "login"),
+        ("!=^/admin", "/oauth2/auth", Some("/admin"), "login"),
+        ("!=^/admin", "/oauth2/auth", Some("/x"), first),
+        ("^/oauth2/auth", "/oauth2/auth", None, first),
+        ("^/oauth2/userinfo", "/oauth2/userinfo", None, first),
+        ("^/x", "/oauth2/auth", None, "login"),
+        ("^/oauth2/auth", "/oauth2/auth", Some("/x"), "login"),
+    ] {
+        assert_eq!(ask(entry, path, original), expected, "{entry} {path} {original:?}");
+    }
+}
+
+#[test]
+fn the_original_method_counts_only_for_questions_about_it() {
+    let ask = |entry: &str, judged, method: Option<Method>| {
+        let original = Some(Target::new("/x".parse().unwrap()));
+        let facts = RequestFacts { original, original_method: method, ..facts("GET /x") };
+        text(&routes(&[entry]).decide(&facts, judged, Attempt::NotPresented))
+    };
+    let first = "public route skip-auth-route[0]";
+    for (entry, judged, method, expected) in [
+        ("GET=^/x", Judged::Original, None, first),
+        ("GET=^/x", Judged::Original, Some(Method::GET), first),
+        ("GET=^/x", Judged::Original, Some(Method::POST), "login"),
+        ("POST=^/x", Judged::Original, Some(Method::POST), first),
+        ("GET=^/x", Judged::Own, Some(Method::POST), first),
+        ("POST=^/x", Judged::Own, Some(Method::POST), "login"),
+    ] {
+        assert_eq!(ask(entry, judged, method.clone()), expected, "{entry} {judged:?} {method:?}");
+    }
+}
+
+#[test]
+fn rules_that_need_the_original_are_named() {
+    let policy = routes(&["^/a", "!=^/b", "GET!=^/c"]);
+    let names: Vec<String> = policy.rules_that_need_the_original().map(ToString::to_string).collect();
+    assert_eq!(names, ["skip-auth-route[1]", "skip-auth-route[2]"]);
 }
 
 #[test]

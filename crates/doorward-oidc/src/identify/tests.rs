@@ -104,7 +104,7 @@ async fn userinfo_is_needed_when_any_claim_is_missing() {
     let complete =
         json!({"sub": "u", "email": "e", "email_verified": false, "groups": [], "preferred_username": "p"});
     assert!(names(|_| ()).await.are_all_in(&object(complete.clone())));
-    for missing in ["sub", "email", "email_verified", "groups", "preferred_username"] {
+    for missing in ["email", "email_verified", "groups", "preferred_username"] {
         let mut claims = object(complete.clone());
         claims.remove(missing);
         assert!(!names(|_| ()).await.are_all_in(&claims), "{missing}");
@@ -118,4 +118,37 @@ async fn a_bearer_without_address_is_known_by_its_subject() {
     let names = names(|_| ()).await;
     assert_eq!(names.bearer_identity(&object(json!({"sub": "u"}))).unwrap().email, "u");
     assert_eq!(names.bearer_identity(&object(json!({}))), Err(IdentifyError::EmailMissing));
+}
+
+#[tokio::test]
+async fn whoever_logs_in_has_a_subject_and_an_address_of_text() {
+    let names = names(|_| ()).await;
+    let not_text = |claim: &str| Err(IdentifyError::NotText { claim: claim.to_owned() });
+    let login = |sub: Value, email: Value| {
+        let id = object(json!({"sub": sub, "email": email}));
+        let profile = object(json!({"sub": "p", "email": "p@b"}));
+        names.identity(&id, Some(&profile)).map(|identity| (identity.user, identity.email))
+    };
+    let known = |user: &str, email: &str| Ok((user.to_owned(), email.to_owned()));
+    for (sub, email, expected) in [
+        (json!("u"), json!("a@b"), known("u", "a@b")),
+        (json!(7), json!("a@b"), known("7", "a@b")),
+        (json!("u"), json!(7), known("u", "7")),
+        (json!("u"), json!(null), known("u", "p@b")),
+        (json!(null), json!("a@b"), Err(IdentifyError::SubjectMissing)),
+        (json!(""), json!("a@b"), Err(IdentifyError::SubjectMissing)),
+        (json!(["a"]), json!("a@b"), not_text("sub")),
+        (json!([]), json!("a@b"), not_text("sub")),
+        (json!({"a": 1}), json!("a@b"), not_text("sub")),
+        (json!("u"), json!(["a@b"]), not_text("email")),
+        (json!("u"), json!({"a": "a@b"}), not_text("email")),
+    ] {
+        assert_eq!(login(sub.clone(), email.clone()), expected, "{sub} {email}");
+    }
+    for (claims, expected) in
+        [(json!({"sub": ["a"], "email": "a@b"}), "sub"), (json!({"sub": "u", "email": ["a@b"]}), "email")]
+    {
+        let claim = expected.to_owned();
+        assert_eq!(names.bearer_identity(&object(claims)), Err(IdentifyError::NotText { claim }));
+    }
 }

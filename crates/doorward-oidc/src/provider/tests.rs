@@ -11,7 +11,7 @@ use super::*;
 use crate::{
     AccountChoice, BearerError, ClientSecret, Grant, HttpConfig, IdentifyError, IssuerCheck, NonceCheck,
     ProfileClaims, PublicFailure, RedeemError, RefreshError, Trust, UserinfoError,
-    testing::{Fake, NOW, Reply, STILL, Signer, callback, now},
+    testing::{Fake, NOW, Reply, STILL, Signer, callback, merge, now},
 };
 
 const METADATA: &str = "/.well-known/openid-configuration";
@@ -489,7 +489,7 @@ fn roles(fake: &Fake, changes: Value) -> Value {
         "aud": "account", "nonce": null,
         "realm_access": {"roles": ["admin"]}, "resource_access": {"z": {"roles": ["q"]}, "client": {"roles": ["editor"]}},
     }));
-    crate::testing::merge(&mut claims, changes);
+    merge(&mut claims, changes);
     claims
 }
 
@@ -628,4 +628,29 @@ async fn a_provider_behind_tls_is_used_with_its_ca() {
     let mut config = fake.config();
     config.http.trust = Trust::Files(vec![concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/ca.pem").into()]);
     assert!(redeem(&Provider::connect(config).await.unwrap()).await.is_ok());
+}
+
+#[tokio::test]
+async fn an_authorization_response_names_no_other_issuer() {
+    let fake = Fake::start().await;
+    let own = fake.base.clone();
+    let slash = format!("{own}/");
+    for (promised, check, iss, accepted) in [
+        (json!(null), IssuerCheck::Exact, None, true),
+        (json!(null), IssuerCheck::Exact, Some(own.as_str()), true),
+        (json!(null), IssuerCheck::Exact, Some("https://evil.example"), false),
+        (json!(null), IssuerCheck::Exact, Some(slash.as_str()), false),
+        (json!(null), IssuerCheck::Exact, Some(""), false),
+        (json!(true), IssuerCheck::Exact, Some(own.as_str()), true),
+        (json!(true), IssuerCheck::Exact, None, false),
+        (json!(false), IssuerCheck::Exact, None, true),
+        (json!(true), IssuerCheck::Skip, None, true),
+        (json!(true), IssuerCheck::Skip, Some("https://evil.example"), true),
+    ] {
+        let mut metadata = fake.metadata();
+        merge(&mut metadata, json!({ "authorization_response_iss_parameter_supported": promised }));
+        fake.says("/.well-known/openid-configuration", Reply::json(200, &metadata));
+        let provider = Provider::connect(Config { issuer_check: check, ..fake.config() }).await.unwrap();
+        assert_eq!(provider.accepts_issuer(iss).is_ok(), accepted, "{promised} {check:?} {iss:?}");
+    }
 }

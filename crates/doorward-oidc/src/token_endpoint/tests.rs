@@ -99,6 +99,38 @@ fn id_and_secret_are_form_encoded_before_basic() {
     assert_eq!(String::from_utf8(pair).unwrap(), "a+client:p%40ss%3Aw%2Frd%25%2B%3D%26+x");
 }
 
+#[tokio::test]
+async fn a_provider_that_echoes_our_request_does_not_put_the_secret_into_messages() {
+    const SECRET: &str = "p@ss w/rd%+=&xyz";
+    for suggested in [ClientAuth::Basic, ClientAuth::Post] {
+        let fake = Fake::start().await;
+        fake.on("/token", |seen| {
+            let secret = seen.form.get("client_secret").cloned().unwrap_or_default();
+            let sent = form_urlencoded::byte_serialize(secret.as_bytes()).collect::<String>();
+            let header = seen.header("authorization").unwrap_or_default();
+            let raw = base64_simd::STANDARD.encode_to_string(format!("client:{SECRET}"));
+            let words = format!("{header} {raw} client_secret={sent}&x {secret}");
+            Reply::json(400, &json!({"error": "invalid_grant", "error_description": words}))
+        });
+        let http = HttpClient::new(&HttpConfig { trust: Trust::Anything, ..HttpConfig::default() }).unwrap();
+        let endpoint = TokenEndpoint {
+            http: &http,
+            url: &Url::parse(&format!("{}/token", fake.base)).unwrap(),
+            client_id: "client",
+            client_secret: &ClientSecret::Inline(SECRET.into()),
+            suggested,
+            memory: &AuthMemory::default(),
+        };
+        let error = endpoint.request(GrantForm { fields: &[], secrets: &[] }).await.map(|_| ()).unwrap_err();
+        let shown = error.to_string();
+        let expected = match suggested {
+            ClientAuth::Basic => "(Basic [secret]= [secret]= client_secret=&x )",
+            ClientAuth::Post => "( [secret]= client_secret=[secret]&x [secret])",
+        };
+        assert!(shown.ends_with(expected), "{shown}");
+    }
+}
+
 /// Runs requests against a provider that answers by the way the client proved itself.
 async fn attempts(
     secret: ClientSecret,

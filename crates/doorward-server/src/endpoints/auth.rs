@@ -14,8 +14,8 @@ use crate::{
     respond,
 };
 
-pub async fn answer(gate: &Arc<Gate>, arrival: Arrival, record: &mut Record) -> Response<Body> {
-    let decided = decide(gate, &arrival, Judged::Original, record).await;
+pub async fn answer(gate: &Arc<Gate>, arrival: &Arrival, record: &mut Record) -> Response<Body> {
+    let decided = decide(gate, arrival, Judged::Original, record).await;
     match decided.decision {
         Decision::Permitted { permit, visitor } => {
             let response = respond::empty(StatusCode::ACCEPTED);

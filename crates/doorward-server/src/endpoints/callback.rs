@@ -14,7 +14,7 @@ use doorward_telemetry::LoginOutcome;
 use http::{HeaderValue, Method, Response, StatusCode};
 
 use crate::{
-    authenticate::{Freshness, authenticate},
+    authenticate::{self, Freshness, authenticate},
     form::Form,
     gate::Gate,
     handle::with_cookies,
@@ -32,12 +32,27 @@ const TOO_LATE: &str = "authentication_expired";
 const NO_CSRF: &str = "Login Failed: Unable to find a valid CSRF token. Please try again.";
 
 pub async fn answer(gate: &Arc<Gate>, mut arrival: Arrival, record: &mut Record) -> Response<Body> {
-    let Ok(form) = Form::read(&mut arrival, gate.access.semicolons).await else {
-        return gate.error_page(&arrival, &Problem::new(StatusCode::INTERNAL_SERVER_ERROR));
+    let form = match Form::read(&mut arrival, gate.access.semicolons).await {
+        Ok(form) => form,
+        Err(error) => {
+            return gate
+                .error_page(&arrival, &Problem::new(error.status_or(StatusCode::INTERNAL_SERVER_ERROR)));
+        }
     };
     let Some(provider) = gate.sign_in.provider.clone() else {
         return gate.error_page(&arrival, &Problem::new(StatusCode::NOT_FOUND));
     };
+    // Checked before anything else of the answer is believed (RFC 9207 section 2.4); a repeated one is no answer either.
+    let issuer = form.only("iss").or_else(|| form.first("iss").map(|_| ""));
+    if let Err(error) = provider.accepts_issuer(issuer) {
+        tracing::error!("A callback was refused: {error}");
+        let problem = Problem {
+            explanation: "The answer did not come from the identity provider of this site.".into(),
+            debug: error.to_string(),
+            ..Problem::new(StatusCode::FORBIDDEN)
+        };
+        return gate.error_page(&arrival, &problem);
+    }
     let given_up = match (form.first("error"), form.first("error_description")) {
         (Some(GIVEN_UP), Some(TOO_LATE)) => true,
         (Some(error), description) => return provider_error(gate, &arrival, error, description),
@@ -149,8 +164,7 @@ impl Returned<'_> {
             return with_cookies(self.failed(&Problem::denied(&denial, &user)), vec![clear_csrf]);
         }
         record.identify(&session);
-        let cookies = RequestCookies::new(self.arrival.headers());
-        match self.gate.sessions.keeper.create(&session, &self.arrival.visit(&cookies)).await {
+        match authenticate::replace(self.gate, self.arrival, &session).await {
             Ok(mut set_cookies) => {
                 let message = format!("Authenticated via OAuth2: {}", session.summary());
                 self.gate.log_auth(self.arrival, AuthStatus::Success, &user, &message);

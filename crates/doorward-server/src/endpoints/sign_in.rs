@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Instant};
 
 use doorward_authn::{Attempt, basic::Credentials};
 use doorward_net::Body;
-use doorward_session::{RequestCookies, Session};
-use http::{Method, Response, StatusCode};
+use doorward_session::Session;
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header::ORIGIN};
 
 use crate::{
     authenticate,
@@ -22,8 +22,12 @@ use crate::{
 use doorward_core::redirect::SafeRedirect;
 
 pub async fn answer(gate: &Arc<Gate>, mut arrival: Arrival, record: &mut Record) -> Response<Body> {
-    let Ok(form) = Form::read(&mut arrival, gate.access.semicolons).await else {
-        return gate.error_page(&arrival, &Problem::new(StatusCode::INTERNAL_SERVER_ERROR));
+    let form = match Form::read(&mut arrival, gate.access.semicolons).await {
+        Ok(form) => form,
+        Err(error) => {
+            return gate
+                .error_page(&arrival, &Problem::new(error.status_or(StatusCode::INTERNAL_SERVER_ERROR)));
+        }
     };
     let target = gate.return_target(&arrival, form.first("rd"), OwnEndpoints::Refused);
     if arrival.facts.method == Method::POST && gate.sign_in.htpasswd.is_some() {
@@ -34,14 +38,29 @@ pub async fn answer(gate: &Arc<Gate>, mut arrival: Arrival, record: &mut Record)
     }
     // Whoever comes here wants to sign in anew: a session left on a shared machine ends (CVE-2026-34454). A page of
     // another site that merely embeds this address changes nothing.
-    let cleared =
-        if is_cross_site(&arrival) { Vec::new() } else { authenticate::clear(gate, &arrival).await };
+    let cleared = if is_embedded(&arrival) { Vec::new() } else { authenticate::forget(gate, &arrival).await };
     with_cookies(gate.sign_in_page(&arrival, StatusCode::OK, &target, None), cleared)
 }
 
-fn is_cross_site(arrival: &Arrival) -> bool {
+fn is_embedded(arrival: &Arrival) -> bool {
     let embedded = arrival.headers().get("sec-fetch-mode").is_some_and(|mode| mode != "navigate");
     embedded && arrival.headers().get("sec-fetch-site").is_some_and(|site| site == "cross-site")
+}
+
+/// Whether a page of another site has sent the form: it would sign its visitors in as somebody of its choice (login
+/// CSRF). The browser says so (Fetch Metadata), or else names the origin of the page (RFC 6454 section 7). Programs
+/// say neither and are no browsers to be misled. The port does not count, as it does not for cookies.
+fn is_from_elsewhere(headers: &HeaderMap, host: &str) -> bool {
+    let name = |url: &str| url::Url::parse(url).ok().and_then(|url| url.host_str().map(ToOwned::to_owned));
+    match headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
+        // Proxies may have changed the host on the way; the browser has seen the real one.
+        Some(b"same-origin" | b"none") => return false,
+        Some(b"cross-site") => return true,
+        _ => {}
+    }
+    let Some(origin) = headers.get(ORIGIN) else { return false };
+    let origin = origin.to_str().ok().and_then(name);
+    origin.is_none() || origin != name(&format!("http://{host}"))
 }
 
 async fn with_password(
@@ -51,6 +70,15 @@ async fn with_password(
     target: &SafeRedirect,
     record: &mut Record,
 ) -> Response<Body> {
+    if is_from_elsewhere(arrival.headers(), arrival.facts.host_str()) {
+        tracing::warn!("The password form was sent by a page of another site and is not looked at.");
+        let problem = Problem {
+            explanation: "This sign-in was sent by another site. Please sign in on the page of this one."
+                .into(),
+            ..Problem::new(StatusCode::FORBIDDEN)
+        };
+        return gate.error_page(arrival, &problem);
+    }
     let user = form.first("username").unwrap_or("");
     if user.is_empty() {
         let hint = Some("Please give a user name.");
@@ -61,7 +89,7 @@ async fn with_password(
     };
     let password = form.first("password").unwrap_or("").to_owned();
     let credentials = Credentials::new(user.to_owned(), password);
-    let identity = match htpasswd.attempt_form(credentials, Instant::now()).await {
+    let identity = match htpasswd.attempt_form(credentials, arrival.facts.client, Instant::now()).await {
         Attempt::Accepted(identity) => identity,
         Attempt::NotPresented | Attempt::Refused(_) => {
             gate.log_auth(arrival, AuthStatus::Failure, user, "Invalid authentication via HtpasswdFile");
@@ -72,8 +100,7 @@ async fn with_password(
     gate.log_auth(arrival, AuthStatus::Success, user, "Authenticated via HtpasswdFile");
     let session = Arc::new(Session { created_at: Some(arrival.now), identity, ..Session::default() });
     record.identify(&session);
-    let cookies = RequestCookies::new(arrival.headers());
-    match gate.sessions.keeper.create(&session, &arrival.visit(&cookies)).await {
+    match authenticate::replace(gate, arrival, &session).await {
         Ok(set_cookies) => with_cookies(respond::redirect_to(target, &Method::GET), set_cookies),
         Err(error) => {
             tracing::error!("A session could not be saved: {error}");
@@ -81,5 +108,56 @@ async fn with_password(
                 Problem { debug: error.to_string(), ..Problem::new(StatusCode::INTERNAL_SERVER_ERROR) };
             gate.error_page(arrival, &problem)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use Sender::{Elsewhere, Unsuspicious};
+
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Sender {
+        Unsuspicious,
+        Elsewhere,
+    }
+
+    #[track_caller]
+    fn check(host: &str, lines: &[(&'static str, &'static str)], expected: Sender) {
+        let line = |&(name, value): &(&'static str, &'static str)| {
+            (http::HeaderName::from_static(name), HeaderValue::from_static(value))
+        };
+        let headers: HeaderMap = lines.iter().map(line).collect();
+        let found = if is_from_elsewhere(&headers, host) { Elsewhere } else { Unsuspicious };
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_form_comes_from_elsewhere_if_the_browser_says_so_or_names_another_host() {
+        const HOST: &str = "App.example.com:4180";
+        check(HOST, &[], Unsuspicious);
+        check("", &[], Unsuspicious);
+        for site in ["none", "same-origin", "same-site"] {
+            check(HOST, &[("sec-fetch-site", site)], Unsuspicious);
+        }
+        check(HOST, &[("sec-fetch-site", "cross-site")], Elsewhere);
+        for (origin, expected) in [
+            ("https://app.example.com", Unsuspicious),
+            ("http://app.example.com:8080", Unsuspicious),
+            ("https://evil.example", Elsewhere),
+            ("https://app.example.com.evil.example", Elsewhere),
+            ("https://other.example.com", Elsewhere),
+            ("null", Elsewhere),
+            ("", Elsewhere),
+            ("app.example.com", Elsewhere),
+        ] {
+            check(HOST, &[("origin", origin)], expected);
+            check(HOST, &[("origin", origin), ("sec-fetch-site", "same-site")], expected);
+            check(HOST, &[("origin", origin), ("sec-fetch-site", "cross-site")], Elsewhere);
+            check(HOST, &[("origin", origin), ("sec-fetch-site", "same-origin")], Unsuspicious);
+        }
+        check("[::1]:80", &[("origin", "http://[::1]:8080")], Unsuspicious);
+        check("", &[("origin", "http://app.example.com")], Elsewhere);
     }
 }

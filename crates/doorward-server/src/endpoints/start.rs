@@ -17,8 +17,13 @@ use crate::{
 };
 
 pub async fn answer(gate: &Arc<Gate>, mut arrival: Arrival) -> Response<Body> {
-    let Ok(form) = Form::read(&mut arrival, gate.access.semicolons).await else {
-        return respond::uncached(gate.error_page(&arrival, &Problem::new(StatusCode::BAD_REQUEST)));
+    let form = match Form::read(&mut arrival, gate.access.semicolons).await {
+        Ok(form) => form,
+        Err(error) => {
+            return respond::uncached(
+                gate.error_page(&arrival, &Problem::new(error.status_or(StatusCode::BAD_REQUEST))),
+            );
+        }
     };
     let target = gate.return_target(&arrival, form.first("rd"), OwnEndpoints::Refused);
     let account = match form.first("another_account") {

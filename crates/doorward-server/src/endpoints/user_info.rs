@@ -16,8 +16,8 @@ use crate::{
     respond,
 };
 
-pub async fn answer(gate: &Arc<Gate>, arrival: Arrival, record: &mut Record) -> Response<Body> {
-    let decided = decide(gate, &arrival, Judged::Original, record).await;
+pub async fn answer(gate: &Arc<Gate>, arrival: &Arrival, record: &mut Record) -> Response<Body> {
+    let decided = decide(gate, arrival, Judged::Original, record).await;
     let response = match decided.decision {
         Decision::Permitted { visitor, .. } => {
             let members = visitor.session().map(|session| describe(&session.identity)).unwrap_or_default();

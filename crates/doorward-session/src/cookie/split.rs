@@ -36,28 +36,31 @@ pub(crate) fn lines(
     Some((lines, names))
 }
 
-/// What a request holds under our name.
-pub(crate) struct Found<'a> {
-    /// A cookie of exactly that name.
-    pub(crate) single: Option<&'a [u8]>,
-    /// The parts from the first on, as far as there is no gap, put together.
-    pub(crate) joined: Option<Cow<'a, [u8]>>,
-}
-
-impl<'a> Found<'a> {
-    pub(crate) fn new(cookies: &RequestCookies<'a>, name: &CookieName) -> Self {
-        let name = name.as_str();
-        let mut single = None;
-        let mut parts: [Option<&[u8]>; MAX_PARTS] = [None; MAX_PARTS];
-        for (other, value) in cookies.iter() {
-            if other == name.as_bytes() {
-                single = single.or(Some(value));
-            } else if let Some(slot) = part_index(other, name).and_then(|index| parts.get_mut(index)) {
-                *slot = slot.or(Some(value));
-            }
+/// The parts of `name` in a request from the first on, as far as there is no gap, put together. Nothing if there are
+/// none.
+///
+/// A name may be there more than once: another site on the same domain can set a cookie under it, which browsers may
+/// send before ours. `occurrence` counts from zero and says which of each name to take, the last where there are
+/// fewer; nothing if that would be the same as with a smaller number.
+pub(crate) fn joined<'a>(
+    cookies: &RequestCookies<'a>,
+    name: &CookieName,
+    occurrence: usize,
+) -> Option<Cow<'a, [u8]>> {
+    let name = name.as_str();
+    let mut parts: [Option<&[u8]>; MAX_PARTS] = [None; MAX_PARTS];
+    let mut seen = [0_usize; MAX_PARTS];
+    let mut differs = occurrence == 0;
+    for (other, value) in cookies.iter() {
+        let Some(index) = part_index(other, name) else { continue };
+        let (Some(part), Some(seen)) = (parts.get_mut(index), seen.get_mut(index)) else { continue };
+        if *seen <= occurrence {
+            *part = Some(value);
         }
-        Self { single, joined: join(&parts) }
+        differs |= *seen == occurrence;
+        *seen += 1;
     }
+    if differs { join(&parts) } else { None }
 }
 
 /// Whether a cookie called `other` is `name` itself or a part of it, whatever its number.
@@ -131,6 +134,20 @@ mod tests {
             }
         }
         assert_eq!(part_name("_oauth2_proxy", 3), "_oauth2_proxy_3");
+    }
+
+    #[test]
+    fn repeated_parts_are_joined_one_occurrence_after_the_other() {
+        let line = "n_0=bad; n_0=a; x=1; n_1=bad; n_1=worse; n_1=b; n_3=gap; n=single";
+        let headers = http::HeaderMap::from_iter([(http::header::COOKIE, line.parse().unwrap())]);
+        let cookies = RequestCookies::new(&headers);
+        let name = CookieName::try_from("n").unwrap();
+        let text = |occurrence| {
+            joined(&cookies, &name, occurrence).map(|text| String::from_utf8(text.into_owned()).unwrap())
+        };
+        let all: Vec<_> = (0..5).map(text).collect();
+        let expected = [Some("badbad"), Some("aworse"), Some("ab"), None, None];
+        assert_eq!(all, expected.map(|text| text.map(str::to_owned)));
     }
 
     #[test]

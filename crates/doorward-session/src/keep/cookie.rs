@@ -1,18 +1,20 @@
 //! Sessions kept in cookies.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use doorward_core::Timestamp;
-use http::HeaderValue;
 
-use super::{Cleared, InvalidSession, LoadError, Loaded, Origin, SaveError, Visit};
+use super::{
+    Cleared, InvalidSession, LoadError, Loaded, MAX_CANDIDATES, Origin, SaveError, Saved, SessionKey, Visit,
+};
 use crate::cache::{SessionCache, Verified};
 use crate::codec::Unsealable;
-use crate::codec::v7::{frame, session as codec};
+use crate::codec::v7::{envelope, frame, session as codec};
 use crate::cookie::config::{CookieConfig, StoredTokens};
 use crate::cookie::jar::Jar;
 use crate::cookie::request::RequestCookies;
-use crate::cookie::split::{self, Found};
+use crate::cookie::split;
 use crate::random;
 use crate::session::Session;
 
@@ -31,18 +33,27 @@ impl CookieKeeper {
     }
 
     pub(super) fn load(&self, cookies: &RequestCookies<'_>, now: Timestamp) -> Result<Loaded, LoadError> {
-        let Found { single, joined } = Found::new(cookies, &self.jar.name);
-        let failure = match single.map(|text| self.open(text, now)) {
-            Some(Ok(loaded)) => return Ok(loaded),
-            Some(Err(error)) => error.into(),
-            None => LoadError::Absent,
-        };
-        // A single cookie left over from a shorter session must not hide the parts of the real one.
-        match joined.map(|text| self.open(&text, now)) {
-            Some(Ok(loaded)) => Ok(loaded),
-            Some(Err(error)) => Err(error.into()),
-            None => Err(failure),
+        let mut failure = LoadError::Absent;
+        for candidate in self.candidates(cookies) {
+            match self.open(&candidate, now) {
+                Ok(loaded) => return Ok(loaded),
+                Err(error) => failure = error.into(),
+            }
         }
+        Err(failure)
+    }
+
+    pub(super) fn presented(&self, cookies: &RequestCookies<'_>, now: Timestamp) -> Vec<SessionKey> {
+        let good = self.candidates(cookies).filter_map(|text| self.open(&text, now).ok());
+        good.map(|loaded| loaded.key()).collect()
+    }
+
+    /// What may be a session: single cookies first, then what is put together from parts. A single cookie left over
+    /// from a shorter session must not hide the parts of the real one.
+    fn candidates<'a>(&self, cookies: &RequestCookies<'a>) -> impl Iterator<Item = Cow<'a, [u8]>> {
+        let singles = cookies.all(self.jar.name.as_str()).take(MAX_CANDIDATES).map(Cow::Borrowed);
+        let joined = (0..MAX_CANDIDATES).map_while(|nth| split::joined(cookies, &self.jar.name, nth));
+        singles.chain(joined)
     }
 
     fn open(&self, text: &[u8], now: Timestamp) -> Result<Loaded, InvalidSession> {
@@ -65,19 +76,20 @@ impl CookieKeeper {
         Ok(Loaded { session, origin: Origin::Cookie(mac) })
     }
 
-    pub(super) fn create(&self, session: &Session, visit: &Visit<'_>) -> Result<Vec<HeaderValue>, SaveError> {
+    pub(super) fn save(&self, session: &Session, visit: &Visit<'_>) -> Result<Saved, SaveError> {
         let created_at = session.created_at.unwrap_or(visit.now);
         let plain = codec::encode(session, created_at, self.tokens)?;
         let sealed = self.jar.secret.cipher.encrypt(&frame::compress(&plain)?, random::bytes()?);
         let value = self.jar.seal(&sealed, created_at);
+        let mac = envelope::signature(&value).map_err(|Unsealable| SaveError::Unencryptable)?;
         let attributes = self.jar.dress.attributes(visit.host);
-        let (mut lines, names) =
+        let (mut set_cookies, names) =
             split::lines(&self.jar.name, &value, attributes).ok_or(SaveError::TooLarge)?;
         if names.len() > 1 {
             tracing::debug!(parts = names.len(), "the session needs several cookies; a store would need one");
         }
-        lines.extend(self.jar.removals(visit, &names));
-        Ok(lines)
+        set_cookies.extend(self.jar.removals(visit, &names));
+        Ok(Saved { key: SessionKey::of_cookie(mac), set_cookies })
     }
 
     pub(super) fn clear(&self, visit: &Visit<'_>) -> Cleared {

@@ -8,7 +8,10 @@ use doorward_store::{Store, StoreError};
 use http::HeaderValue;
 
 use super::lock::{Lock, LockError};
-use super::{Cleared, InvalidSession, LoadError, Loaded, Origin, SaveError, Visit};
+use super::{
+    Cleared, InvalidSession, LoadError, Loaded, MAX_CANDIDATES, Origin, SaveError, Saved, SessionKey,
+    Updated, Visit,
+};
 use crate::codec::Unsealable;
 use crate::codec::v7::session as codec;
 use crate::cookie::config::{CookieConfig, StoredTokens};
@@ -38,9 +41,23 @@ impl TicketKeeper {
         cookies: &RequestCookies<'_>,
         now: Timestamp,
     ) -> Result<Loaded, LoadError> {
-        let text = cookies.get(self.jar.name.as_str()).ok_or(LoadError::Absent)?;
-        let ticket = self.ticket(text, now)?;
-        self.fetch(ticket).await
+        let mut failure = LoadError::Absent;
+        for ticket in self.tickets(cookies, now) {
+            let loaded = match ticket {
+                Ok(ticket) => self.fetch(ticket).await,
+                Err(error) => Err(error.into()),
+            };
+            match loaded {
+                // A ticket that is good no more, and was set by somebody else, must not hide the real one.
+                Err(LoadError::Invalid(error)) => failure = error.into(),
+                found => return found,
+            }
+        }
+        Err(failure)
+    }
+
+    pub(super) fn presented(&self, cookies: &RequestCookies<'_>, now: Timestamp) -> Vec<SessionKey> {
+        self.tickets(cookies, now).flatten().map(|ticket| SessionKey::of_ticket(&ticket)).collect()
     }
 
     pub(super) async fn reload(&self, loaded: &Loaded) -> Result<Loaded, LoadError> {
@@ -62,14 +79,14 @@ impl TicketKeeper {
         visit: &Visit<'_>,
     ) -> Result<Vec<HeaderValue>, SaveError> {
         // A ticket that was there before the login may be known to somebody else (bugs-not-to-copy, A2).
-        let lines = self.save(session, &Ticket::random(&self.jar.name)?, visit).await?;
-        if let Some(old) = self.presented(visit)
-            && let Err(error) = self.store.delete(old.id()).await
-        {
+        let ticket = Ticket::random(&self.jar.name)?;
+        let sealed = Self::seal(session, &ticket, visit)?;
+        self.store.set(ticket.id(), &sealed, self.ttl).await?;
+        if let Err(error) = self.delete_presented(visit).await {
             // The new login stands; the old session is reachable only for who holds the old cookie.
             tracing::warn!(%error, "the session before this login could not be deleted");
         }
-        Ok(lines)
+        Ok(self.set_cookies(session, &ticket, visit))
     }
 
     pub(super) async fn update(
@@ -77,27 +94,28 @@ impl TicketKeeper {
         session: &Session,
         loaded: &Loaded,
         visit: &Visit<'_>,
-    ) -> Result<Vec<HeaderValue>, SaveError> {
-        match &loaded.origin {
-            Origin::Ticket(ticket) => self.save(session, ticket, visit).await,
-            Origin::Cookie(_) => self.create(session, visit).await,
+    ) -> Result<Updated, SaveError> {
+        let Origin::Ticket(ticket) = &loaded.origin else { return Ok(Updated::Ended) };
+        let sealed = Self::seal(session, ticket, visit)?;
+        // A plain write would bring back what a sign-out has removed since the session was loaded.
+        if !self.store.replace(ticket.id(), &sealed, self.ttl).await? {
+            return Ok(Updated::Ended);
         }
+        let set_cookies = self.set_cookies(session, ticket, visit);
+        Ok(Updated::Kept(Saved { key: SessionKey::of_ticket(ticket), set_cookies }))
     }
 
-    async fn save(
-        &self,
-        session: &Session,
-        ticket: &Ticket,
-        visit: &Visit<'_>,
-    ) -> Result<Vec<HeaderValue>, SaveError> {
+    fn seal(session: &Session, ticket: &Ticket, visit: &Visit<'_>) -> Result<Vec<u8>, SaveError> {
         let created_at = session.created_at.unwrap_or(visit.now);
-        let sealed = ticket.seal(&codec::encode(session, created_at, StoredTokens::All)?)?;
-        self.store.set(ticket.id(), &sealed, self.ttl).await?;
-        let value = self.jar.seal(ticket.encode().as_bytes(), created_at);
+        Ok(ticket.seal(&codec::encode(session, created_at, StoredTokens::All)?)?)
+    }
+
+    fn set_cookies(&self, session: &Session, ticket: &Ticket, visit: &Visit<'_>) -> Vec<HeaderValue> {
+        let value = self.jar.seal(ticket.encode().as_bytes(), session.created_at.unwrap_or(visit.now));
         let name = self.jar.name.as_str();
         let mut lines = vec![self.jar.dress.attributes(visit.host).set(name, &value)];
         lines.extend(self.jar.removals(visit, &[name.to_owned()]));
-        Ok(lines)
+        lines
     }
 
     pub(super) async fn clear(&self, visit: &Visit<'_>) -> Cleared {
@@ -105,11 +123,7 @@ impl TicketKeeper {
         // The ticket's own cookie is removed in any case, even if the request did not show it.
         let mut set_cookies = vec![self.jar.dress.attributes(visit.host).delete(name)];
         set_cookies.extend(self.jar.removals(visit, &[name.to_owned()]));
-        let store = match self.presented(visit) {
-            Some(ticket) => self.store.delete(ticket.id()).await,
-            None => Ok(()),
-        };
-        Cleared { set_cookies, store }
+        Cleared { set_cookies, store: self.delete_presented(visit).await }
     }
 
     pub(super) async fn ready(&self) -> Result<(), StoreError> {
@@ -123,10 +137,21 @@ impl TicketKeeper {
         }
     }
 
-    /// The valid ticket in the request, if there is one.
-    fn presented(&self, visit: &Visit<'_>) -> Option<Ticket> {
-        let text = visit.cookies.get(self.jar.name.as_str())?;
-        self.ticket(text, visit.now).ok()
+    async fn delete_presented(&self, visit: &Visit<'_>) -> Result<(), StoreError> {
+        let mut result = Ok(());
+        for ticket in self.tickets(visit.cookies, visit.now).flatten() {
+            result = result.and(self.store.delete(ticket.id()).await);
+        }
+        result
+    }
+
+    /// The tickets in the request, as far as they verify. Whether the store knows them is still to be asked.
+    fn tickets(
+        &self,
+        cookies: &RequestCookies<'_>,
+        now: Timestamp,
+    ) -> impl Iterator<Item = Result<Ticket, InvalidSession>> {
+        cookies.all(self.jar.name.as_str()).take(MAX_CANDIDATES).map(move |text| self.ticket(text, now))
     }
 
     fn ticket(&self, text: &[u8], now: Timestamp) -> Result<Ticket, InvalidSession> {

@@ -78,7 +78,10 @@ async fn create(keeper: &Keeper, browser: &mut Browser, session: &Session) {
 async fn update(keeper: &Keeper, browser: &mut Browser, session: &Session, loaded: &Loaded) {
     let headers = browser.headers();
     let visit = Visit { cookies: &RequestCookies::new(&headers), host: HOST, now: NOW };
-    browser.obey(&keeper.update(session, loaded, &visit).await.unwrap());
+    match keeper.update(session, loaded, &visit).await.unwrap() {
+        Updated::Kept(saved) => browser.obey(&saved.set_cookies),
+        Updated::Ended => panic!("the session is gone"),
+    }
 }
 
 async fn clear(keeper: &Keeper, browser: &mut Browser) -> usize {
@@ -313,6 +316,90 @@ async fn a_refresh_keeps_the_ticket_and_clearing_deletes_it() {
     let mut parts = Browser::default();
     create(&Keeper::cookie(&config()), &mut parts, &session(6000)).await;
     assert_eq!(clear(&keeper, &mut parts).await, 4);
+}
+
+#[tokio::test]
+async fn a_stored_session_that_was_ended_is_not_brought_back_by_a_refresh() {
+    let (keeper, _) = ticket_keeper();
+    for replaced_by_login in [false, true] {
+        let mut browser = Browser::default();
+        create(&keeper, &mut browser, &session(1)).await;
+        let before = browser.clone();
+        let loaded = load(&keeper, &browser, NOW).await.unwrap();
+        if replaced_by_login {
+            create(&keeper, &mut browser, &session(2)).await;
+        } else {
+            clear(&keeper, &mut browser).await;
+        }
+        let headers = before.headers();
+        let visit = Visit { cookies: &RequestCookies::new(&headers), host: HOST, now: NOW };
+        let updated = keeper.update(&session(3), &loaded, &visit).await.unwrap();
+        assert!(matches!(updated, Updated::Ended));
+        let gone = load(&keeper, &before, NOW).await.unwrap_err();
+        assert_eq!(gone, LoadError::Invalid(InvalidSession::NotInStore));
+    }
+}
+
+#[tokio::test]
+async fn what_is_kept_comes_back_under_the_key_it_was_given() {
+    for keeper in [Keeper::cookie(&config()), ticket_keeper().0] {
+        for length in [10, 6000] {
+            let mut browser = Browser::default();
+            create(&keeper, &mut browser, &session(length)).await;
+            let loaded = load(&keeper, &browser, NOW).await.unwrap();
+            let headers = browser.headers();
+            let cookies = RequestCookies::new(&headers);
+            assert_eq!(keeper.presented(&cookies, NOW), [loaded.key()]);
+            let visit = Visit { cookies: &cookies, host: HOST, now: NOW };
+            let updated = keeper.update(&session(length + 1), &loaded, &visit).await.unwrap();
+            let Updated::Kept(saved) = updated else { panic!() };
+            browser.obey(&saved.set_cookies);
+            assert_eq!(load(&keeper, &browser, NOW).await.unwrap().key(), saved.key);
+        }
+        let headers = Browser::default().headers();
+        assert_eq!(keeper.presented(&RequestCookies::new(&headers), NOW), []);
+    }
+}
+
+/// Another site on the same domain may have set cookies under our name, and browsers may send them first.
+#[tokio::test]
+async fn a_cookie_that_somebody_else_has_set_hides_no_session() {
+    let (tickets, store) = ticket_keeper();
+    let mut ended = Browser::default();
+    create(&tickets, &mut ended, &session(7)).await;
+    let signed_out = ended.0["_oauth2_proxy"].clone();
+    clear(&tickets, &mut ended).await;
+    for (keeper, length) in
+        [(Keeper::cookie(&config()), 10), (Keeper::cookie(&config()), 6000), (tickets, 10)]
+    {
+        let mut browser = Browser::default();
+        create(&keeper, &mut browser, &session(length)).await;
+        let ours: Vec<String> = browser.0.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        for tossed in [
+            "_oauth2_proxy=bad; ",
+            "_oauth2_proxy=bad; _oauth2_proxy=a|1700000000|b; _oauth2_proxy=; ",
+            "_oauth2_proxy_0=bad; ",
+            "_oauth2_proxy_0=bad; _oauth2_proxy_1=bad; _oauth2_proxy_1=bad; ",
+            &format!("_oauth2_proxy={signed_out}; "),
+        ] {
+            let line = format!("{tossed}{}", ours.join("; "));
+            let headers = HeaderMap::from_iter([(COOKIE, line.parse().unwrap())]);
+            let cookies = RequestCookies::new(&headers);
+            let loaded = keeper.load(&cookies, NOW).await.unwrap_or_else(|error| panic!("{line}: {error}"));
+            assert_eq!(*loaded.session, session(length), "{tossed}");
+            assert!(keeper.presented(&cookies, NOW).contains(&loaded.key()), "{tossed}");
+        }
+        let line = format!("{}{}", "_oauth2_proxy=bad; _oauth2_proxy_0=bad; ".repeat(4), ours.join("; "));
+        let headers = HeaderMap::from_iter([(COOKIE, line.parse().unwrap())]);
+        assert!(keeper.load(&RequestCookies::new(&headers), NOW).await.is_err(), "not without end");
+        // Whoever signs out ends all that the browser shows.
+        let line = format!("_oauth2_proxy=bad; {}", ours.join("; "));
+        let headers = HeaderMap::from_iter([(COOKIE, line.parse().unwrap())]);
+        let visit = Visit { cookies: &RequestCookies::new(&headers), host: HOST, now: NOW };
+        keeper.clear(&visit).await.store.unwrap();
+        assert_eq!(load(&keeper, &browser, NOW).await.is_err(), keeper.always_clears());
+    }
+    drop(store);
 }
 
 #[tokio::test]

@@ -106,6 +106,24 @@ async fn lifetimes_are_whole_seconds_or_milliseconds_or_absent() {
 }
 
 #[tokio::test]
+async fn only_what_is_there_is_replaced() {
+    let server = Server::start(&[]);
+    let store = server.store().await;
+    let Store::Redis(redis) = &store else { panic!() };
+    assert_eq!(store.replace("k", b"1", Some(MINUTE)).await, Ok(false));
+    assert_eq!(store.get("k").await, Ok(None));
+    store.set("k", b"1", None).await.unwrap();
+    assert_eq!(store.replace("k", b"2", Some(MINUTE)).await, Ok(true));
+    assert_eq!(store.get("k").await.unwrap().as_deref(), Some(&b"2"[..]));
+    let left: i64 = redis.run(cmd("PTTL").arg("k")).await.unwrap();
+    assert!((59_000..=60_000).contains(&left), "{left}");
+    assert_eq!(store.replace("k", b"3", None).await, Ok(true));
+    store.delete("k").await.unwrap();
+    assert_eq!(store.replace("k", b"4", None).await, Ok(false));
+    assert_eq!(store.get("k").await, Ok(None));
+}
+
+#[tokio::test]
 async fn only_the_holder_extends_or_gives_back_a_lock() {
     let server = Server::start(&[]);
     let store = server.store().await;
@@ -249,6 +267,7 @@ fn every_future_is_send() {
     send(Store::connect_redis(RedisConfig::new("redis://h".into())));
     send(store.get("k"));
     send(store.set("k", b"v", None));
+    send(store.replace("k", b"v", None));
     send(store.delete("k"));
     send(store.ping());
     send(store.probe("n"));

@@ -25,10 +25,11 @@ pub(crate) fn config(options: &Options, problems: &mut Problems<'_>) -> Option<C
             "missing setting for email validation: email-domain or authenticated-emails-file required";
         problems.add("email-domain", message, "write --email-domain=* to admit every authenticated address");
     }
-    let emails = emails(&options.authenticated_emails_file, problems)?;
+    let emails = emails(&options.authenticated_emails_file, problems);
     let api_routes = ApiRoutes::parse(&options.api_routes).map_err(|error| format!("bad regex: {error}"));
     let api_routes = problems.take("api-route", api_routes, "write a regular expression of RE2 syntax");
-    let policy = policy(options, emails.clone(), problems);
+    let policy = policy(options, emails.clone().flatten(), problems);
+    let emails = emails?;
     let access = Access {
         policy: policy?,
         api_routes: api_routes?,
@@ -51,7 +52,10 @@ fn policy(options: &Options, emails: Option<EmailList>, problems: &mut Problems<
         allowed_groups,
     });
     match compiled {
-        Ok(policy) => Some(policy),
+        Ok(policy) => {
+            note_blind_rules(options, &policy, problems);
+            Some(policy)
+        }
         Err(faults) => {
             for fault in faults {
                 let mend =
@@ -64,6 +68,21 @@ fn policy(options: &Options, emails: Option<EmailList>, problems: &mut Problems<
             }
             None
         }
+    }
+}
+
+/// Rules that open everything but some paths open nothing for a forward-auth proxy that does not say which path it asks
+/// about.
+fn note_blind_rules(options: &Options, policy: &Policy, problems: &mut Problems<'_>) {
+    if options.reverse_proxy {
+        return;
+    }
+    for rule in policy.rules_that_need_the_original() {
+        problems.notice(format!(
+            "{rule} opens all paths but some. Questions at {}/auth are about a path that only X-Forwarded-Uri names, \
+             which is believed with --reverse-proxy alone: without it the rule opens nothing there.",
+            options.proxy_prefix
+        ));
     }
 }
 

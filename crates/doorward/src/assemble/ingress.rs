@@ -39,7 +39,7 @@ fn forwarded(options: &Options, problems: &mut Problems<'_>) -> Option<Forwarded
     if !proxies.is_empty() {
         return Some(Forwarded::From { proxies, client_ip_header });
     }
-    tracing::info!(
+    problems.notice(
         "reverse-proxy is on without trusted-proxy-ip: forwarding headers are believed from this machine and from \
          private networks only. Name your proxies with --trusted-proxy-ip."
     );

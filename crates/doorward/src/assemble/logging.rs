@@ -1,10 +1,31 @@
 //! Options of the logs.
 
+use std::sync::Arc;
+
 use doorward_options::Options;
-use doorward_telemetry::{ErrorLines, LogConfig, LogFile, Pings, Rotated, Stream, StreamState, TimeZone};
+use doorward_telemetry::{
+    ErrorLines, LogConfig, LogConfigError, LogFile, Logs, Pings, Rotated, Stream, StreamState, TimeZone,
+};
+
+use super::problems::Problems;
+
+/// Opens the logs.
+pub(crate) fn open(options: &Options, problems: &mut Problems<'_>) -> Option<Arc<Logs>> {
+    match Logs::new(&config(options)) {
+        Ok(logs) => Some(Arc::new(logs)),
+        Err(error) => {
+            let option = match &error {
+                LogConfigError::Format { option, .. } => option,
+                LogConfigError::File { .. } => "logging-filename",
+            };
+            problems.add(option, error.to_string(), "correct the format, or name a file that can be written");
+            None
+        }
+    }
+}
 
 /// Settings of the three streams.
-pub(crate) fn config(options: &Options) -> LogConfig {
+fn config(options: &Options) -> LogConfig {
     let stream = |on: bool, format: &str| Stream {
         state: if on { StreamState::On } else { StreamState::Off },
         format: format.to_owned(),

@@ -1,4 +1,5 @@
-//! Collects everything that is wrong with a configuration, so that it is reported in one go.
+//! Collects everything that is wrong with a configuration, so that it is reported in one go, and what is worth
+//! saying about it although nothing is wrong.
 
 use doorward_options::{OptionError, Sources, problem};
 
@@ -7,11 +8,12 @@ use doorward_options::{OptionError, Sources, problem};
 pub(crate) struct Problems<'a> {
     sources: &'a Sources,
     found: Vec<OptionError>,
+    notices: Vec<String>,
 }
 
 impl<'a> Problems<'a> {
     pub(crate) const fn new(sources: &'a Sources) -> Self {
-        Self { sources, found: Vec::new() }
+        Self { sources, found: Vec::new(), notices: Vec::new() }
     }
 
     /// Notes a mistake: which option, what is wrong, how to mend it.
@@ -33,6 +35,15 @@ impl<'a> Problems<'a> {
                 None
             }
         }
+    }
+
+    /// A sentence for the log at start.
+    pub(crate) fn notice(&mut self, sentence: impl Into<String>) {
+        self.notices.push(sentence.into());
+    }
+
+    pub(crate) fn take_notices(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notices)
     }
 
     /// Whether somebody wrote this option down.

@@ -85,7 +85,7 @@ pub(crate) fn config(options: &Options, problems: &mut Problems<'_>) -> Option<C
         } else {
             ProfileClaims::Fetch
         },
-        pkce: pkce(options),
+        pkce: pkce(options, problems),
         response_mode: given(&options.auth_request_response_mode),
         login_parameters: login_parameters(options),
         additional_claims: Vec::new(),
@@ -241,7 +241,7 @@ fn email_claim(options: &Options) -> String {
     options.oidc_email_claim.clone()
 }
 
-fn pkce(options: &Options) -> Pkce {
+fn pkce(options: &Options, problems: &mut Problems<'_>) -> Pkce {
     let method = match options.code_challenge_method.as_str() {
         "" => options.force_code_challenge_method.as_str(),
         method => method,
@@ -251,7 +251,8 @@ fn pkce(options: &Options) -> Pkce {
         "S256" => Pkce::S256,
         "plain" => Pkce::Plain,
         other => {
-            tracing::error!("code-challenge-method {other:?} is unknown: logins will fail. Write S256.");
+            problems
+                .notice(format!("code-challenge-method {other:?} is unknown: logins will fail. Write S256."));
             Pkce::Unsupported(other.to_owned())
         }
     }

@@ -44,6 +44,8 @@ pub(crate) fn config(
     let csrf_same_site = same_site_or_unset(&options.cookie_csrf_samesite, problems);
     periods(options, problems);
     minimal(options, injection, problems);
+    let csrf_limit =
+        natural("cookie-csrf-per-request-limit", options.cookie_csrf_per_request_limit, problems);
     let store = store(options, problems);
     let cookies = CookieConfig {
         name: name?,
@@ -60,7 +62,7 @@ pub(crate) fn config(
         } else {
             PerRequest::Shared
         },
-        csrf_limit: usize::try_from(options.cookie_csrf_per_request_limit).ok(),
+        csrf_limit: csrf_limit?,
         stored_tokens: if options.session_cookie_minimal { StoredTokens::None } else { StoredTokens::All },
         secret: secret?,
     };
@@ -79,7 +81,7 @@ fn secret(options: &Options, problems: &mut Problems<'_>) -> Option<CookieSecret
         if options.cookie_secret.expose().is_empty() { "cookie-secret-file" } else { "cookie-secret" };
     let secret = problems.take(option, CookieSecret::try_from(text.expose().as_bytes()), MEND)?;
     if secret.is_ambiguous() {
-        tracing::info!(
+        problems.notice(
             "The cookie secret can be read as plain text and as base64. It is used as oauth2-proxy uses it: decoded, \
              which makes a shorter key than its length suggests. A new one made with openssl rand is better."
         );
@@ -165,9 +167,17 @@ fn redis(options: &Options, problems: &mut Problems<'_>) -> Option<StoreChoice> 
     if !options.redis_password.expose().is_empty() {
         config.password = Some(options.redis_password.clone());
     }
-    config.idle_timeout =
-        u64::try_from(options.redis_connection_idle_timeout).ok().filter(|&n| n > 0).map(Duration::from_secs);
+    let idle = natural("redis-connection-idle-timeout", options.redis_connection_idle_timeout, problems)?;
+    config.idle_timeout = idle.map(|seconds| Duration::from_secs(seconds as u64));
     Some(StoreChoice::Redis(Box::new(config)))
+}
+
+/// A number of which 0 means that there is none.
+#[expect(clippy::option_option, reason = "outer: did it work; inner: is there one")]
+fn natural(option: &str, number: i64, problems: &mut Problems<'_>) -> Option<Option<usize>> {
+    let mend = "write 0 for none, or a number above it";
+    let number = usize::try_from(number).map_err(|_| format!("{number} is below zero"));
+    problems.take(option, number, mend).map(|number| Some(number).filter(|number| *number > 0))
 }
 
 /// Reaches the store, and makes the keepers of sessions and of logins under way.

@@ -17,13 +17,19 @@ mod headers;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod login;
 #[cfg(test)]
 mod matrix;
 #[cfg(test)]
 mod paths;
 #[cfg(test)]
+mod policy_attacks;
+#[cfg(test)]
 mod published;
+#[cfg(test)]
+mod races;
 #[cfg(test)]
 mod redirects;
 #[cfg(test)]

@@ -50,6 +50,11 @@ pub(crate) fn open(key: &hmac::Key, name: &str, text: &[u8]) -> Result<Opened, U
     Ok(Opened { payload, signed_at, mac })
 }
 
+/// The signature of a value that was just sealed; it is not verified here.
+pub(crate) fn signature(sealed: &str) -> Result<Mac, Unsealable> {
+    mac(sealed.as_bytes().last_chunk::<MAC_TEXT_BYTES>().ok_or(Unsealable)?)
+}
+
 /// Where the value at the beginning of `text` ends if it is one at all, whatever follows it.
 pub(crate) fn end_of_value(text: &[u8]) -> Option<usize> {
     let first = memchr(b'|', text)?;
