@@ -12,14 +12,11 @@
 use std::{sync::Arc, time::SystemTime};
 
 use doorward_authz::{Constraints, Denial, DenialReason, Judged, Verdict};
-use doorward_core::{
-    Grounds, Permit, Target, Timestamp,
-    request::{Hop, Scheme},
-};
+use doorward_core::{Grounds, Permit, Target, Timestamp, request::Scheme};
 use doorward_net::{Body, Peer};
 use doorward_telemetry::Pings;
 use doorward_upstream::{Forwarding, Route as UpstreamRoute, Upstream};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header::SET_COOKIE};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header::SET_COOKIE};
 
 use crate::{
     authenticate::{self, Freshness, Known, Standing, Visitor, authenticate},
@@ -27,7 +24,7 @@ use crate::{
     form::Form,
     gate::{Gate, HttpsPolicy, JsonErrors, ProviderButton},
     ingress::{Arrival, Connection},
-    inject::GAP_AUTH,
+    inject::drop_misleading,
     login::{self, Login},
     pages::{self, Links, Problem},
     record::{AuthStatus, Record, Recorded, Visibility},
@@ -58,7 +55,7 @@ pub async fn handle(
         return Recorded::unrecorded(respond::redirect(StatusCode::MOVED_PERMANENTLY, &clean, &Method::POST));
     }
     let uri = arrival.facts.target.uri().clone();
-    let route = gate.routes.find(uri.path(), arrival.user_agent());
+    let route = gate.routes.find(uri.path(), || arrival.user_agent());
     let mut record = Record::begin(&gate, &arrival, gate.visibility(route));
     if !matches!(route, Route::Ping | Route::Ready) {
         if let Some(redirect) = https_redirect(&gate, &arrival) {
@@ -251,10 +248,7 @@ async fn forward(
     gate.injection.scrub(request.headers_mut(), session.map(AsRef::as_ref));
     drop_misleading(request.headers_mut(), arrival.facts.hop);
     match upstream.forward(permit, request, how).await {
-        Ok(mut response) => {
-            gate.injection.scrub_answer(response.headers_mut());
-            response
-        }
+        Ok(response) => response,
         Err(error) => {
             tracing::error!("Error proxying to upstream server: {error}");
             let problem = Problem {
@@ -265,16 +259,6 @@ async fn forward(
             };
             gate.error_page(&arrival, &problem)
         }
-    }
-}
-
-/// Removes headers that make applications act on another request than the one that was judged. Some frameworks take
-/// the path from the first two; the third becomes `HTTP_PROXY` in CGI programs (CVE-2016-5385).
-fn drop_misleading(headers: &mut HeaderMap, hop: Hop) {
-    headers.remove("proxy");
-    if hop == Hop::Direct {
-        headers.remove("x-original-url");
-        headers.remove("x-rewrite-url");
     }
 }
 
@@ -324,8 +308,7 @@ const fn explanation(reason: DenialReason) -> &'static str {
     }
 }
 
-/// Puts the visitor's identity on an answer. Headers of the same name from the application are replaced: it must not
-/// be able to speak in our name.
+/// Puts identity and cookies on an answer.
 pub(crate) fn identify(
     gate: &Gate,
     mut response: Response<Body>,
@@ -333,15 +316,7 @@ pub(crate) fn identify(
     grounds: &Grounds,
     set_cookies: Vec<HeaderValue>,
 ) -> Response<Body> {
-    let headers = response.headers_mut();
-    if let Some(session) = session
-        && let Ok(name) = HeaderValue::from_bytes(session.identity.display_name().as_bytes())
-    {
-        headers.insert(GAP_AUTH, name);
-    }
-    for (name, value) in gate.injection.for_response(session, grounds) {
-        headers.insert(name, value);
-    }
+    gate.injection.write_answer(response.headers_mut(), session, grounds);
     with_cookies(response, set_cookies)
 }
 

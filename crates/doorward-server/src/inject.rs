@@ -1,6 +1,8 @@
 //! Telling the application who the user is: the identity headers, and the removal of those that came from outside.
 
-use doorward_core::{Grounds, Identity, SecretString};
+use std::borrow::Cow;
+
+use doorward_core::{Grounds, Identity, SecretString, request::Hop};
 use doorward_session::Session;
 use http::{HeaderMap, HeaderName, HeaderValue, header::InvalidHeaderValue};
 
@@ -56,7 +58,7 @@ const IDENTITY_NAMES: [&str; 8] = [
 ];
 const IDENTITY_PREFIX: &str = "x-auth-request-";
 /// Tells a proxy in front who is signed in.
-pub const GAP_AUTH: HeaderName = HeaderName::from_static("gap-auth");
+const GAP_AUTH: HeaderName = HeaderName::from_static("gap-auth");
 
 impl Injection {
     pub fn new(
@@ -91,11 +93,7 @@ impl Injection {
         if self.client_copies == ClientCopies::KeptUnlessReplaced && session.is_none() {
             return;
         }
-        let forged: Vec<HeaderName> =
-            headers.keys().filter(|name| self.is_identity(name.as_str())).cloned().collect();
-        for name in forged {
-            headers.remove(name);
-        }
+        remove_if(headers, |name| self.is_identity(name));
     }
 
     fn is_identity(&self, name: &str) -> bool {
@@ -112,25 +110,31 @@ impl Injection {
         session: Option<&Session>,
         grounds: &Grounds,
     ) -> Vec<(HeaderName, HeaderValue)> {
-        values(&self.request, session, grounds)
+        let mut values = Vec::with_capacity(self.request.len());
+        for header in &self.request {
+            if let Some(value) = value(header, session, grounds) {
+                values.push((header.name.clone(), value));
+            }
+        }
+        values
     }
 
-    /// Removes from an application's answer what only we may say in one.
-    pub fn scrub_answer(&self, headers: &mut HeaderMap) {
-        headers.remove(GAP_AUTH);
+    /// Puts the visitor's identity on an answer. Headers of these names that the application sent go in any case: it
+    /// must not be able to speak in our name.
+    pub fn write_answer(&self, headers: &mut HeaderMap, session: Option<&Session>, grounds: &Grounds) {
+        let user = session.map(|session| HeaderValue::from_bytes(session.identity.display_name().as_bytes()));
+        replace(headers, &GAP_AUTH, user.and_then(Result::ok));
         for header in &self.response {
-            headers.remove(&header.name);
+            replace(headers, &header.name, value(header, session, grounds));
         }
     }
+}
 
-    /// The identity headers for the answer.
-    pub fn for_response(
-        &self,
-        session: Option<&Session>,
-        grounds: &Grounds,
-    ) -> Vec<(HeaderName, HeaderValue)> {
-        values(&self.response, session, grounds)
-    }
+fn replace(headers: &mut HeaderMap, name: &HeaderName, value: Option<HeaderValue>) {
+    match value {
+        Some(value) => headers.insert(name, value),
+        None => headers.remove(name),
+    };
 }
 
 fn is_known(name: &str) -> bool {
@@ -138,20 +142,28 @@ fn is_known(name: &str) -> bool {
     name.starts_with(['x', 'g']) && (name.starts_with(IDENTITY_PREFIX) || IDENTITY_NAMES.contains(&name))
 }
 
+/// Removes headers that make applications act on another request than the one that was judged: some frameworks take the
+/// path from `X-Original-URL` or `X-Rewrite-URL`, which only a trusted proxy may set; `Proxy` becomes `HTTP_PROXY` in CGI
+/// programs (CVE-2016-5385).
+pub fn drop_misleading(headers: &mut HeaderMap, hop: Hop) {
+    remove_if(headers, |name| match name {
+        "proxy" => true,
+        "x-original-url" | "x-rewrite-url" => hop == Hop::Direct,
+        _ => false,
+    });
+}
+
+fn remove_if(headers: &mut HeaderMap, is_unwanted: impl Fn(&str) -> bool) {
+    let unwanted: Vec<HeaderName> =
+        headers.keys().filter(|name| is_unwanted(name.as_str())).cloned().collect();
+    for name in unwanted {
+        headers.remove(name);
+    }
+}
+
 /// As an application sees a name that turns everything but letters and digits into one character (CGI, WSGI, PHP).
 fn normalised(name: &str) -> String {
     name.to_ascii_lowercase().replace(|character: char| !character.is_ascii_alphanumeric(), "-")
-}
-
-fn values(
-    headers: &[InjectedHeader],
-    session: Option<&Session>,
-    grounds: &Grounds,
-) -> Vec<(HeaderName, HeaderValue)> {
-    headers
-        .iter()
-        .filter_map(|header| Some((header.name.clone(), value(header, session, grounds)?)))
-        .collect()
 }
 
 /// The comma-joined value; `None` if there is nothing to say or if it cannot stand in a header.
@@ -160,8 +172,9 @@ fn value(header: &InjectedHeader, session: Option<&Session>, grounds: &Grounds) 
         // Nearly all headers are one claim as it stands: made without a detour.
         ([ValueSource::Claim { claim, prefix }], Some(session)) if prefix.is_empty() => {
             match plain_claim(session, claim) {
-                Some("") => return None,
-                Some(text) => HeaderValue::from_bytes(text.as_bytes()),
+                Some(text) if text.is_empty() => return None,
+                Some(Cow::Borrowed(text)) => HeaderValue::from_bytes(text.as_bytes()),
+                Some(Cow::Owned(text)) => HeaderValue::try_from(text),
                 None => joined(header, Some(session), grounds)?,
             }
         }
@@ -174,13 +187,14 @@ fn value(header: &InjectedHeader, session: Option<&Session>, grounds: &Grounds) 
     Some(value)
 }
 
-/// The claims that are one text.
-fn plain_claim<'a>(session: &'a Session, claim: &str) -> Option<&'a str> {
-    let Identity { user, email, preferred_username, .. } = &session.identity;
+/// The claims that most configurations pass on.
+fn plain_claim<'a>(session: &'a Session, claim: &str) -> Option<Cow<'a, str>> {
+    let Identity { user, email, groups, preferred_username, additional: _ } = &session.identity;
     match claim {
-        "user" => Some(user),
-        "email" => Some(email),
-        "preferred_username" => Some(preferred_username),
+        "user" => Some(user.into()),
+        "email" => Some(email.into()),
+        "preferred_username" => Some(preferred_username.into()),
+        "groups" if !groups.iter().any(String::is_empty) => Some(groups.join(",").into()),
         _ => None,
     }
 }

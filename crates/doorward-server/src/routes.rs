@@ -46,8 +46,8 @@ pub enum Route<'a> {
 }
 
 impl Routes {
-    /// `user_agent` is the request's `User-Agent`, used for the health paths only.
-    pub fn find<'a>(&self, path: &'a str, user_agent: Option<&str>) -> Route<'a> {
+    /// `user_agent` gives the request's `User-Agent`; only the health paths ask for it.
+    pub fn find<'a, 'u>(&self, path: &'a str, user_agent: impl FnOnce() -> Option<&'u str>) -> Route<'a> {
         if let Some(own) = path.strip_prefix(self.prefix.as_str()).and_then(|rest| rest.strip_prefix('/')) {
             match own {
                 "auth" => return Route::Auth,
@@ -77,13 +77,14 @@ impl Routes {
 }
 
 impl Health {
-    fn find(&self, path: &str, user_agent: Option<&str>) -> Option<Route<'static>> {
-        if self.google == GoogleChecks::Answered {
-            match path {
-                "/liveness_check" if self.is_google(user_agent) => return Some(Route::Ping),
-                "/readiness_check" if self.is_google(user_agent) => return Some(Route::Ready),
-                _ => {}
-            }
+    fn find<'u>(&self, path: &str, user_agent: impl FnOnce() -> Option<&'u str>) -> Option<Route<'static>> {
+        let google = match path {
+            "/liveness_check" => Some(Route::Ping),
+            "/readiness_check" => Some(Route::Ready),
+            _ => None,
+        };
+        if self.google == GoogleChecks::Answered && google.is_some() {
+            return google.filter(|_| self.is_google(user_agent()));
         }
         let route = if !self.ping_path.is_empty() && path == self.ping_path {
             Route::Ping
@@ -93,7 +94,7 @@ impl Health {
             return None;
         };
         match &self.user_agent {
-            Some(required) if user_agent != Some(required.as_str()) => None,
+            Some(required) if user_agent() != Some(required.as_str()) => None,
             _ => Some(route),
         }
     }
@@ -135,18 +136,18 @@ mod tests {
             ("/robots.txt", Route::Robots),
             ("/", Route::Proxied),
         ] {
-            assert_eq!(routes(None).find(path, None), expected, "{path}");
+            assert_eq!(routes(None).find(path, || None), expected, "{path}");
         }
     }
 
     #[test]
     fn a_health_agent_opens_the_health_paths_and_nothing_else() {
         let routes = routes(Some("GoogleHC/1.0"));
-        assert_eq!(routes.find("/ping", Some("GoogleHC/1.0")), Route::Ping);
-        assert_eq!(routes.find("/ping", Some("curl/8")), Route::Proxied);
-        assert_eq!(routes.find("/oauth2/auth", Some("GoogleHC/1.0")), Route::Auth);
-        assert_eq!(routes.find("/x", Some("GoogleHC/1.0")), Route::Proxied);
-        assert_eq!(routes.find("/liveness_check", Some("GoogleHC/1.0")), Route::Ping);
-        assert_eq!(routes.find("/readiness_check", Some("curl/8")), Route::Proxied);
+        assert_eq!(routes.find("/ping", || Some("GoogleHC/1.0")), Route::Ping);
+        assert_eq!(routes.find("/ping", || Some("curl/8")), Route::Proxied);
+        assert_eq!(routes.find("/oauth2/auth", || Some("GoogleHC/1.0")), Route::Auth);
+        assert_eq!(routes.find("/x", || Some("GoogleHC/1.0")), Route::Proxied);
+        assert_eq!(routes.find("/liveness_check", || Some("GoogleHC/1.0")), Route::Ping);
+        assert_eq!(routes.find("/readiness_check", || Some("curl/8")), Route::Proxied);
     }
 }

@@ -123,9 +123,11 @@ async fn a_login_that_keycloak_gave_up_is_started_again() {
     let page = format!("{}/page?n=1", door.url);
     let login = visitor.open(&page).await.location().expect("to Keycloak");
     let state = login.query_pairs().find(|(name, _)| name == "state").expect("a state").1.into_owned();
+    let (issuer, _) = login.as_str().split_once("/protocol/").expect("Keycloak's login address");
     let mut callback = Url::parse(&format!("{}/oauth2/callback", door.url)).expect("an address");
     callback
         .query_pairs_mut()
+        .append_pair("iss", issuer)
         .append_pair("error", "temporarily_unavailable")
         .append_pair("error_description", "authentication_expired")
         .append_pair("state", &state);
