@@ -1,4 +1,5 @@
-//! One configuration, complete and immutable. A reload builds a new gate and swaps it in whole.
+//! One configuration, complete and immutable. Requests take whichever gate is current, so that another can be swapped in
+//! whole.
 
 use std::{sync::Arc, time::Duration};
 

@@ -7,7 +7,7 @@
 //! 5. outcome         forward, answer a forward-auth question, show a page, redirect
 //! 6. `record`        log line and metrics, when the last byte is out
 //!
-//! Proxying and forward-auth differ only in the last step ([`proxied`] and [`crate::endpoints::auth`]).
+//! Proxying and forward-auth differ only in the last step (`proxied` and [`crate::endpoints::auth`]).
 
 use std::{sync::Arc, time::SystemTime};
 
