@@ -3,7 +3,7 @@
 use http::header::{COOKIE, HeaderMap};
 use memchr::memchr;
 
-/// The cookies of a request, over all its Cookie lines. Only the first [`MAX_BYTES`] of them are looked at.
+/// The cookies of a request, over all its Cookie lines. Only the first `MAX_BYTES` of them are looked at.
 #[derive(Clone, Debug)]
 pub struct RequestCookies<'a> {
     headers: &'a HeaderMap,
