@@ -86,7 +86,7 @@ impl Schedule {
     pub fn due(&self, session: &Session, now: Timestamp) -> Due {
         let Some(created) = session.created_at else { return Due::Fresh };
         let periodic = !self.period.is_zero();
-        if periodic && now.truncated().since(created) > self.period {
+        if periodic && session.age(now).is_some_and(|age| age > self.period) {
             return Due::Refresh;
         }
         if self.tokens == ExpiringTokens::LeftAlone || session.tokens.refresh.is_none() {
