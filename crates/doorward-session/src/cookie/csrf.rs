@@ -24,15 +24,12 @@ pub struct LoginAttempt {
     pub nonce: [u8; 32],
     /// The PKCE verifier (RFC 7636), if PKCE is used.
     pub verifier: Option<SecretString>,
-    /// Where to go afterwards, protected by the cookie's signature unlike the one in `state`. Not known to the
-    /// reference, which passes over it.
-    pub redirect: Option<String>,
 }
 
 impl LoginAttempt {
     /// From random bytes.
     pub fn new(state: [u8; 32], nonce: [u8; 32]) -> Self {
-        Self { state, nonce, verifier: None, redirect: None }
+        Self { state, nonce, verifier: None }
     }
 
     /// From the operating system's random bytes.
@@ -51,9 +48,9 @@ impl LoginAttempt {
     }
 
     fn encode(&self) -> Result<Vec<u8>, Unencodable> {
-        let Self { state, nonce, verifier, redirect } = self;
+        let Self { state, nonce, verifier } = self;
         let mut writer = Writer::with_capacity(512);
-        writer.map(2 + usize::from(verifier.is_some()) + usize::from(redirect.is_some()))?;
+        writer.map(2 + usize::from(verifier.is_some()))?;
         writer.text("s")?;
         writer.bytes(state)?;
         writer.text("n")?;
@@ -62,39 +59,29 @@ impl LoginAttempt {
             writer.text("cv")?;
             writer.text(verifier.expose())?;
         }
-        if let Some(redirect) = redirect {
-            writer.text("rd")?;
-            writer.text(redirect)?;
-        }
         Ok(writer.into_bytes())
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Unsealable> {
         let mut reader = Reader::new(bytes);
-        let (mut state, mut nonce, mut verifier, mut redirect) = (None, None, None, None);
+        let (mut state, mut nonce, mut verifier) = (None, None, None);
         for _ in 0..reader.map()? {
             match reader.bytes()? {
                 b"s" => state = Some(reader.bytes()?),
                 b"n" => nonce = Some(reader.bytes()?),
                 b"cv" => verifier = Some(reader.text()?).filter(|text| !text.is_empty()),
-                b"rd" => redirect = Some(reader.text()?),
                 _ => reader.skip()?,
             }
         }
         reader.finish()?;
         let exact = |bytes: Option<&[u8]>| bytes.and_then(|bytes| bytes.try_into().ok()).ok_or(Unsealable);
-        Ok(Self {
-            state: exact(state)?,
-            nonce: exact(nonce)?,
-            verifier: verifier.map(SecretString::from),
-            redirect: redirect.map(str::to_owned),
-        })
+        Ok(Self { state: exact(state)?, nonce: exact(nonce)?, verifier: verifier.map(SecretString::from) })
     }
 }
 
 impl std::fmt::Debug for LoginAttempt {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LoginAttempt").field("redirect", &self.redirect).finish_non_exhaustive()
+        f.debug_struct("LoginAttempt").finish_non_exhaustive()
     }
 }
 
