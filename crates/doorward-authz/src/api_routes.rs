@@ -1,7 +1,7 @@
 //! Which requests come from programs rather than people (`--api-route`): they get JSON instead of a login page.
 //! This decides the shape of an answer, never whether somebody may pass.
 
-use crate::pattern::{InvalidPattern, PathPattern};
+use doorward_core::{InvalidPattern, PathPattern};
 
 /// Expressions that are searched in path and query as they came.
 #[derive(Clone, Debug, Default)]

@@ -1,12 +1,11 @@
 //! The options of oauth2-proxy about who may pass, compiled into a [`Policy`] (reference: endpoints.md sections 1 and 6,
 //! options-rules.md). Rules that open come first, then the one requirement that holds everywhere.
 
-use doorward_core::RuleId;
+use doorward_core::{InvalidPattern, PathPattern, RuleId};
 
 use crate::{
     email::{EmailDomains, EmailList, EmailRule},
     network::{InvalidNetwork, Networks},
-    pattern::{InvalidPattern, PathPattern},
     policy::{
         Access, ClientMatch, GroupRule, MethodMatch, PathMatch, Policy, Requirement, RouteMatch, RouteRule,
     },

@@ -13,7 +13,6 @@ mod constraints;
 mod email;
 mod legacy;
 mod network;
-mod pattern;
 mod policy;
 mod readings;
 
@@ -24,7 +23,6 @@ pub use legacy::{
     Config, InvalidRule, Preflight, RuleFault, parse_skip_auth_regex, parse_skip_auth_route, parse_trusted_ip,
 };
 pub use network::{InvalidNetwork, Networks};
-pub use pattern::{InvalidPattern, PathPattern};
 pub use policy::{
     Access, Attempt, ClientMatch, Denial, DenialReason, GroupRule, Judged, MethodMatch, PathMatch, Policy,
     Provenance, Requirement, RouteMatch, RouteRule, Verdict, Who,

@@ -5,13 +5,12 @@
 
 use std::fmt;
 
-use doorward_core::{ClientIp, Grounds, Identity, Permit, RequestFacts, RuleId};
+use doorward_core::{ClientIp, Grounds, Identity, PathPattern, Permit, RequestFacts, RuleId};
 use http::Method;
 
 use crate::{
     email::EmailRule,
     network::Networks,
-    pattern::PathPattern,
     readings::{Readings, readings},
 };
 

@@ -1,6 +1,7 @@
 //! The shared nouns. Pure: no IO, no clock, no randomness, no runtime; every other room may use this one.
 
 pub mod identity;
+pub mod pattern;
 pub mod permit;
 pub mod redirect;
 pub mod request;
@@ -8,6 +9,7 @@ pub mod secret;
 pub mod time;
 
 pub use identity::{Identity, Tokens};
+pub use pattern::{InvalidPattern, PathPattern};
 pub use permit::{Grounds, Permit, RuleId};
 pub use request::{ClientIp, RequestFacts, Target};
 pub use secret::{Secret, SecretString};

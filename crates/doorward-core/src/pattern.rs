@@ -4,7 +4,7 @@
 
 use std::{fmt::Write as _, str::Chars};
 
-use regex::Regex;
+use regex::{Captures, Regex};
 
 /// An expression that is searched (not anchored) in a path.
 #[derive(Clone, Debug)]
@@ -20,6 +20,21 @@ impl PathPattern {
 
     pub fn is_match(&self, text: &str) -> bool {
         self.0.is_match(text)
+    }
+
+    /// All matches with their groups, from left to right, none overlapping another.
+    pub fn captures<'t>(&self, text: &'t str) -> impl Iterator<Item = Captures<'t>> {
+        self.0.captures_iter(text)
+    }
+
+    /// The number of the group that is named or numbered so; the whole match has the number 0.
+    pub fn group(&self, name: &str) -> Option<usize> {
+        let is_number =
+            name == "0" || (!name.starts_with('0') && name.bytes().all(|byte| byte.is_ascii_digit()));
+        if is_number {
+            return name.parse().ok().filter(|number| *number < self.0.captures_len());
+        }
+        self.0.capture_names().position(|known| known == Some(name))
     }
 }
 
@@ -191,6 +206,22 @@ mod tests {
                 expected,
                 "{expression} on {text:?}"
             );
+        }
+    }
+
+    #[test]
+    fn groups_have_numbers_and_names() {
+        let pattern = PathPattern::parse("^/(?P<year>[0-9]+)/(.*)$").unwrap();
+        for (name, expected) in [
+            ("0", Some(0)),
+            ("1", Some(1)),
+            ("2", Some(2)),
+            ("year", Some(1)),
+            ("3", None),
+            ("01", None),
+            ("", None),
+        ] {
+            assert_eq!(pattern.group(name), expected, "{name:?}");
         }
     }
 
