@@ -15,7 +15,7 @@ use doorward_authz::{Constraints, Denial, DenialReason, Judged, Verdict};
 use doorward_core::{Grounds, Permit, Target, Timestamp, request::Scheme};
 use doorward_net::{Body, Peer};
 use doorward_telemetry::Pings;
-use doorward_upstream::{Forwarding, Route as UpstreamRoute, Upstream};
+use doorward_upstream::{ForwardError, Forwarding, Route as UpstreamRoute, Upstream};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header::SET_COOKIE};
 
 use crate::{
@@ -103,7 +103,7 @@ async fn own_page(
 
 /// The road to the application.
 async fn proxied(gate: &Arc<Gate>, arrival: Box<Arrival>, record: &mut Record) -> Response<Body> {
-    let found = gate.upstreams.find(arrival.facts.target.path());
+    let found = gate.upstreams.find(&arrival.facts.target);
     // An upstream that forwards nothing answers questions of a forward-auth proxy: those concern another request.
     let judged = match &found {
         UpstreamRoute::Found(upstream) if upstream.is_static() && arrival.facts.original.is_some() => {
@@ -251,15 +251,21 @@ async fn forward(
         Ok(response) => response,
         Err(error) => {
             tracing::error!("Error proxying to upstream server: {error}");
-            let problem = Problem {
-                message: "There was a problem connecting to the upstream server.".into(),
-                debug: error.to_string(),
-                links: Links::None,
-                ..Problem::new(StatusCode::BAD_GATEWAY)
-            };
-            gate.error_page(&arrival, &problem)
+            gate.error_page(&arrival, &not_forwarded(&error))
         }
     }
+}
+
+fn not_forwarded(error: &ForwardError) -> Problem {
+    let problem = match error {
+        // The application was not asked: the operator's rewrite does not fit the path.
+        ForwardError::Rewrite(_) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR),
+        _ => Problem {
+            message: "There was a problem connecting to the upstream server.".into(),
+            ..Problem::new(StatusCode::BAD_GATEWAY)
+        },
+    };
+    Problem { debug: error.to_string(), links: Links::None, ..problem }
 }
 
 /// No session where one is needed: JSON for programs, the provider or the sign-in page for people.

@@ -14,8 +14,11 @@ const DEFAULT_FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 pub struct UpstreamConfig {
     /// Names the upstream in logs. Unique.
     pub id: String,
-    /// The decoded path that is routed here: with a trailing `/` everything below it, else this path only. Unique.
+    /// The path that is routed here: with a trailing `/` everything below it, else this path only. It may hold the
+    /// variables of Go's mux (`/{name}/`, `/{name:regex}/`). With a rewrite it is an expression that is searched in the
+    /// decoded path instead. Unique.
     pub path: String,
+    pub rewrite: Option<Rewrite>,
     pub target: Target,
     pub pass_host_header: HostHeader,
     pub websockets: WebSockets,
@@ -34,6 +37,7 @@ impl UpstreamConfig {
         Self {
             id,
             path,
+            rewrite: None,
             target,
             pass_host_header: HostHeader::FromClient,
             websockets: WebSockets::Allowed,
@@ -43,6 +47,23 @@ impl UpstreamConfig {
             flush_interval: DEFAULT_FLUSH_INTERVAL,
         }
     }
+}
+
+/// Another path than the client's for the application (`upstreams.md`, "Rewrite").
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rewrite {
+    /// What takes the place of each match of the path's expression: text with `$1`, `${1}` and `${name}` for groups and
+    /// `$$` for a dollar. What follows a `?` is appended to the client's query.
+    pub target: String,
+}
+
+/// In which form paths are compared with those of upstreams. Expressions always see the decoded path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PathForm {
+    #[default]
+    Decoded,
+    /// As the client sent it (`proxyRawPath`): `%2F` is no slash.
+    Raw,
 }
 
 /// What serves the requests of an upstream.

@@ -5,6 +5,8 @@ use std::{error::Error as StdError, fmt, time::Duration};
 use doorward_net::DialError;
 use thiserror::Error;
 
+use crate::rewrite::RewriteError;
+
 /// Why a request was not answered by the application.
 #[derive(Debug, Error)]
 pub enum ForwardError {
@@ -22,6 +24,9 @@ pub enum ForwardError {
     /// The application changed the protocol without being asked, or to another one than asked.
     #[error("The upstream switched to a protocol that was not asked for.")]
     UnwantedUpgrade,
+    /// The upstream's rewrite made something of the request's path that must not be sent.
+    #[error("The rewritten path cannot be sent to the upstream: {0}.")]
+    Rewrite(#[from] RewriteError),
     /// The client's upload broke off: the application is not to blame.
     #[error("The client's request body broke off: {}.", Chain(.0))]
     RequestBody(#[source] hyper::Error),

@@ -19,7 +19,7 @@ use http_body::{Frame, SizeHint};
 use percent_encoding::percent_decode_str;
 use tokio::io::{AsyncRead, ReadBuf};
 
-use crate::simple;
+use crate::{config::PathForm, simple};
 
 const INDEX: &str = "index.html";
 const BYTES: HeaderValue = HeaderValue::from_static("bytes");
@@ -36,6 +36,7 @@ const YEAR_10000: Duration = Duration::from_hours(70_389_528);
 pub(crate) struct Files {
     /// The routed path, which the names of files do not have.
     route: Box<str>,
+    form: PathForm,
     root: PathBuf,
 }
 
@@ -80,17 +81,18 @@ enum Selection {
 }
 
 impl Files {
-    pub(crate) fn new(route: &str, root: PathBuf) -> Self {
-        Self { route: route.into(), root }
+    pub(crate) fn new(route: &str, form: PathForm, root: PathBuf) -> Self {
+        Self { route: route.into(), form, root }
     }
 
-    pub(crate) async fn answer(&self, request: &Parts) -> Response<Body> {
+    /// Answers with the file that a raw path names: mostly the path of the request.
+    pub(crate) async fn answer(&self, request: &Parts, raw_path: &str) -> Response<Body> {
         if !matches!(request.method, Method::GET | Method::HEAD) {
             let mut response = simple::refusal(StatusCode::METHOD_NOT_ALLOWED, "405 method not allowed\n");
             response.headers_mut().insert(header::ALLOW, ALLOWED_METHODS);
             return response;
         }
-        let Some(wanted) = self.wanted(request.uri.path()) else { return simple::not_found() };
+        let Some(wanted) = self.wanted(raw_path) else { return simple::not_found() };
         let root = self.root.clone();
         let found = match tokio::task::spawn_blocking(move || look_up(&root, &wanted)).await {
             Ok(found) => found,
@@ -106,8 +108,15 @@ impl Files {
 
     /// Reads a raw path. `None` for every path that no file has, in particular for those that try to leave the root.
     fn wanted(&self, raw_path: &str) -> Option<Wanted> {
-        let decoded: Vec<u8> = percent_decode_str(raw_path).collect();
-        let below = decoded.strip_prefix(self.route.as_bytes())?;
+        let compared = match self.form {
+            PathForm::Decoded => raw_path,
+            PathForm::Raw => raw_path.strip_prefix(&*self.route)?,
+        };
+        let decoded: Vec<u8> = percent_decode_str(compared).collect();
+        let below = match self.form {
+            PathForm::Decoded => decoded.strip_prefix(self.route.as_bytes())?,
+            PathForm::Raw => decoded.as_slice(),
+        };
         let (names, form) = match below.strip_suffix(b"/") {
             Some(names) => (names, Form::Folder),
             None if below.is_empty() => (below, Form::Folder),
@@ -291,9 +300,12 @@ fn parse_range(text: &str, length: u64) -> Selection {
     if start < end { Selection::Part(start, end) } else { Selection::Unsatisfiable }
 }
 
-/// Relative names in a folder's page need the slash. The path begins with one slash and no backslash, or nothing
-/// would have been found: the redirect stays here.
+/// Relative names in a folder's page need the slash. The path is the client's own; with two slashes at its beginning it
+/// would lead to another host.
 fn add_slash(uri: &Uri) -> Response<Body> {
+    if !uri.path().starts_with('/') || uri.path().starts_with("//") || uri.path().contains('\\') {
+        return simple::not_found();
+    }
     let query = uri.query().map_or_else(String::new, |query| format!("?{query}"));
     let Ok(location) = HeaderValue::try_from(format!("{}/{query}", uri.path())) else {
         return simple::not_found();

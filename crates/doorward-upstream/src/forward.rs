@@ -10,11 +10,12 @@ use hyper::upgrade::OnUpgrade;
 use rustls::{ClientConfig, pki_types::ServerName};
 
 use crate::{
-    config::{HostHeader, HttpScheme, Target, TlsVerification, UpstreamConfig, WebSockets},
+    config::{HostHeader, HttpScheme, PathForm, Target, TlsVerification, UpstreamConfig, WebSockets},
     error::ForwardError,
     files::Files,
     headers,
     http1::HttpServer,
+    rewrite::Rewriter,
     routes::InvalidUpstreams,
     signature::{SignError, Signer},
     simple, websocket,
@@ -27,6 +28,7 @@ const LOCALHOST: HeaderValue = HeaderValue::from_static("localhost");
 #[derive(Debug)]
 pub struct Upstream {
     id: Arc<str>,
+    rewriter: Option<Rewriter>,
     service: Service,
 }
 
@@ -63,6 +65,8 @@ pub struct Forwarding<'a> {
 
 /// What all upstreams have in common, found out once.
 pub(crate) struct Common {
+    /// How paths are compared.
+    pub(crate) form: PathForm,
     /// How many worker threads there will be.
     pub(crate) workers: usize,
     /// For `https` upstreams whose certificates are verified.
@@ -76,6 +80,7 @@ impl Upstream {
         let UpstreamConfig {
             id,
             path,
+            rewrite,
             target,
             pass_host_header,
             websockets,
@@ -84,6 +89,8 @@ impl Upstream {
             tls,
             flush_interval: _,
         } = config;
+        let rewriter = rewrite.map(|rewrite| Rewriter::new(&path, &rewrite)).transpose();
+        let rewriter = rewriter.map_err(|reason| InvalidUpstreams::Rewrite { id: id.clone(), reason })?;
         let application = |destination, host| {
             let timeout = (timeout > Duration::ZERO).then_some(timeout);
             let server = HttpServer { destination, pool: Pool::new(keep_alive, common.workers), timeout };
@@ -91,7 +98,11 @@ impl Upstream {
         };
         let service = match target {
             Target::Static { status } => Service::Static(status),
-            Target::Files { directory } => Service::Files(Files::new(&path, directory)),
+            Target::Files { directory } => {
+                // What a rewrite makes is the path below the folder.
+                let route = if rewriter.is_some() { "/" } else { path.as_str() };
+                Service::Files(Files::new(route, common.form, directory))
+            }
             Target::Unix { socket } => application(Destination::Unix(socket), LOCALHOST),
             Target::Http { scheme, authority } => {
                 let client = match tls {
@@ -104,7 +115,12 @@ impl Upstream {
                 }
             }
         };
-        Ok(Self { id: id.into(), service })
+        Ok(Self { id: id.into(), rewriter, service })
+    }
+
+    /// Whether the upstream has a rewrite, and this is a path for it.
+    pub(crate) fn rewrites(&self, decoded_path: &str) -> bool {
+        self.rewriter.as_ref().is_some_and(|rewriter| rewriter.is_match(decoded_path))
     }
 
     pub(crate) fn sign_with(&mut self, signer: &Arc<Signer>) {
@@ -124,23 +140,36 @@ impl Upstream {
     }
 
     /// Carries a permitted request to the application and gives back its answer, which streams. The request's target
-    /// is sent as it is. An upgrade needs the client's request as the HTTP engine delivered it, with its extensions.
+    /// is sent as it is, or as the upstream's rewrite makes it. An upgrade needs the client's request as the HTTP engine delivered it, with its extensions.
     pub async fn forward(
         &self,
         permit: Permit,
-        request: Request<Body>,
+        mut request: Request<Body>,
         how: Forwarding<'_>,
     ) -> Result<Response<Body>, ForwardError> {
         // A permit is good for one request.
         drop(permit);
         match &self.service {
-            Service::Http(application) => application.forward(request, how).await,
-            Service::Files(files) => {
-                let (parts, _unread) = request.into_parts();
-                Ok(Box::pin(files.answer(&parts)).await)
+            Service::Http(application) => {
+                if let Some(rewriter) = &self.rewriter {
+                    *request.uri_mut() = rewriter.apply(request.uri())?;
+                }
+                application.forward(request, how).await
             }
+            Service::Files(files) => Box::pin(self.serve_file(files, request)).await,
             Service::Static(status) => Ok(simple::fixed(*status)),
         }
+    }
+
+    async fn serve_file(
+        &self,
+        files: &Files,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, ForwardError> {
+        let (parts, _unread) = request.into_parts();
+        let rewritten = self.rewriter.as_ref().map(|rewriter| rewriter.apply(&parts.uri)).transpose()?;
+        let path = rewritten.as_ref().unwrap_or(&parts.uri).path();
+        Ok(files.answer(&parts, path).await)
     }
 }
 

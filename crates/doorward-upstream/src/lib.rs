@@ -10,15 +10,21 @@ mod forward;
 mod headers;
 mod http1;
 mod legacy;
+mod rewrite;
 mod routes;
 mod signature;
 mod simple;
+mod template;
 mod websocket;
 
-pub use config::{HostHeader, HttpScheme, Target, TlsVerification, UpstreamConfig, WebSockets};
+pub use config::{
+    HostHeader, HttpScheme, PathForm, Rewrite, Target, TlsVerification, UpstreamConfig, WebSockets,
+};
 pub use doorward_net::{KeepAlive, WorkerId};
 pub use error::{Awaited, ForwardError};
 pub use forward::{Forwarding, Upstream};
 pub use legacy::{UpstreamUriError, parse_legacy_uri};
+pub use rewrite::{InvalidRewrite, RewriteError};
 pub use routes::{InvalidUpstreams, Route, Upstreams};
 pub use signature::{InvalidSignatureKey, Signer};
+pub use template::InvalidTemplate;

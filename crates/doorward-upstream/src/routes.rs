@@ -1,7 +1,10 @@
-//! From a path to its upstream. The longest match wins, whatever the order of configuration: an exact path first, then
-//! the longest prefix. The cost grows with the depth of nested routes and the logarithm of their number only.
+//! From a path to its upstream. Upstreams with a rewrite come first, the longest expression before the others. Then the
+//! longest path wins, whatever the order of configuration: an exact path first, then the longest prefix. The cost grows
+//! with the depth of nested routes and the logarithm of their number only; expressions and paths with variables are
+//! tried one after the other.
 
 use std::{
+    cmp::Reverse,
     collections::{HashMap, HashSet},
     sync::Arc,
     thread,
@@ -12,15 +15,22 @@ use http::uri::Authority;
 use thiserror::Error;
 
 use crate::{
-    config::{HttpScheme, Target, TlsVerification, UpstreamConfig},
+    config::{HttpScheme, PathForm, Target, TlsVerification, UpstreamConfig},
     forward::{Common, Upstream},
+    rewrite::InvalidRewrite,
     signature::Signer,
+    template::{InvalidTemplate, Template},
 };
 
 /// All upstreams of one configuration.
 #[derive(Debug, Default)]
 pub struct Upstreams {
     all: Box<[Upstream]>,
+    form: PathForm,
+    /// Those with a rewrite, the longest expression first.
+    rewritten: Box<[usize]>,
+    /// The longest first.
+    templates: Box<[TemplateRoute]>,
     exact: HashMap<Box<str>, usize>,
     /// Sorted by path.
     prefixes: Box<[Prefix]>,
@@ -33,6 +43,14 @@ struct Prefix {
     upstream: usize,
     /// The longest other prefix that this one lies below.
     parent: Option<usize>,
+}
+
+#[derive(Debug)]
+struct TemplateRoute {
+    template: Template,
+    /// Of the template as written: what decides between routes that match.
+    length: usize,
+    upstream: usize,
 }
 
 /// Where a path leads.
@@ -49,8 +67,18 @@ pub enum Route<'a> {
 pub enum InvalidUpstreams {
     #[error("an upstream has an empty id")]
     NoId,
+    #[error("the upstream {0:?} has no path")]
+    NoPath(String),
     #[error("the upstream {id:?} has a path that does not begin with a slash: {path:?}")]
     Path { id: String, path: String },
+    #[error("the upstream {id:?} cannot be used: {reason}")]
+    Rewrite { id: String, reason: InvalidRewrite },
+    #[error("the upstream {id:?} cannot be used: {reason}")]
+    Template { id: String, reason: InvalidTemplate },
+    #[error(
+        "the upstream {0:?} serves files and has a path with variables: write an expression and a rewriteTarget instead"
+    )]
+    FilesTemplate(String),
     #[error("multiple upstreams have the id {0:?}: upstream ids must be unique")]
     DuplicateId(String),
     #[error("multiple upstreams have the path {0:?}: upstream paths must be unique")]
@@ -63,23 +91,42 @@ pub enum InvalidUpstreams {
 
 impl Upstreams {
     /// Checks the set. The system's trusted roots are read only if an upstream needs them.
-    pub fn new(configs: Vec<UpstreamConfig>) -> Result<Self, InvalidUpstreams> {
+    pub fn new(configs: Vec<UpstreamConfig>, form: PathForm) -> Result<Self, InvalidUpstreams> {
         check(&configs)?;
-        let common = common(&configs)?;
+        let common = common(&configs, form)?;
+        let mut rewritten = Vec::new();
+        let mut templates = Vec::new();
         let mut exact = HashMap::new();
         let mut prefixes = Vec::new();
         for (index, config) in configs.iter().enumerate() {
             let path: Box<str> = config.path.as_str().into();
-            if path.ends_with('/') {
+            if config.rewrite.is_some() {
+                rewritten.push((path.len(), index));
+            } else if Template::is_one(&path) {
+                templates.push(TemplateRoute {
+                    template: template(config)?,
+                    length: path.len(),
+                    upstream: index,
+                });
+            } else if path.ends_with('/') {
                 prefixes.push(Prefix { path, upstream: index, parent: None });
             } else {
                 exact.insert(path, index);
             }
         }
+        rewritten.sort_by_key(|(length, _)| Reverse(*length));
+        templates.sort_by_key(|route| Reverse(route.length));
         nest(&mut prefixes);
         let all =
             configs.into_iter().map(|config| Upstream::new(config, &common)).collect::<Result<_, _>>()?;
-        Ok(Self { all, exact, prefixes: prefixes.into() })
+        Ok(Self {
+            all,
+            form,
+            rewritten: rewritten.into_iter().map(|(_, index)| index).collect(),
+            templates: templates.into(),
+            exact,
+            prefixes: prefixes.into(),
+        })
     }
 
     /// Signs every request to a server, so that the application can tell that it came through us.
@@ -91,23 +138,41 @@ impl Upstreams {
         self
     }
 
-    /// Finds the upstream of a percent-decoded path.
-    pub fn find(&self, decoded_path: &str) -> Route<'_> {
-        let index = match self.exact.get(decoded_path) {
-            Some(index) => Some(*index),
-            None => self.longest_prefix(decoded_path).map(|prefix| prefix.upstream),
+    /// Finds the upstream of a request's target.
+    pub fn find(&self, target: &doorward_core::Target) -> Route<'_> {
+        let path = match self.form {
+            PathForm::Decoded => target.path(),
+            PathForm::Raw => target.raw_path(),
         };
-        if let Some(upstream) = index.and_then(|index| self.all.get(index)) {
+        if let Some(upstream) = self.matching(target.path(), path) {
             return Route::Found(upstream);
         }
         // A target without any path, as in `http://host`, is not a path to complete.
-        if decoded_path.is_empty() || decoded_path.ends_with('/') {
+        if path.is_empty() || path.ends_with('/') {
             return Route::NotFound;
         }
-        if self.longest_prefix(&format!("{decoded_path}/")).is_some() {
+        if self.matching(&format!("{}/", target.path()), &format!("{path}/")).is_some() {
             return Route::AddSlash;
         }
         Route::NotFound
+    }
+
+    /// The upstream of a path, which is given decoded and in the form that is compared.
+    fn matching(&self, decoded: &str, path: &str) -> Option<&Upstream> {
+        let mut rewritten = self.rewritten.iter().filter_map(|index| self.all.get(*index));
+        if let Some(upstream) = rewritten.find(|upstream| upstream.rewrites(decoded)) {
+            return Some(upstream);
+        }
+        let (length, index) = match self.exact.get(path) {
+            Some(index) => (path.len(), Some(*index)),
+            None => match self.longest_prefix(path) {
+                Some(prefix) => (prefix.path.len(), Some(prefix.upstream)),
+                None => (0, None),
+            },
+        };
+        let mut longer = self.templates.iter().take_while(|route| length < route.length);
+        let index = longer.find(|route| route.template.is_match(path)).map(|route| route.upstream).or(index);
+        index.and_then(|index| self.all.get(index))
     }
 
     /// Everything between a prefix of the path and the path itself, in sorted order, begins with that prefix. So the
@@ -149,11 +214,14 @@ fn nest(prefixes: &mut [Prefix]) {
 fn check(configs: &[UpstreamConfig]) -> Result<(), InvalidUpstreams> {
     let mut ids = HashSet::new();
     let mut paths = HashSet::new();
-    for UpstreamConfig { id, path, .. } in configs {
+    for UpstreamConfig { id, path, rewrite, .. } in configs {
         if id.is_empty() {
             return Err(InvalidUpstreams::NoId);
         }
-        if !path.starts_with('/') {
+        if path.is_empty() {
+            return Err(InvalidUpstreams::NoPath(id.clone()));
+        }
+        if rewrite.is_none() && !path.starts_with('/') {
             return Err(InvalidUpstreams::Path { id: id.clone(), path: path.clone() });
         }
         if !paths.insert(path) {
@@ -166,9 +234,17 @@ fn check(configs: &[UpstreamConfig]) -> Result<(), InvalidUpstreams> {
     Ok(())
 }
 
+fn template(config: &UpstreamConfig) -> Result<Template, InvalidUpstreams> {
+    if matches!(config.target, Target::Files { .. }) {
+        return Err(InvalidUpstreams::FilesTemplate(config.id.clone()));
+    }
+    Template::parse(&config.path)
+        .map_err(|reason| InvalidUpstreams::Template { id: config.id.clone(), reason })
+}
+
 /// Of the two client configurations for TLS, each is made only if an upstream uses it. A worker is expected for every
 /// usable CPU.
-fn common(configs: &[UpstreamConfig]) -> Result<Common, TlsConfigError> {
+fn common(configs: &[UpstreamConfig], form: PathForm) -> Result<Common, TlsConfigError> {
     let needed = |verification: TlsVerification, how: tls::ServerVerification| {
         let is_needed = configs.iter().any(|config| {
             config.tls == verification
@@ -177,6 +253,7 @@ fn common(configs: &[UpstreamConfig]) -> Result<Common, TlsConfigError> {
         is_needed.then(|| tls::client_config(how)).transpose()
     };
     Ok(Common {
+        form,
         workers: thread::available_parallelism().map_or(1, usize::from),
         verifying: needed(TlsVerification::Verify, tls::ServerVerification::SystemRoots)?,
         insecure: needed(TlsVerification::Insecure, tls::ServerVerification::Disabled)?,
@@ -188,13 +265,26 @@ mod tests {
     use http::StatusCode;
 
     use super::*;
+    use crate::config::Rewrite;
 
     fn upstream(path: &str) -> UpstreamConfig {
         UpstreamConfig::new(path.into(), path.into(), Target::Static { status: StatusCode::OK })
     }
 
     fn upstreams(paths: &[&str]) -> Upstreams {
-        Upstreams::new(paths.iter().map(|path| upstream(path)).collect()).unwrap()
+        Upstreams::new(paths.iter().map(|path| upstream(path)).collect(), PathForm::Decoded).unwrap()
+    }
+
+    fn at(path: &str) -> doorward_core::Target {
+        doorward_core::Target::new(path.parse().unwrap_or_default())
+    }
+
+    fn name_of(found: &Route<'_>) -> String {
+        match found {
+            Route::Found(upstream) => upstream.id().to_string(),
+            Route::AddSlash => "add a slash".into(),
+            Route::NotFound => "not found".into(),
+        }
     }
 
     #[track_caller]
@@ -203,13 +293,7 @@ mod tests {
         let mut reversed = paths.to_vec();
         reversed.reverse();
         for paths in [paths, &reversed] {
-            let upstreams = upstreams(paths);
-            let found = match upstreams.find(path) {
-                Route::Found(upstream) => upstream.id(),
-                Route::AddSlash => "add a slash".into(),
-                Route::NotFound => "not found".into(),
-            };
-            assert_eq!(&*found, expected, "{path} in {paths:?}");
+            assert_eq!(name_of(&upstreams(paths).find(&at(path))), expected, "{path} in {paths:?}");
         }
     }
 
@@ -232,7 +316,7 @@ mod tests {
         check(&paths, "/only/", "/");
         check(&paths, "/only/x", "/");
         check(&paths, "/ü/ß", "/");
-        check(&paths, "", "not found");
+        check(&paths, "example.test:80", "not found");
     }
 
     #[test]
@@ -252,15 +336,87 @@ mod tests {
         let paths: Vec<String> = (0..1000).map(|number| format!("/service-{number}/")).collect();
         let upstreams = upstreams(&paths.iter().map(String::as_str).collect::<Vec<_>>());
         for path in &paths {
-            let Route::Found(found) = upstreams.find(&format!("{path}x")) else { panic!("{path}") };
+            let Route::Found(found) = upstreams.find(&at(&format!("{path}x"))) else { panic!("{path}") };
             assert_eq!(*found.id(), **path);
         }
-        assert!(matches!(upstreams.find("/service-1000/"), Route::NotFound));
+        assert!(matches!(upstreams.find(&at("/service-1000/")), Route::NotFound));
+    }
+
+    #[track_caller]
+    fn check_form(form: PathForm, path: &str, expected: &str) {
+        let paths = ["/", "/a/", "/a b/", "/a%2Fb/", "/only%20"];
+        let upstreams = Upstreams::new(paths.map(upstream).into(), form).unwrap();
+        assert_eq!(name_of(&upstreams.find(&at(path))), expected, "{path} {form:?}");
+    }
+
+    #[test]
+    fn paths_are_compared_decoded_or_as_they_came() {
+        for (path, decoded, raw) in [
+            ("/a%2Fb/x", "/a/", "/a%2Fb/"),
+            ("/%61/x", "/a/", "/"),
+            ("/a%20b/", "/a b/", "/"),
+            ("/only%20", "/", "/only%20"),
+            ("/a%252Fb/", "/a%2Fb/", "/"),
+            ("/a/%2e", "/a/", "/a/"),
+        ] {
+            check_form(PathForm::Decoded, path, decoded);
+            check_form(PathForm::Raw, path, raw);
+        }
+    }
+
+    fn rewritten(path: &str) -> UpstreamConfig {
+        UpstreamConfig { rewrite: Some(Rewrite { target: "/".into() }), ..upstream(path) }
+    }
+
+    #[test]
+    fn rewrites_come_first_and_the_longer_before_the_shorter() {
+        for form in [PathForm::Decoded, PathForm::Raw] {
+            let mut configs = vec![
+                upstream("/"),
+                upstream("/api/v1/very/long"),
+                rewritten("^/api/"),
+                rewritten("^/api/v[0-9]+/"),
+                rewritten("/end$"),
+                rewritten("^/b\\x{fc}r/$"),
+            ];
+            for _ in 0..2 {
+                let upstreams = Upstreams::new(configs.clone(), form).unwrap();
+                for (path, expected) in [
+                    ("/api/v1/very/long", "^/api/v[0-9]+/"),
+                    ("/api/x", "^/api/"),
+                    ("/api", "/"),
+                    ("/%61pi%2Fx", "^/api/"),
+                    ("/x/end", "/end$"),
+                    ("/b%C3%BCr/", "^/b\\x{fc}r/$"),
+                    ("/x", "/"),
+                ] {
+                    assert_eq!(name_of(&upstreams.find(&at(path))), expected, "{path}");
+                }
+                configs.reverse();
+            }
+        }
+        let alone = Upstreams::new(vec![rewritten("^/api/")], PathForm::Decoded).unwrap();
+        assert_eq!(name_of(&alone.find(&at("/api"))), "add a slash");
+        assert_eq!(name_of(&alone.find(&at("/app"))), "not found");
+    }
+
+    #[test]
+    fn paths_with_variables_take_their_place_by_their_length() {
+        let paths = ["/", "/users/", "/users/{id}", "/users/me", "/users/somebody-else", "/{shop}/cart/"];
+        check(&paths, "/users/7", "/users/{id}");
+        check(&paths, "/users/me", "/users/{id}");
+        check(&paths, "/users/somebody-else", "/users/somebody-else");
+        check(&paths, "/users/7/x", "/users/");
+        check(&paths, "/books/cart/1", "/{shop}/cart/");
+        check(&paths, "/users/cart/", "/{shop}/cart/");
+        check(&paths, "/books/cart", "/");
+        check(&["/{shop}/cart/"], "/books/cart", "add a slash");
+        check(&["/{shop}/cart/"], "/books", "not found");
     }
 
     #[track_caller]
     fn check_invalid(configs: Vec<UpstreamConfig>, part: &str) {
-        let error = Upstreams::new(configs).unwrap_err().to_string();
+        let error = Upstreams::new(configs, PathForm::Decoded).unwrap_err().to_string();
         assert!(error.contains(part) && error.contains("upstream"), "{error}");
     }
 
@@ -276,5 +432,15 @@ mod tests {
         );
         check_invalid(vec![UpstreamConfig { id: String::new(), ..upstream("/") }], "empty id");
         check_invalid(vec![upstream("a")], "slash");
+        check_invalid(vec![UpstreamConfig { path: String::new(), ..upstream("x") }], "no path");
+        check_invalid(vec![upstream("/{a")], "upstream \"/{a\" cannot be used: its path has a brace");
+        check_invalid(vec![rewritten("^/(a")], "upstream \"^/(a\" cannot be used: error compiling regex");
+        let rewrite = Some(Rewrite { target: "/$1".into() });
+        check_invalid(
+            vec![UpstreamConfig { rewrite, ..upstream("^/a") }],
+            "upstream \"^/a\" cannot be used: its rewriteTarget",
+        );
+        let files = Target::Files { directory: "/srv".into() };
+        check_invalid(vec![UpstreamConfig { target: files, ..upstream("/{a}/") }], "\"/{a}/\" serves files");
     }
 }

@@ -44,7 +44,7 @@ impl Scratch {
     }
 
     fn files(&self, route: &str) -> Files {
-        Files::new(route, self.0.join("www"))
+        Files::new(route, PathForm::Decoded, self.0.join("www"))
     }
 }
 
@@ -71,7 +71,8 @@ async fn ask(files: &Files, method: Method, target: &str, headers: &[(&str, &str
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let response = files.answer(&request.body(()).unwrap().into_parts().0).await;
+    let parts = request.body(()).unwrap().into_parts().0;
+    let response = files.answer(&parts, parts.uri.path()).await;
     let (parts, body) = response.into_parts();
     let bytes = body.collect().await.unwrap().to_bytes();
     Answer {
@@ -182,13 +183,13 @@ async fn the_route_is_not_part_of_the_names_of_files() {
 #[tokio::test]
 async fn an_exact_route_serves_one_file_and_devices_are_no_files() {
     let scratch = Scratch::new("exact");
-    let one = Files::new("/one", scratch.0.join("www/a.txt"));
+    let one = Files::new("/one", PathForm::Decoded, scratch.0.join("www/a.txt"));
     assert_eq!(ask(&one, Method::GET, "/one", &[]).await.body, "0123456789");
     assert_eq!(ask(&one, Method::GET, "/one/x", &[]).await.status, 404);
-    let folder = Files::new("/home", scratch.0.join("www"));
+    let folder = Files::new("/home", PathForm::Decoded, scratch.0.join("www"));
     assert_eq!(ask(&folder, Method::GET, "/home", &[]).await.body, "<p>home</p>");
     for (route, target) in [("/dev/null", "/dev/null"), ("/", "/"), ("/", "/x"), ("/x/", "/x/y")] {
-        let null = Files::new(route, "/dev/null".into());
+        let null = Files::new(route, PathForm::Decoded, "/dev/null".into());
         assert_eq!(ask(&null, Method::GET, target, &[]).await.status, 404, "{target}");
     }
 }
@@ -284,7 +285,7 @@ async fn a_file_that_shrinks_breaks_the_answer_off() {
     let path = scratch.0.join("www/large.txt");
     fs::write(&path, vec![b'x'; 4 * CHUNK]).unwrap();
     let request = Request::get("/large.txt").body(()).unwrap().into_parts().0;
-    let response = scratch.files("/").answer(&request).await;
+    let response = scratch.files("/").answer(&request, request.uri.path()).await;
     fs::File::options().write(true).open(&path).unwrap().set_len(10).unwrap();
     assert!(response.into_body().collect().await.is_err());
 }

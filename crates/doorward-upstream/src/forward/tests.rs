@@ -25,7 +25,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::{Route, Upstreams, error::Awaited, parse_legacy_uri};
+use crate::{Rewrite, RewriteError, Route, Upstreams, error::Awaited, parse_legacy_uri};
 
 const OK_HELLO: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
@@ -80,7 +80,11 @@ fn config(uri: &str) -> UpstreamConfig {
 }
 
 fn upstreams(config: UpstreamConfig) -> Upstreams {
-    Upstreams::new(vec![config]).unwrap()
+    Upstreams::new(vec![config], PathForm::Decoded).unwrap()
+}
+
+fn at(path: &str) -> doorward_core::Target {
+    doorward_core::Target::new(path.parse().unwrap())
 }
 
 fn permit() -> Permit {
@@ -92,7 +96,7 @@ fn how(identity: &[(HeaderName, HeaderValue)]) -> Forwarding<'_> {
 }
 
 async fn send(upstreams: &Upstreams, request: Request<Body>) -> Result<Response<Body>, ForwardError> {
-    let Route::Found(upstream) = upstreams.find("/") else { panic!("there is a root upstream") };
+    let Route::Found(upstream) = upstreams.find(&at("/")) else { panic!("there is a root upstream") };
     upstream.forward(permit(), request, how(&[])).await
 }
 
@@ -135,7 +139,7 @@ async fn front(upstreams: Upstreams) -> SocketAddr {
 }
 
 async fn through(upstreams: &Upstreams, request: Request<Body>) -> Response<Body> {
-    let Route::Found(upstream) = upstreams.find("/") else { panic!("there is a root upstream") };
+    let Route::Found(upstream) = upstreams.find(&at("/")) else { panic!("there is a root upstream") };
     match upstream.forward(permit(), request, how(&identity())).await {
         Ok(response) => response,
         Err(error) => simple::refusal(StatusCode::BAD_GATEWAY, error.to_string().leak()),
@@ -177,7 +181,7 @@ async fn the_application_sees_exactly_the_clients_request_with_our_headers() {
         .header("te", "trailers, gzip")
         .body(Body::Empty)
         .unwrap();
-    let Route::Found(upstream) = upstreams.find("/") else { panic!("there is a root upstream") };
+    let Route::Found(upstream) = upstreams.find(&at("/")) else { panic!("there is a root upstream") };
     let response = upstream.forward(permit(), request, how(&identity())).await.unwrap();
     assert_eq!(
         lines(&text(response).await),
@@ -810,7 +814,7 @@ async fn an_untrusted_certificate_is_refused_unless_verification_is_off() {
         let head = text(send(&insecure, get("/x")).await.unwrap()).await;
         assert!(head.starts_with("GET /x HTTP/1.1\r\n"), "{head}");
     }
-    match Upstreams::new(vec![config(&uri)]) {
+    match Upstreams::new(vec![config(&uri)], PathForm::Decoded) {
         Ok(verifying) => {
             let error = send(&verifying, get("/x")).await.unwrap_err();
             assert!(matches!(error, ForwardError::Tls(_)), "{error:?}");
@@ -854,8 +858,150 @@ async fn a_static_upstream_gives_its_answer_to_every_method() {
 #[tokio::test]
 async fn a_dev_null_upstream_starts_and_has_nothing() {
     let upstreams = upstreams(config("file:///dev/null"));
-    let Route::Found(upstream) = upstreams.find("/dev/null") else { panic!("the path is routed") };
+    let Route::Found(upstream) = upstreams.find(&at("/dev/null")) else { panic!("the path is routed") };
     let response = upstream.forward(permit(), get("/dev/null"), how(&[])).await.unwrap();
     assert_eq!(response.status(), StatusCode::NOT_FOUND);
-    assert!(matches!(upstreams.find("/"), Route::NotFound));
+    assert!(matches!(upstreams.find(&at("/")), Route::NotFound));
+}
+
+fn rewrite(path: &str, target: &str, config: UpstreamConfig) -> UpstreamConfig {
+    UpstreamConfig { path: path.into(), rewrite: Some(Rewrite { target: target.into() }), ..config }
+}
+
+#[tokio::test]
+async fn a_rewritten_request_differs_from_the_clients_in_its_target_only() {
+    let (uri, connections) = scripted(|stream, _| echo_heads(stream)).await;
+    let upstreams = upstreams(rewrite("^/(.*)$", "/v1/$1?by=us", config(&uri)));
+    for (target, line, host) in [
+        ("/a%2Fb?x=%20+", "GET /v1/a%2Fb?x=%20+&by=us HTTP/1.1", "host: client.test"),
+        ("http://proxy.test/x", "GET /v1/x?by=us HTTP/1.1", "host: proxy.test"),
+    ] {
+        let head = text(send(&upstreams, get(target)).await.unwrap()).await;
+        assert_eq!(lines(&head), [line, host, "x-forwarded-for: 127.0.0.1"]);
+    }
+    let before = connections.load(Ordering::SeqCst);
+    let bad = self::upstreams(rewrite("^/u-(.*)$|^/$", "/$1", config(&uri)));
+    let Route::Found(upstream) = bad.find(&at("/u-..")) else { panic!("the expression matches") };
+    let error = upstream.forward(permit(), get("/u-../admin"), how(&[])).await.unwrap_err();
+    assert!(matches!(error, ForwardError::Rewrite(RewriteError::DotSegment)), "{error}");
+    assert_eq!(connections.load(Ordering::SeqCst), before, "nothing was forwarded");
+}
+
+#[tokio::test]
+async fn a_rewritten_websocket_goes_to_the_rewritten_path() {
+    let (uri, _) = scripted(|mut stream, _| async move {
+        let head = read_head(&mut stream).await;
+        assert!(head.starts_with("GET /socket?from=ws HTTP/1.1\r\n"), "{head}");
+        stream.write_all(SWITCHED.as_bytes()).await.unwrap();
+    })
+    .await;
+    let front = front(upstreams(rewrite("^/(ws)?$", "/socket?from=$1", config(&uri)))).await;
+    let mut stream = TcpStream::connect(front).await.unwrap();
+    stream.write_all(upgrade_request("Upgrade", "websocket").as_bytes()).await.unwrap();
+    assert!(read_head(&mut stream).await.starts_with("HTTP/1.1 101"));
+}
+
+#[tokio::test]
+async fn a_rewrite_names_files_below_the_folder_only() {
+    let scratch = env::temp_dir().join(format!("doorward-upstream-rewrite-{}", process::id()));
+    let _ = fs::remove_dir_all(&scratch);
+    fs::create_dir_all(scratch.join("www/docs")).unwrap();
+    fs::write(scratch.join("www/docs/a b.txt"), "below").unwrap();
+    fs::write(scratch.join("www/docs/index.html"), "index").unwrap();
+    fs::write(scratch.join("secret.txt"), "secret").unwrap();
+    let files = Target::Files { directory: scratch.join("www") };
+    let config = UpstreamConfig::new("x".into(), "files".into(), files);
+    for form in [PathForm::Decoded, PathForm::Raw] {
+        let rewritten = rewrite("^/public/(.*)$", "/docs/$1", config.clone());
+        let folder =
+            rewrite("^/manual(/.*)?$", "/docs$1", UpstreamConfig { id: "2".into(), ..config.clone() });
+        let upstreams = Upstreams::new(vec![rewritten, folder], form).unwrap();
+        for (target, expected) in [
+            ("/public/a%20b.txt", "200 below"),
+            ("/public/", "200 index"),
+            ("/manual/", "200 index"),
+            ("/manual", "301 /manual/"),
+            ("/public/..%2F..%2Fsecret.txt", "404 404 page not found\n"),
+            ("/public/..%5C..%5Csecret.txt", "404 404 page not found\n"),
+            ("/public/%2e%2e%2Fdocs%2Fa%20b.txt", "404 404 page not found\n"),
+            ("/public/%2Fetc/passwd", "404 404 page not found\n"),
+            ("/public/a%20b.txt%00", "404 404 page not found\n"),
+        ] {
+            let Route::Found(upstream) = upstreams.find(&at(target)) else { panic!("{target} matches") };
+            let response = upstream.forward(permit(), get(target), how(&[])).await.unwrap();
+            let status = response.status().as_u16();
+            let location = response.headers().get("location").map(|to| to.to_str().unwrap().to_owned());
+            let said = match location {
+                Some(location) => location,
+                None => text(response).await,
+            };
+            assert_eq!(format!("{status} {said}"), expected, "{target} {form:?}");
+        }
+        let Route::Found(upstream) = upstreams.find(&at("/public/x")) else { panic!("it matches") };
+        let error = upstream.forward(permit(), get("/public/../secret.txt"), how(&[])).await.unwrap_err();
+        assert!(matches!(error, ForwardError::Rewrite(RewriteError::DotSegment)), "{error}");
+    }
+    fs::remove_dir_all(&scratch).unwrap();
+}
+
+#[tokio::test]
+async fn files_are_found_on_raw_paths() {
+    let scratch = env::temp_dir().join(format!("doorward-upstream-raw-{}", process::id()));
+    let _ = fs::remove_dir_all(&scratch);
+    fs::create_dir_all(scratch.join("www")).unwrap();
+    fs::write(scratch.join("www/a b.txt"), "below").unwrap();
+    fs::write(scratch.join("secret.txt"), "secret").unwrap();
+    let files = Target::Files { directory: scratch.join("www") };
+    let config = UpstreamConfig::new("/s%2Fx/".into(), "files".into(), files);
+    let upstreams = Upstreams::new(vec![config], PathForm::Raw).unwrap();
+    for (target, expected) in [
+        ("/s%2Fx/a%20b.txt", 200),
+        ("/s%2Fx/..%2Fsecret.txt", 404),
+        ("/s%2Fx/%2e%2e/secret.txt", 404),
+        ("/s%2Fx/%2Fetc/passwd", 404),
+    ] {
+        let Route::Found(upstream) = upstreams.find(&at(target)) else { panic!("{target} matches") };
+        let response = upstream.forward(permit(), get(target), how(&[])).await.unwrap();
+        assert_eq!(response.status(), expected, "{target}");
+    }
+    fs::remove_dir_all(&scratch).unwrap();
+}
+
+#[tokio::test]
+async fn every_upstream_has_options_of_its_own() {
+    let (uri, connections) = scripted(|stream, _| echo_heads(stream)).await;
+    let (slow, _) = scripted(|mut stream, _| async move {
+        read_head(&mut stream).await;
+        read_head(&mut stream).await;
+    })
+    .await;
+    let at_path =
+        |path: &str, uri: &str| UpstreamConfig { path: path.into(), id: path.into(), ..config(uri) };
+    let upstreams = Upstreams::new(
+        vec![
+            at_path("/usual", &uri),
+            UpstreamConfig { pass_host_header: HostHeader::FromTarget, ..at_path("/host", &uri) },
+            UpstreamConfig { keep_alive: KeepAlive::Close, ..at_path("/close", &uri) },
+            UpstreamConfig { websockets: WebSockets::Refused, ..at_path("/no-ws", &uri) },
+            UpstreamConfig { timeout: Duration::from_millis(10), ..at_path("/timeout", &slow) },
+        ],
+        PathForm::Decoded,
+    )
+    .unwrap();
+    let ask = async |path: &str, request: Request<Body>| {
+        let Route::Found(upstream) = upstreams.find(&at(path)) else { panic!("{path} is routed") };
+        upstream.forward(permit(), request, how(&[])).await
+    };
+    let head = async |path: &str| text(ask(path, get(path)).await.unwrap()).await;
+    assert!(head("/usual").await.contains("host: client.test\r\n"));
+    assert!(!head("/host").await.contains("client.test"));
+    assert!(head("/close").await.contains("connection: close\r\n"));
+    assert!(!head("/usual").await.contains("connection"));
+    assert_eq!(connections.load(Ordering::SeqCst), 3, "upstreams do not share connections");
+    let upgrade = || Request::get("/").header("connection", "upgrade").header("upgrade", "websocket");
+    let refused = ask("/no-ws", upgrade().body(Body::Empty).unwrap()).await.unwrap();
+    assert_eq!(refused.status(), 403);
+    assert_ne!(ask("/host", upgrade().body(Body::Empty).unwrap()).await.unwrap().status(), 403);
+    let error = ask("/timeout", get("/timeout")).await.unwrap_err();
+    assert!(matches!(error, ForwardError::TimedOut { .. }), "{error}");
 }

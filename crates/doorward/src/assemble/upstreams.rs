@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use doorward_options::Options;
 use doorward_upstream::{
-    HostHeader, KeepAlive, Signer, TlsVerification, UpstreamConfig, Upstreams, WebSockets, parse_legacy_uri,
+    HostHeader, KeepAlive, PathForm, Signer, TlsVerification, UpstreamConfig, Upstreams, WebSockets,
+    parse_legacy_uri,
 };
 
 use super::problems::Problems;
@@ -28,7 +29,7 @@ pub(crate) fn config(options: &Options, problems: &mut Problems<'_>) -> Option<U
         return None;
     }
     let mend = "give every upstream a path of its own";
-    let upstreams = problems.take("upstream", Upstreams::new(configs), mend)?;
+    let upstreams = problems.take("upstream", Upstreams::new(configs, PathForm::Decoded), mend)?;
     Some(match signer? {
         Some(signer) => upstreams.signed_by(&Arc::new(signer)),
         None => upstreams,
