@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use doorward_core::SecretString;
+use doorward_core::{SecretString, pattern::PathPattern};
 use doorward_jose::Algorithm;
 
 use crate::http::HttpConfig;
@@ -43,14 +43,56 @@ pub struct Config {
     pub pkce: Pkce,
     /// `response_mode` of the authorization request, if another than the default is wanted.
     pub response_mode: Option<String>,
-    /// Further parameters of the authorization request in order (`approval_prompt`, `prompt`, `acr_values`).
+    /// Further parameters of the authorization request (`approval_prompt`, `prompt`, `acr_values`).
     /// They never replace a parameter of the protocol itself.
-    pub login_parameters: Vec<(String, String)>,
+    pub login_parameters: Vec<LoginParameter>,
     /// Further claims to keep in the identity.
     pub additional_claims: Vec<String>,
     /// Called at sign-out, with `{id_token}` replaced.
     pub backend_logout_url: Option<String>,
     pub http: HttpConfig,
+}
+
+/// A parameter of the authorization request beyond the protocol's own.
+#[derive(Clone, Debug)]
+pub struct LoginParameter {
+    pub name: String,
+    /// What is sent unless whoever begins the login wishes for something that is allowed. May be empty.
+    pub values: Vec<String>,
+    /// What may be wished for.
+    pub allowed: Vec<AllowedValue>,
+}
+
+impl LoginParameter {
+    /// A parameter that nobody may change.
+    pub fn fixed(name: &str, value: &str) -> Self {
+        Self { name: name.to_owned(), values: vec![value.to_owned()], allowed: Vec::new() }
+    }
+
+    /// The values to send, given the `(name, value)` pairs wished for: those that are allowed, else the configured.
+    pub(crate) fn chosen<'a>(&'a self, wishes: &'a [(String, String)]) -> Vec<&'a str> {
+        let mine = wishes.iter().filter(|(name, _)| *name == self.name).map(|(_, value)| value.as_str());
+        let granted: Vec<_> =
+            mine.filter(|value| self.allowed.iter().any(|rule| rule.admits(value))).collect();
+        if granted.is_empty() { self.values.iter().map(String::as_str).collect() } else { granted }
+    }
+}
+
+/// A value that whoever begins a login may wish for.
+#[derive(Clone, Debug)]
+pub enum AllowedValue {
+    Exactly(String),
+    /// The expression is searched in the value; it is the operator's to anchor it.
+    Matching(PathPattern),
+}
+
+impl AllowedValue {
+    fn admits(&self, value: &str) -> bool {
+        match self {
+            Self::Exactly(allowed) => allowed == value,
+            Self::Matching(pattern) => pattern.is_match(value),
+        }
+    }
 }
 
 /// Which habits the provider has beyond the standard.

@@ -24,8 +24,8 @@ mod verify;
 pub use self::http::{HttpConfig, HttpError, Trust};
 pub use bearer::BearerError;
 pub use config::{
-    ClientSecret, Config, Discovery, EmailVerification, IssuerCheck, KeySource, NonceCheck, Pkce,
-    ProfileClaims, ProviderKind,
+    AllowedValue, ClientSecret, Config, Discovery, EmailVerification, IssuerCheck, KeySource, LoginParameter,
+    NonceCheck, Pkce, ProfileClaims, ProviderKind,
 };
 pub use discovery::ConnectError;
 pub use identify::IdentifyError;

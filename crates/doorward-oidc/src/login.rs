@@ -23,6 +23,9 @@ pub struct LoginStart<'a> {
     /// What the ID token's nonce must be: a hash of the secret in the browser's cookie.
     pub nonce_hash: &'a str,
     pub account: AccountChoice,
+    /// Parameters that whoever begins the login would like to send, as `(name, value)`. Only those that the
+    /// configuration allows are heeded.
+    pub wishes: &'a [(String, String)],
 }
 
 /// Whether the provider may log in whoever it knows.
@@ -169,11 +172,11 @@ fn parameters(
     for (name, value) in url.query_pairs() {
         all.entry(name.into_owned()).or_default().push(value.into_owned());
     }
-    for (name, _) in &config.login_parameters {
-        all.remove(name);
-    }
-    for (name, value) in &config.login_parameters {
-        all.entry(name.clone()).or_default().push(value.clone());
+    for parameter in &config.login_parameters {
+        let values = parameter.chosen(start.wishes);
+        if !values.is_empty() {
+            all.insert(parameter.name.clone(), values.into_iter().map(str::to_owned).collect());
+        }
     }
     let mut set = |name: &str, value: &str| all.insert(name.to_owned(), vec![value.to_owned()]);
     set("client_id", &config.client_id);

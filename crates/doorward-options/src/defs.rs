@@ -282,11 +282,11 @@ options! {
         "config": Text = "", Implemented;
         /// Path of a structured YAML file that replaces the provider, upstream, header and listener
         /// options.
-        "alpha-config": Text = "", Later;
+        "alpha-config": Text = "", Implemented;
         /// Load and check the configuration, say whether it is valid, and stop.
         "config-test": Bool = "false", Implemented;
         /// Print the configuration in the structured YAML form and stop.
-        "convert-config-to-alpha": Bool = "false", Later;
+        "convert-config-to-alpha": Bool = "false", Implemented;
         /// Print the name and version of the program and stop.
         "version": Bool = "false", Implemented;
     }

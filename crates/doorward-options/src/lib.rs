@@ -1,4 +1,4 @@
-//! The options as written: command line, environment, TOML. Pure: whoever calls `load` hands in the arguments,
+//! The options as written: command line, environment, TOML, structured YAML. Pure: whoever calls `load` hands in the arguments,
 //! the environment and a way to read files. Values are read, not judged; what they mean is decided elsewhere.
 //! Compatible with oauth2-proxy v7 (reference pages options and options-rules); `tests/options.tsv` holds its names.
 
@@ -10,11 +10,14 @@ mod file;
 mod load;
 mod problem;
 mod source;
+pub mod structured;
 mod value;
+mod yaml;
 
 pub use defs::{Former, Group, Kind, OPTIONS, OptionDef, Options, Scope, Support};
 pub use docs::{help, reference_markdown};
 pub use duration::{DurationSyntax, SignedNanoseconds, format_duration, parse_duration};
-pub use load::{Loaded, load};
+pub use load::{Job, Loaded, load};
 pub use problem::{LoadError, OptionError, problem};
 pub use source::{Source, Sources};
+pub use structured::Structured;

@@ -6,11 +6,12 @@ use std::io;
 use std::path::Path;
 
 use crate::cli::{self, CommandLine};
-use crate::defs::{self, Kind, OPTIONS, OptionDef, Options, Support};
+use crate::defs::{self, Kind, OPTIONS, OptionDef, Options, Scope};
 use crate::docs;
 use crate::file::{self, File};
 use crate::problem::{LoadError, OptionError, quoted};
 use crate::source::{Source, Sources};
+use crate::structured::{Structured, path_of};
 use crate::value::{Unreadable, Value, Written};
 
 /// What the command line asks for.
@@ -20,15 +21,28 @@ pub enum Loaded {
     Help(String),
     /// Print the version and stop with status 0.
     Version,
-    /// Run, or with `config_test` only say whether the options are valid.
+    /// Do a job with the options.
     Options {
         /// The value of every option.
         options: Box<Options>,
+        /// What the file of `--alpha-config` holds. It replaces the options of scope `Legacy`.
+        structured: Option<Box<Structured>>,
         /// Where each value was written, and warnings about that.
         sources: Sources,
-        /// Whether `--config-test` is given.
-        config_test: bool,
+        /// What to do.
+        job: Job,
     },
+}
+
+/// What to do with the options.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Job {
+    /// Serve.
+    Serve,
+    /// `--config-test`: say whether they are valid.
+    Test,
+    /// `--convert-config-to-alpha`: print them in the structured form.
+    Convert,
 }
 
 /// Reads the options from `args` (without the name of the program), the environment `env` and the file named by
@@ -50,21 +64,47 @@ pub fn load(
     if !line.problems.is_empty() {
         return Err(LoadError::Usage { message: line.problems.join("\n") });
     }
-    let config_test = meta_bool(&line, "config-test", &mut errors);
-    refuse_later_modes(&line, &mut errors);
-
-    let text = config_text(&line, read_file, &mut errors);
-    let file = match &text {
+    let job = match (meta_bool(&line, "config-test", &mut errors), meta_bool(&line, CONVERT, &mut errors)) {
+        (true, _) => Job::Test,
+        (false, true) => Job::Convert,
+        (false, false) => Job::Serve,
+    };
+    let alpha_path = line.values(ALPHA).last().filter(|path| !path.is_empty());
+    if alpha_path.is_some() {
+        refuse_moved_flags(&line)?;
+    }
+    let file_text = text_of(&line, "config", "a TOML", read_file, &mut errors);
+    let file = match &file_text {
         Some((path, text)) => file::parse(Path::new(path), text, &mut errors),
         None => File::default(),
     };
-    // The alpha configuration will be a further layer here: it replaces what its fields cover.
-    let (options, sources) = Layers { line: &line, env, file: &file }.merge(&mut errors);
+    let dialect = if alpha_path.is_some() { Dialect::Structured } else { Dialect::Flat };
+    let (options, mut sources) = Layers { line: &line, env, file: &file, dialect }.merge(&mut errors);
+    let structured = text_of(&line, ALPHA, "a YAML", read_file, &mut errors).map(|(path, text)| {
+        let (structured, places) = Structured::parse(Path::new(&path), &text, env, &mut errors);
+        sources.note_structured(places);
+        Box::new(structured)
+    });
     if errors.is_empty() {
-        Ok(Loaded::Options { options, sources, config_test })
+        Ok(Loaded::Options { options, structured, sources, job })
     } else {
         Err(LoadError::Invalid(errors))
     }
+}
+
+const ALPHA: &str = "alpha-config";
+const CONVERT: &str = "convert-config-to-alpha";
+
+/// A flag that moved into the structured file is as unknown as a misspelt one.
+fn refuse_moved_flags(line: &CommandLine) -> Result<(), LoadError> {
+    let moved = OPTIONS.iter().filter(|def| def.scope == Scope::Legacy && !line.values(def.flag).is_empty());
+    let problems: Vec<String> = moved
+        .map(|def| {
+            let place = path_of(def.flag).unwrap_or("the file");
+            format!("unknown flag: --{} (with --{ALPHA} it is {place} in that file)", def.flag)
+        })
+        .collect();
+    if problems.is_empty() { Ok(()) } else { Err(LoadError::Usage { message: problems.join("\n") }) }
 }
 
 /// The value of a flag that exists on the command line only; false if it cannot be read.
@@ -79,33 +119,23 @@ fn meta_bool(line: &CommandLine, flag: &'static str, errors: &mut Vec<OptionErro
     })
 }
 
-fn refuse_later_modes(line: &CommandLine, errors: &mut Vec<OptionError>) {
-    for def in OPTIONS.iter().filter(|def| def.key.is_none() && def.support == Support::Later) {
-        let wanted = match def.kind {
-            Kind::Bool => meta_bool(line, def.flag, errors),
-            _ => line.values(def.flag).last().is_some_and(|value| !value.is_empty()),
-        };
-        if wanted {
-            errors.push(unreadable(def.flag, Source::Flag(def.flag), Unreadable::not_implemented()));
-        }
-    }
-}
-
-/// Path and content of the configuration file, if one is named and can be read.
-fn config_text(
+/// Path and content of the file that `flag` names, if it names one that can be read.
+fn text_of(
     line: &CommandLine,
+    flag: &'static str,
+    kind: &str,
     read_file: &dyn Fn(&Path) -> io::Result<String>,
     errors: &mut Vec<OptionError>,
 ) -> Option<(String, String)> {
-    let path = line.values("config").last().filter(|path| !path.is_empty())?;
+    let path = line.values(flag).last().filter(|path| !path.is_empty())?;
     match read_file(Path::new(path)) {
         Ok(text) => Some((path.clone(), text)),
         Err(error) => {
             errors.push(OptionError {
-                option: "config".to_owned(),
-                source: Source::Flag("config"),
+                option: flag.to_owned(),
+                source: Source::Flag(flag),
                 message: format!("the file {} cannot be read: {error}", quoted(path)),
-                mend: "name a TOML file that the program may read".to_owned(),
+                mend: format!("name {kind} file that the program may read"),
             });
             None
         }
@@ -122,6 +152,14 @@ struct Layers<'a> {
     line: &'a CommandLine,
     env: &'a dyn Fn(&str) -> Option<String>,
     file: &'a File<'a>,
+    dialect: Dialect,
+}
+
+/// Whether a structured file stands beside the options.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Dialect {
+    Flat,
+    Structured,
 }
 
 impl<'a> Layers<'a> {
@@ -131,6 +169,10 @@ impl<'a> Layers<'a> {
         for def in OPTIONS {
             self.warn_of_near_miss(def, &mut sources);
             let Some((source, written)) = self.winner(def) else { continue };
+            if self.dialect == Dialect::Structured && def.scope == Scope::Legacy {
+                note_moved(def, &source, &mut sources, errors);
+                continue;
+            }
             if let Err(why) = defs::assign(&mut options, def, &written) {
                 errors.push(unreadable(def.flag, source.clone(), why));
             }
@@ -173,5 +215,20 @@ impl<'a> Layers<'a> {
         if !known && self.variable(&near).is_some() {
             sources.warn(format!("environment variable {near} is ignored; the name is {env}"));
         }
+    }
+}
+
+/// An option that the structured file replaces was written nevertheless. As in oauth2-proxy a variable is
+/// ignored, though not silently, and a key of the file is a mistake.
+fn note_moved(def: &OptionDef, source: &Source, sources: &mut Sources, errors: &mut Vec<OptionError>) {
+    let place = path_of(def.flag).unwrap_or("the file");
+    match source {
+        Source::File { .. } => errors.push(OptionError {
+            option: def.key.unwrap_or(def.flag).to_owned(),
+            source: source.clone(),
+            message: format!("the file has invalid keys: this one cannot stand beside --{ALPHA}"),
+            mend: format!("move it to {place} in the file of --{ALPHA}"),
+        }),
+        _ => sources.warn(format!("{source} is ignored: with --{ALPHA} it is {place} in that file")),
     }
 }

@@ -5,7 +5,6 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::defs;
 use crate::source::{Source, Sources};
 
 /// Why there are no options.
@@ -39,7 +38,7 @@ fn lines(errors: &[OptionError]) -> String {
 /// One problem with one option, printed as one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OptionError {
-    /// Flag of the option without dashes, or a key of the file that is none.
+    /// Flag of the option without dashes, a place in the structured file, or a key of a file that is none.
     pub option: String,
     /// Where its value was written.
     pub source: Source,
@@ -59,20 +58,16 @@ impl fmt::Display for OptionError {
 // Written out because a derive would take the field `source` for a cause.
 impl std::error::Error for OptionError {}
 
-/// A problem with an option found after reading, for instance that a text is no URL. `option` is a flag or a TOML
-/// key; the error names the flag and where its value came from.
+/// A problem with an option found after reading, for instance that a text is no URL. `option` is a flag, a TOML key, or
+/// a place in the structured file; the error names what the user wrote and where.
 pub fn problem(
     sources: &Sources,
     option: &str,
     message: impl Into<String>,
     mend: impl Into<String>,
 ) -> OptionError {
-    OptionError {
-        option: defs::find(option).map_or(option, |def| def.flag).to_owned(),
-        source: sources.of(option).clone(),
-        message: message.into(),
-        mend: mend.into(),
-    }
+    let (option, source) = sources.locate(option);
+    OptionError { option, source, message: message.into(), mend: mend.into() }
 }
 
 /// Text of a user inside a message: quoted, on one line, not endless.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::defs;
+use crate::defs::{self, Scope};
+use crate::structured;
 
 /// Where the value of an option was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +40,32 @@ impl fmt::Display for Source {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sources {
     set: BTreeMap<&'static str, Source>,
+    structured: Option<Places>,
     warnings: Vec<String>,
+}
+
+/// Which line of the structured file holds what.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Places {
+    pub(crate) file: PathBuf,
+    /// Line numbers by place, such as `providers[0].clientID`.
+    pub(crate) lines: BTreeMap<String, usize>,
+}
+
+impl Places {
+    /// The line of `place`, or of what it would stand in.
+    fn source(&self, place: &str) -> Source {
+        let mut known = place;
+        loop {
+            let line = self.lines.get(known).copied();
+            let parent = known.rfind(['.', '[']).and_then(|end| known.get(..end));
+            match (line, parent) {
+                (Some(line), _) => return Source::File { path: self.file.clone(), line },
+                (None, Some(parent)) => known = parent,
+                (None, None) => return Source::File { path: self.file.clone(), line: 1 },
+            }
+        }
+    }
 }
 
 impl Sources {
@@ -52,6 +78,23 @@ impl Sources {
     /// Whether somebody wrote a value for `option`, be it the default. Names as for [`Sources::of`].
     pub fn is_set(&self, option: &str) -> bool {
         *self.of(option) != Source::Default
+    }
+
+    /// Under which name users know `option`, and where they wrote it. It is the name of an option, or a place in the
+    /// structured file such as `upstreamConfig.upstreams[2].uri`; where there is such a file, an option that moved
+    /// into it goes by its place there.
+    pub(crate) fn locate(&self, option: &str) -> (String, Source) {
+        let def = defs::find(option);
+        let moved = def.is_none_or(|def| def.scope == Scope::Legacy);
+        if let Some(places) = self.structured.as_ref().filter(|_| moved) {
+            let place = def.and_then(|def| structured::path_of(def.flag)).unwrap_or(option);
+            return (place.to_owned(), places.source(place));
+        }
+        (def.map_or(option, |def| def.flag).to_owned(), self.of(option).clone())
+    }
+
+    pub(crate) fn note_structured(&mut self, places: Places) {
+        self.structured = Some(places);
     }
 
     /// Sentences for the log at start: deprecated names in use, variables with a misspelt name.

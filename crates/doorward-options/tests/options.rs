@@ -17,7 +17,7 @@ use std::io;
 use std::path::Path;
 
 use doorward_options::{
-    Kind, LoadError, Loaded, OPTIONS, OptionDef, Options, Scope, Source, Sources, load, problem,
+    Job, Kind, LoadError, Loaded, OPTIONS, OptionDef, Options, Scope, Source, Sources, load, problem,
     reference_markdown,
 };
 
@@ -105,6 +105,7 @@ struct Case {
     args: Vec<OsString>,
     env: BTreeMap<String, String>,
     toml: String,
+    yaml: String,
     expected: String,
 }
 
@@ -129,6 +130,8 @@ fn cases(text: &str) -> Vec<Case> {
             case.env.insert(name.to_owned(), value.to_owned());
         } else if let Some(toml) = line.strip_prefix("toml ") {
             let _ = writeln!(case.toml, "{toml}");
+        } else if let Some(yaml) = line.strip_prefix("yaml ") {
+            let _ = writeln!(case.yaml, "{yaml}");
         } else {
             panic!("{}: {line}", case.law);
         }
@@ -141,9 +144,13 @@ fn run(case: &Case) -> Result<Loaded, LoadError> {
     if !case.toml.is_empty() {
         args.push("--config=/etc/x.cfg".into());
     }
+    if !case.yaml.is_empty() {
+        args.push("--alpha-config=/etc/x.yaml".into());
+    }
     let env = |name: &str| case.env.get(name).cloned();
     let read_file = |path: &Path| match path.to_str() {
         Some("/etc/x.cfg") => Ok(case.toml.clone()),
+        Some("/etc/x.yaml") => Ok(case.yaml.clone()),
         _ => Err(io::Error::new(io::ErrorKind::NotFound, "no such file")),
     };
     load(&args, &env, &read_file)
@@ -172,9 +179,11 @@ fn normalised(result: &Result<Loaded, LoadError>) -> String {
     match result {
         Ok(Loaded::Help(_)) => out.push_str("help\n"),
         Ok(Loaded::Version) => out.push_str("version\n"),
-        Ok(Loaded::Options { options, sources, config_test }) => {
-            if *config_test {
-                out.push_str("config-test\n");
+        Ok(Loaded::Options { options, structured, sources, job }) => {
+            match job {
+                Job::Serve => {}
+                Job::Test => out.push_str("config-test\n"),
+                Job::Convert => out.push_str("convert\n"),
             }
             let defaults = fields(&Options::defaults());
             for (name, value) in fields(options) {
@@ -183,6 +192,9 @@ fn normalised(result: &Result<Loaded, LoadError>) -> String {
                 } else {
                     assert_eq!(defaults[&name], value, "{name} changed but has no source");
                 }
+            }
+            if structured.is_some() {
+                out.push_str("structured\n");
             }
             for warning in sources.warnings() {
                 let _ = writeln!(out, "warning: {warning}");

@@ -61,6 +61,11 @@ impl Form {
         Ok(Self(pairs))
     }
 
+    /// All pairs as they came.
+    pub fn into_pairs(self) -> Vec<(String, String)> {
+        self.0
+    }
+
     /// The first value of this name, unless it is empty.
     pub fn first<'a>(&'a self, name: &'a str) -> Option<&'a str> {
         self.all(name).next().filter(|value| !value.is_empty())

@@ -57,10 +57,14 @@ pub async fn handle(
     let uri = arrival.facts.target.uri().clone();
     let route = gate.routes.find(uri.path(), || arrival.user_agent());
     let mut record = Record::begin(&gate, &arrival, gate.visibility(route));
-    if !matches!(route, Route::Ping | Route::Ready) {
-        if let Some(redirect) = https_redirect(&gate, &arrival) {
-            return record.finish(redirect);
-        }
+    let is_probe = matches!(route, Route::Ping | Route::Ready);
+    // Probes come over plain HTTP where a proxy in front ends TLS: redirected, they would never succeed. Where we
+    // serve https ourselves, oauth2-proxy redirects them too.
+    let redirected = !is_probe || matches!(gate.https, HttpsPolicy::Required { port: Some(_) });
+    if let Some(redirect) = redirected.then(|| https_redirect(&gate, &arrival)).flatten() {
+        return record.finish(redirect);
+    }
+    if !is_probe {
         record.count();
     }
     let response = answer(&gate, route, arrival, &mut record).await;
@@ -234,7 +238,8 @@ async fn forward(
     let Passage { permit, mut arrival, visitor } = passage;
     record.route(upstream.id());
     let session = visitor.session();
-    let identity = gate.injection.for_request(session.map(AsRef::as_ref), permit.grounds());
+    let sent = arrival.request.headers();
+    let identity = gate.injection.for_request(sent, session.map(AsRef::as_ref), permit.grounds());
     let how = Forwarding {
         peer: match &arrival.connection.peer {
             Peer::Ip(address) => Some(address.ip().to_canonical()),

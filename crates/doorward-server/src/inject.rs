@@ -11,6 +11,16 @@ use http::{HeaderMap, HeaderName, HeaderValue, header::InvalidHeaderValue};
 pub struct InjectedHeader {
     pub name: HeaderName,
     pub values: Vec<ValueSource>,
+    pub client_value: ClientValue,
+}
+
+/// What becomes of a value that the client itself sends under the name of an injected header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientValue {
+    /// Ours stands alone.
+    Replaced,
+    /// `preserveRequestValue`: ours comes after it. The application must not take the whole for our word.
+    Kept,
 }
 
 /// Where the value of an injected header comes from.
@@ -43,6 +53,8 @@ pub struct Injection {
     client_copies: ClientCopies,
     /// Names removed from requests besides the well-known identity headers, normalised.
     configured: Vec<String>,
+    /// Names that clients may use, in exactly this spelling.
+    kept: Vec<HeaderName>,
 }
 
 /// Header names (and prefixes ending in `-`) by which applications are commonly told who the user is.
@@ -67,13 +79,16 @@ impl Injection {
         client_copies: ClientCopies,
     ) -> Self {
         let configured = request.iter().map(|header| normalised(header.name.as_str())).collect();
-        Self { request, response, client_copies, configured }
+        let kept = request.iter().filter(|header| header.client_value == ClientValue::Kept);
+        let kept = kept.map(|header| header.name.clone()).collect();
+        Self { request, response, client_copies, configured, kept }
     }
 
     /// Also tells the application, in this header, on which grounds a request was let through.
     pub fn explain_to_application(&mut self, name: HeaderName) {
         self.configured.push(normalised(name.as_str()));
-        self.request.push(InjectedHeader { name, values: vec![ValueSource::Grounds] });
+        let values = vec![ValueSource::Grounds];
+        self.request.push(InjectedHeader { name, values, client_value: ClientValue::Replaced });
     }
 
     /// The tokens that headers carry: they cannot be had from sessions without tokens, and are worth refreshing.
@@ -93,7 +108,7 @@ impl Injection {
         if self.client_copies == ClientCopies::KeptUnlessReplaced && session.is_none() {
             return;
         }
-        remove_if(headers, |name| self.is_identity(name));
+        remove_if(headers, |name| self.is_identity(name) && !self.kept.iter().any(|kept| kept == name));
     }
 
     fn is_identity(&self, name: &str) -> bool {
@@ -104,17 +119,21 @@ impl Injection {
         is_known(&name) || self.configured.contains(&name)
     }
 
-    /// The identity headers for the application.
+    /// The identity headers for the application. `sent` are the headers of the client.
     pub fn for_request(
         &self,
+        sent: &HeaderMap,
         session: Option<&Session>,
         grounds: &Grounds,
     ) -> Vec<(HeaderName, HeaderValue)> {
         let mut values = Vec::with_capacity(self.request.len());
         for header in &self.request {
-            if let Some(value) = value(header, session, grounds) {
-                values.push((header.name.clone(), value));
-            }
+            let Some(own) = value(header, session, grounds) else { continue };
+            let value = match header.client_value {
+                ClientValue::Replaced => own,
+                ClientValue::Kept => after_client_value(sent, &header.name, own),
+            };
+            values.push((header.name.clone(), value));
         }
         values
     }
@@ -128,6 +147,18 @@ impl Injection {
             replace(headers, &header.name, value(header, session, grounds));
         }
     }
+}
+
+/// What the client sent under this name and then our value, in one line.
+fn after_client_value(sent: &HeaderMap, name: &HeaderName, own: HeaderValue) -> HeaderValue {
+    let mut line = Vec::new();
+    for given in sent.get_all(name).iter().chain([&own]) {
+        if !line.is_empty() {
+            line.push(b',');
+        }
+        line.extend_from_slice(given.as_bytes());
+    }
+    HeaderValue::from_bytes(&line).unwrap_or(own)
 }
 
 fn replace(headers: &mut HeaderMap, name: &HeaderName, value: Option<HeaderValue>) {
@@ -241,7 +272,11 @@ mod tests {
 
     fn injection() -> Injection {
         let source = ValueSource::Claim { claim: "id_token".into(), prefix: "Bearer ".into() };
-        let header = InjectedHeader { name: http::header::AUTHORIZATION, values: vec![source] };
+        let header = InjectedHeader {
+            name: http::header::AUTHORIZATION,
+            values: vec![source],
+            client_value: ClientValue::Replaced,
+        };
         Injection::new(vec![header], vec![], ClientCopies::Removed)
     }
 
@@ -275,6 +310,26 @@ mod tests {
     }
 
     #[test]
+    fn a_kept_client_value_comes_before_ours_in_its_exact_spelling_only() {
+        let header = InjectedHeader {
+            name: HeaderName::from_static("x-groups"),
+            values: vec![ValueSource::Claim { claim: "groups".into(), prefix: String::new() }],
+            client_value: ClientValue::Kept,
+        };
+        let injection = Injection::new(vec![header], vec![], ClientCopies::Removed);
+        let mut headers = HeaderMap::new();
+        for (name, value) in [("x-groups", "a"), ("x-groups", "b"), ("x_groups", "evil")] {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        let mut session = Session::default();
+        session.identity.groups = vec!["dev".into()];
+        let values = injection.for_request(&headers, Some(&session), &Grounds::Preflight);
+        assert_eq!(values[0].1, "a,b,dev");
+        injection.scrub(&mut headers, Some(&session));
+        assert_eq!(headers.keys().collect::<Vec<_>>(), ["x-groups"]);
+    }
+
+    #[test]
     fn several_values_are_joined_and_control_characters_are_never_sent() {
         let mut session = Session::default();
         session.identity.groups = vec!["a".into(), "b c".into()];
@@ -282,6 +337,7 @@ mod tests {
         let header = |claim: &str| InjectedHeader {
             name: HeaderName::from_static("x-test"),
             values: vec![ValueSource::Claim { claim: claim.into(), prefix: String::new() }],
+            client_value: ClientValue::Replaced,
         };
         let grounds = Grounds::Preflight;
         assert_eq!(value(&header("groups"), Some(&session), &grounds).unwrap(), "a,b c");

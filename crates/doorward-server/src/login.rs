@@ -33,11 +33,13 @@ pub struct Login {
     pub target: SafeRedirect,
     pub account: AccountChoice,
     pub beginning: Beginning,
+    /// What else the caller of the endpoint would like to tell the provider (`loginURLParameters`).
+    pub wishes: Vec<(String, String)>,
 }
 
 impl Login {
     pub fn to(target: SafeRedirect) -> Self {
-        Self { target, account: AccountChoice::Any, beginning: Beginning::ByPerson }
+        Self { target, account: AccountChoice::Any, beginning: Beginning::ByPerson, wishes: Vec::new() }
     }
 }
 
@@ -62,6 +64,7 @@ pub fn begin(gate: &Gate, arrival: &Arrival, login: &Login) -> Response<Body> {
         state: &state,
         nonce_hash: &nonce_hash,
         account: login.account,
+        wishes: &login.wishes,
     };
     let request = match provider.begin(&start) {
         Ok(request) => request,

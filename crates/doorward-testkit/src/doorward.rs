@@ -27,7 +27,8 @@ pub struct Launch {
     flags: Vec<String>,
     environment: Vec<(String, String)>,
     folder: Folder,
-    address: SocketAddr,
+    /// Where it will listen.
+    pub address: SocketAddr,
     issued: Option<Issued>,
 }
 

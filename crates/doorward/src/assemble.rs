@@ -5,15 +5,17 @@
 pub(crate) mod access;
 pub(crate) mod ingress;
 pub(crate) mod injection;
+pub(crate) mod legacy;
 pub(crate) mod listeners;
 pub(crate) mod logging;
 pub(crate) mod pages;
 pub(crate) mod problems;
 pub(crate) mod provider;
+pub(crate) mod secret_source;
 pub(crate) mod sessions;
 pub(crate) mod upstreams;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use doorward_authn::{
     bearer::{BearerTokens, OnRefusal},
@@ -23,11 +25,11 @@ use doorward_authn::{
 use doorward_authz::EmailFile;
 use doorward_core::redirect::AllowedHosts;
 use doorward_oidc::Provider;
-use doorward_options::{OptionError, Options, Sources};
+use doorward_options::{OptionError, Options, Sources, Structured};
 use doorward_server::{
     Gate,
     gate::{Bearer, ProviderButton, Sessions, SignIn, Telemetry},
-    inject::Injection,
+    inject::{ClientCopies, Injection},
     pages::Pages,
     redirects::{self, Redirects, RelativeRedirectUrl, SecureCookies},
     refresh::{ExpiringTokens, RefreshDesk, Schedule},
@@ -93,14 +95,29 @@ pub(crate) enum SignInSource {
     Demo { htpasswd: String, banner: String },
 }
 
-/// Checks all options.
+/// In which form providers, upstreams, headers and listeners were written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// As options.
+    Flat,
+    /// As a file of their own.
+    Structured,
+}
+
+/// Checks all options, and the structured file if there is one.
 pub(crate) fn check(
     options: &Options,
+    file: Option<&Structured>,
     sources: &Sources,
     source: SignInSource,
 ) -> Result<Checked, Vec<OptionError>> {
     let mut problems = Problems::new(sources);
-    let checked = checked(options, &mut problems, source);
+    let checked = if let Some(file) = file {
+        checked((options, file, Form::Structured), &mut problems, source)
+    } else {
+        let structured = legacy::structured(options, &mut problems);
+        checked((options, &structured, Form::Flat), &mut problems, source)
+    };
     let found = problems.into_found();
     match checked {
         Some(checked) if found.is_empty() => Ok(checked),
@@ -108,11 +125,25 @@ pub(crate) fn check(
     }
 }
 
-fn checked(options: &Options, problems: &mut Problems<'_>, source: SignInSource) -> Option<Checked> {
-    let mut options = std::borrow::Cow::Borrowed(options);
+/// The options as the structured form has them, for `--convert-config-to-alpha`, and what is wrong with them.
+pub(crate) fn converted(options: &Options, sources: &Sources) -> (Structured, Vec<OptionError>) {
+    let mut problems = Problems::new(sources);
+    let structured = legacy::structured(options, &mut problems);
+    (structured, problems.into_found())
+}
+
+fn checked(
+    (options, structured, form): (&Options, &Structured, Form),
+    problems: &mut Problems<'_>,
+    source: SignInSource,
+) -> Option<Checked> {
+    let mut options = Cow::Borrowed(options);
+    let mut first_provider = None;
     let (provided, htpasswd) = match source {
         SignInSource::Options => {
-            let provider = provider::config(&options, problems).map(|main| {
+            first_provider = provider::first(structured, problems);
+            let provider = first_provider.and_then(|first| provider::config(first, &options, problems));
+            let provider = provider.map(|main| {
                 let extra = provider::extra_issuers(&options, &main, problems);
                 Provided::Provider { main: Box::new(main), extra }
             });
@@ -125,14 +156,18 @@ fn checked(options: &Options, problems: &mut Problems<'_>, source: SignInSource)
     };
     let options = options.as_ref();
     let logs = logging::open(options, problems);
-    let listeners = listeners::config(options, problems);
-    let mut injection = injection::config(options, problems);
+    let listeners = listeners::config(options, structured, form, problems);
+    let client_copies = match (form, options.skip_auth_strip_headers) {
+        (Form::Structured, _) | (Form::Flat, true) => ClientCopies::Removed,
+        (Form::Flat, false) => ClientCopies::KeptUnlessReplaced,
+    };
+    let mut injection = injection::config(structured, form, client_copies, problems);
     if matches!(provided, Some(Provided::PasswordsOnly)) {
         injection.explain_to_application(HeaderName::from_static(GROUNDS_HEADER));
     }
     let keeping = sessions::config(options, &injection, problems);
-    let access = access::config(options, problems);
-    let upstreams = upstreams::config(options, problems);
+    let access = access::config(options, first_provider, problems);
+    let upstreams = upstreams::config(&structured.upstreams, form, options, problems);
     let name = match &provided {
         Some(Provided::Provider { main, .. }) => main.display_name.clone(),
         _ => String::new(),

@@ -10,7 +10,7 @@ use std::{
     process::ExitCode,
 };
 
-use doorward_options::Loaded;
+use doorward_options::{Job, Loaded};
 
 fn main() -> ExitCode {
     let args: Vec<_> = env::args_os().skip(1).collect();
@@ -28,12 +28,11 @@ fn main() -> ExitCode {
             say(io::stdout(), &format!("doorward {version} (a drop-in for oauth2-proxy v7)"));
             ExitCode::SUCCESS
         }
-        Ok(Loaded::Options { options, sources, config_test: true }) => {
-            finish(run::config_test(&options, &sources))
-        }
-        Ok(Loaded::Options { options, sources, config_test: false }) => {
-            finish(run::serve(&options, &sources))
-        }
+        Ok(Loaded::Options { options, structured, sources, job }) => finish(match job {
+            Job::Serve => run::serve(&options, structured.as_deref(), &sources),
+            Job::Test => run::config_test(&options, structured.as_deref(), &sources),
+            Job::Convert => run::convert(&options, structured.map(|file| *file), &sources),
+        }),
         Err(error) => {
             say(io::stderr(), &error.to_string());
             ExitCode::from(error.exit_code())

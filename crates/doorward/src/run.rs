@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use aws_lc_rs::rand;
 use base64_simd::URL_SAFE_NO_PAD;
 use doorward_net::{BindError, Listener};
-use doorward_options::{OptionError, Options, Sources};
+use doorward_options::{OptionError, Options, Sources, Structured};
 use doorward_server::{
     connection::{Workers, serve_metrics},
     gate::Limits,
@@ -52,15 +52,38 @@ fn indented(errors: &[OptionError]) -> String {
 }
 
 /// `--config-test`: says whether the configuration is valid. The provider is not asked.
-pub(crate) fn config_test(options: &Options, sources: &Sources) -> Result<(), Failure> {
-    assemble::check(options, sources, SignInSource::Options).map_err(Failure::Invalid)?;
+pub(crate) fn config_test(
+    options: &Options,
+    structured: Option<&Structured>,
+    sources: &Sources,
+) -> Result<(), Failure> {
+    assemble::check(options, structured, sources, SignInSource::Options).map_err(Failure::Invalid)?;
     let _ = writeln!(io::stdout(), "configuration is valid");
     Ok(())
 }
 
+/// `--convert-config-to-alpha`: prints the structured form of the options. They need not be complete.
+pub(crate) fn convert(
+    options: &Options,
+    structured: Option<Structured>,
+    sources: &Sources,
+) -> Result<(), Failure> {
+    let (structured, problems) = structured
+        .map_or_else(|| assemble::converted(options, sources), |structured| (structured, Vec::new()));
+    if !problems.is_empty() {
+        return Err(Failure::Invalid(problems));
+    }
+    let _ = write!(io::stdout(), "{}", structured.to_yaml());
+    Ok(())
+}
+
 /// The main job: serve until SIGINT or SIGTERM.
-pub(crate) fn serve(options: &Options, sources: &Sources) -> Result<(), Failure> {
-    runtime()?.block_on(serve_until_stopped(options, sources, SignInSource::Options))
+pub(crate) fn serve(
+    options: &Options,
+    structured: Option<&Structured>,
+    sources: &Sources,
+) -> Result<(), Failure> {
+    runtime()?.block_on(serve_until_stopped(options, structured, sources, SignInSource::Options))
 }
 
 /// `doorward demo [ADDRESS]`.
@@ -84,7 +107,7 @@ pub(crate) fn demo(args: &[OsString]) -> Result<(), Failure> {
             htpasswd: format!("{}:{hash}\n", demo::USER),
             banner: demo::BANNER.to_owned(),
         };
-        Box::pin(serve_until_stopped(&options, &Sources::default(), source)).await
+        Box::pin(serve_until_stopped(&options, None, &Sources::default(), source)).await
     })
 }
 
@@ -104,11 +127,12 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
 
 async fn serve_until_stopped(
     options: &Options,
+    structured: Option<&Structured>,
     sources: &Sources,
     source: SignInSource,
 ) -> Result<(), Failure> {
     let mut stop = Stop::new()?;
-    let mut checked = assemble::check(options, sources, source).map_err(Failure::Invalid)?;
+    let mut checked = assemble::check(options, structured, sources, source).map_err(Failure::Invalid)?;
     // A second subscriber can only come from a test in the same process, which has its own ideas.
     let _ = tracing::subscriber::set_global_default(checked.logs.subscriber());
     for notice in sources.warnings().iter().chain(&std::mem::take(&mut checked.notices)) {

@@ -46,6 +46,7 @@ async fn nobody_logs_in_where_only_the_keys_count() {
         state: "state",
         nonce_hash: "nonce",
         account: AccountChoice::Any,
+        wishes: &[],
     };
     assert!(matches!(provider.begin(&start), Err(BeginError::NoLoginUrl)));
 }

@@ -1,4 +1,7 @@
 use super::*;
+use doorward_core::pattern::PathPattern;
+
+use crate::config::{AllowedValue, LoginParameter};
 use crate::testing::Fake;
 
 const START: LoginStart<'static> = LoginStart {
@@ -6,6 +9,7 @@ const START: LoginStart<'static> = LoginStart {
     state: "hash:/a b",
     nonce_hash: "n0nce",
     account: AccountChoice::Any,
+    wishes: &[],
 };
 
 async fn bench() -> (Config, Metadata) {
@@ -44,10 +48,14 @@ async fn the_query_of_the_login_url_is_kept_but_never_replaces_the_protocol() {
         Some(Url::parse("https://id.example/auth?tenant=x&state=evil&prompt=none#frag").unwrap());
     config.nonce = NonceCheck::Off;
     config.response_mode = Some("form_post".to_owned());
-    config.login_parameters =
-        [("prompt", "login"), ("acr_values", "a"), ("acr_values", "b"), ("client_id", "evil")]
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .to_vec();
+    config.login_parameters = vec![
+        LoginParameter::fixed("prompt", "login"),
+        LoginParameter {
+            values: vec!["a".to_owned(), "b".to_owned()],
+            ..LoginParameter::fixed("acr_values", "")
+        },
+        LoginParameter::fixed("client_id", "evil"),
+    ];
     let start = LoginStart { redirect_uri: "/cb", state: "s", ..START };
     check(
         &config,
@@ -62,13 +70,33 @@ async fn the_query_of_the_login_url_is_kept_but_never_replaces_the_protocol() {
 async fn another_account_is_asked_for_in_the_providers_words() {
     let (mut config, mut metadata) = bench().await;
     config.login_parameters =
-        vec![("approval_prompt".to_owned(), "force".to_owned()), ("prompt".to_owned(), "none".to_owned())];
+        vec![LoginParameter::fixed("approval_prompt", "force"), LoginParameter::fixed("prompt", "none")];
     let start = LoginStart { account: AccountChoice::Another, ..START };
     for (offered, prompt) in [(true, "select_account"), (false, "login")] {
         metadata.offers_account_choice = offered;
         let url = authorization_request(&config, &metadata, &start, &[0; VERIFIER_BYTES]).unwrap().url;
         assert!(url.contains(&format!("&prompt={prompt}&")) && !url.contains("approval_prompt"), "{url}");
     }
+}
+
+#[test]
+fn only_allowed_wishes_are_granted() {
+    let parameter = LoginParameter {
+        name: "acr_values".to_owned(),
+        values: vec!["gold".to_owned()],
+        allowed: vec![
+            AllowedValue::Exactly("silver".to_owned()),
+            AllowedValue::Matching(PathPattern::parse("^bronze-[0-9]+$").unwrap()),
+        ],
+    };
+    let wishes = |values: &[&str]| -> Vec<(String, String)> {
+        values.iter().map(|value| ("acr_values".to_owned(), (*value).to_owned())).collect()
+    };
+    assert_eq!(parameter.chosen(&wishes(&["silver", "lead", "bronze-1"])), ["silver", "bronze-1"]);
+    assert_eq!(parameter.chosen(&wishes(&["lead", "Silver", "bronze-1x"])), ["gold"]);
+    assert_eq!(parameter.chosen(&[("other".to_owned(), "silver".to_owned())]), ["gold"]);
+    let optional = LoginParameter { values: Vec::new(), ..parameter };
+    assert!(optional.chosen(&wishes(&["lead"])).is_empty());
 }
 
 #[tokio::test]

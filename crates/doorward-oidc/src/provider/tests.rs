@@ -89,8 +89,13 @@ async fn a_provider_that_is_away_is_waited_for() {
         let pace = Pace { first_retry: Duration::from_millis(10), ..STILL };
         let provider = Provider::connect_at(config, pace).await.unwrap();
         assert!(!provider.is_ready());
-        let start =
-            LoginStart { redirect_uri: "/cb", state: "s", nonce_hash: "n", account: AccountChoice::Any };
+        let start = LoginStart {
+            redirect_uri: "/cb",
+            state: "s",
+            nonce_hash: "n",
+            account: AccountChoice::Any,
+            wishes: &[],
+        };
         assert_eq!(provider.begin(&start), Err(BeginError::NotReady));
         assert_eq!(redeem(&provider).await.unwrap_err().public(), PublicFailure::ProviderUnreachable);
         fake.behaves(&signer, &json!({}));

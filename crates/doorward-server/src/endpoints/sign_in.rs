@@ -34,7 +34,8 @@ pub async fn answer(gate: &Arc<Gate>, mut arrival: Arrival, record: &mut Record)
         return with_password(gate, &arrival, &form, &target, record).await;
     }
     if gate.sign_in.button == ProviderButton::Skipped && gate.sign_in.provider.is_some() {
-        return login::begin(gate, &arrival, &Login::to(target));
+        let wishes = Form::of_query(arrival.facts.target.query(), gate.access.semicolons).into_pairs();
+        return login::begin(gate, &arrival, &Login { wishes, ..Login::to(target) });
     }
     // Whoever comes here wants to sign in anew: a session left on a shared machine ends (CVE-2026-34454). A page of
     // another site that merely embeds this address changes nothing.

@@ -34,5 +34,6 @@ pub async fn answer(gate: &Arc<Gate>, mut arrival: Arrival) -> Response<Body> {
         Some("true") => Beginning::Restarted,
         _ => Beginning::ByPerson,
     };
-    respond::uncached(login::begin(gate, &arrival, &Login { target, account, beginning }))
+    let wishes = Form::of_query(arrival.facts.target.query(), gate.access.semicolons).into_pairs();
+    respond::uncached(login::begin(gate, &arrival, &Login { target, account, beginning, wishes }))
 }

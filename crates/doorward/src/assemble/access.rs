@@ -4,7 +4,7 @@ use std::{fs, sync::Arc};
 
 use doorward_authn::htpasswd::{Config as HtpasswdConfig, EmailSource, Entries, Htpasswd};
 use doorward_authz::{ApiRoutes, EmailFile, EmailList, Policy, Preflight, Semicolons};
-use doorward_options::Options;
+use doorward_options::{Options, structured::Provider};
 use doorward_server::gate::{Access, JsonErrors};
 
 use super::problems::Problems;
@@ -16,7 +16,12 @@ pub(crate) struct Compiled {
     pub emails: Option<EmailList>,
 }
 
-pub(crate) fn config(options: &Options, problems: &mut Problems<'_>) -> Option<Compiled> {
+/// `provider` is the one that logs people in; its groups and roles are restrictions.
+pub(crate) fn config(
+    options: &Options,
+    provider: Option<&Provider>,
+    problems: &mut Problems<'_>,
+) -> Option<Compiled> {
     if options.email_domains.is_empty()
         && options.authenticated_emails_file.is_empty()
         && options.htpasswd_file.is_empty()
@@ -28,7 +33,7 @@ pub(crate) fn config(options: &Options, problems: &mut Problems<'_>) -> Option<C
     let emails = emails(&options.authenticated_emails_file, problems);
     let api_routes = ApiRoutes::parse(&options.api_routes).map_err(|error| format!("bad regex: {error}"));
     let api_routes = problems.take("api-route", api_routes, "write a regular expression of RE2 syntax");
-    let policy = policy(options, emails.clone().flatten(), problems);
+    let policy = policy(options, provider, emails.clone().flatten(), problems);
     let emails = emails?;
     let access = Access {
         policy: policy?,
@@ -39,9 +44,15 @@ pub(crate) fn config(options: &Options, problems: &mut Problems<'_>) -> Option<C
     Some(Compiled { access, emails })
 }
 
-fn policy(options: &Options, emails: Option<EmailList>, problems: &mut Problems<'_>) -> Option<Policy> {
-    let mut allowed_groups = options.allowed_groups.clone();
-    allowed_groups.extend(options.allowed_roles.iter().map(|role| format!("role:{role}")));
+fn policy(
+    options: &Options,
+    provider: Option<&Provider>,
+    emails: Option<EmailList>,
+    problems: &mut Problems<'_>,
+) -> Option<Policy> {
+    let groups = provider.iter().flat_map(|provider| provider.allowed_groups.iter().cloned());
+    let roles = provider.iter().flat_map(|provider| &provider.keycloak.roles);
+    let allowed_groups = groups.chain(roles.map(|role| format!("role:{role}"))).collect();
     let compiled = Policy::compile(doorward_authz::Config {
         preflight: if options.skip_auth_preflight { Preflight::Open } else { Preflight::NeedsLogin },
         skip_auth_regex: options.skip_auth_regex.clone(),

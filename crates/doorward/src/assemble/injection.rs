@@ -1,98 +1,123 @@
-//! Options of the identity headers, compiled in the order of the reference (alpha-config.md, "Legacy -> alpha").
+//! Headers that tell the user to the application and to proxies in front.
 
-use doorward_options::Options;
-use doorward_server::inject::{ClientCopies, InjectedHeader, Injection, ValueSource};
-use http::{HeaderName, header::AUTHORIZATION};
+use doorward_options::structured::{ClaimSource, Header, HeaderValue, Structured};
+use doorward_server::inject::{ClientCopies, ClientValue, InjectedHeader, Injection, ValueSource};
+use http::HeaderName;
 
-use super::problems::Problems;
+use super::{Form, problems::Problems, secret_source};
 
-pub(crate) fn config(options: &Options, problems: &mut Problems<'_>) -> Injection {
-    let copies = if options.skip_auth_strip_headers {
-        ClientCopies::Removed
-    } else {
-        ClientCopies::KeptUnlessReplaced
-    };
-    let request = request_headers(options);
-    let response = response_headers(options, problems);
-    unique("pass-basic-auth", &request, problems);
-    unique("set-basic-auth", &response, problems);
-    Injection::new(request, response, copies)
+/// The headers of both directions. `client_copies` is for flat options; in the structured form each header says it.
+pub(crate) fn config(
+    structured: &Structured,
+    form: Form,
+    client_copies: ClientCopies,
+    problems: &mut Problems<'_>,
+) -> Injection {
+    let request = headers(&structured.inject_request_headers, "injectRequestHeaders", form, problems);
+    let response = headers(&structured.inject_response_headers, "injectResponseHeaders", form, problems);
+    Injection::new(request, response, client_copies)
 }
 
-fn request_headers(options: &Options) -> Vec<InjectedHeader> {
-    let mut headers = Vec::new();
-    if options.pass_basic_auth && !options.basic_auth_password.expose().is_empty() {
-        headers.push(basic(options));
-    }
-    if options.pass_basic_auth || options.pass_user_headers {
-        headers.push(claim("x-forwarded-groups", "groups"));
-        if options.prefer_email_to_user {
-            headers.push(claim("x-forwarded-user", "email"));
-        } else {
-            headers.push(claim("x-forwarded-user", "user"));
-            headers.push(claim("x-forwarded-email", "email"));
-        }
-        headers.push(claim("x-forwarded-preferred-username", "preferred_username"));
-    }
-    if options.pass_access_token {
-        headers.push(claim("x-forwarded-access-token", "access_token"));
-    }
-    if options.pass_authorization_header {
-        headers.push(bearer());
-    }
-    headers
-}
-
-fn response_headers(options: &Options, problems: &mut Problems<'_>) -> Vec<InjectedHeader> {
-    let mut headers = Vec::new();
-    if options.set_xauthrequest {
-        headers.push(claim("x-auth-request-user", "user"));
-        headers.push(claim("x-auth-request-email", "email"));
-        headers.push(claim("x-auth-request-preferred-username", "preferred_username"));
-        headers.push(claim("x-auth-request-groups", "groups"));
-        if options.pass_access_token {
-            headers.push(claim("x-auth-request-access-token", "access_token"));
-        }
-    }
-    if options.set_basic_auth {
-        if options.basic_auth_password.expose().is_empty() {
-            problems.add(
-                "set-basic-auth",
-                "there is no password for the Basic header",
-                "set --basic-auth-password",
-            );
-        }
-        headers.push(basic(options));
-    }
-    if options.set_authorization_header {
-        headers.push(bearer());
-    }
-    headers
-}
-
-fn claim(name: &'static str, claim: &str) -> InjectedHeader {
-    let value = ValueSource::Claim { claim: claim.to_owned(), prefix: String::new() };
-    InjectedHeader { name: HeaderName::from_static(name), values: vec![value] }
-}
-
-fn bearer() -> InjectedHeader {
-    let value = ValueSource::Claim { claim: "id_token".to_owned(), prefix: "Bearer ".to_owned() };
-    InjectedHeader { name: AUTHORIZATION, values: vec![value] }
-}
-
-fn basic(options: &Options) -> InjectedHeader {
-    let claim = if options.prefer_email_to_user { "email" } else { "user" };
-    let value =
-        ValueSource::BasicAuth { claim: claim.to_owned(), password: options.basic_auth_password.clone() };
-    InjectedHeader { name: AUTHORIZATION, values: vec![value] }
-}
-
-fn unique(option: &str, headers: &[InjectedHeader], problems: &mut Problems<'_>) {
+fn headers(headers: &[Header], list: &str, form: Form, problems: &mut Problems<'_>) -> Vec<InjectedHeader> {
+    let mut injected: Vec<InjectedHeader> = Vec::new();
     for (index, header) in headers.iter().enumerate() {
-        if headers.iter().take(index).any(|earlier| earlier.name == header.name) {
-            let message = format!("two options set the header {}", header.name);
-            let mend = "keep one of the basic-auth and the authorization-header options";
-            problems.add(option, message, mend);
+        let place = match form {
+            Form::Structured => format!("{list}[{index}]"),
+            Form::Flat if list == "injectRequestHeaders" => "pass-basic-auth".to_owned(),
+            Form::Flat => "set-basic-auth".to_owned(),
+        };
+        let Some(header) = injected_header(header, &place, form, problems) else { continue };
+        if injected.iter().any(|earlier| earlier.name == header.name) {
+            let mend = match form {
+                Form::Structured => "put all values of a header into one entry",
+                Form::Flat => "keep one of the basic-auth and the authorization-header options",
+            };
+            let message =
+                format!("multiple headers found with name {:?}: header names must be unique", header.name);
+            problems.add(&place, message, mend);
+        }
+        injected.push(header);
+    }
+    injected
+}
+
+fn injected_header(
+    header: &Header,
+    place: &str,
+    form: Form,
+    problems: &mut Problems<'_>,
+) -> Option<InjectedHeader> {
+    if header.name.is_empty() {
+        let message = "header has empty name: names are required for all headers";
+        problems.add(&format!("{place}.name"), message, "write the name of the header");
+        return None;
+    }
+    let name = HeaderName::from_bytes(header.name.as_bytes())
+        .map_err(|_invalid| format!("{:?} is no header name", header.name));
+    let name = problems.take(&format!("{place}.name"), name, "write letters, digits and dashes");
+    let mut values = Vec::new();
+    for (index, value) in header.values.iter().enumerate() {
+        let place = match form {
+            Form::Structured => format!("{place}.values[{index}]"),
+            Form::Flat => place.to_owned(),
+        };
+        values.extend(value_source(&header.name, value, &place, form, problems));
+    }
+    // In the flat form one option for all headers decides, see `ClientCopies`.
+    let keeps = form == Form::Structured && header.preserve_request_value;
+    let client_value = if keeps { ClientValue::Kept } else { ClientValue::Replaced };
+    Some(InjectedHeader { name: name?, values, client_value })
+}
+
+fn value_source(
+    header: &str,
+    value: &HeaderValue,
+    place: &str,
+    form: Form,
+    problems: &mut Problems<'_>,
+) -> Option<ValueSource> {
+    match (&value.secret_source, &value.claim_source) {
+        (Some(secret), None) => {
+            let place = format!("{place}.secretSource");
+            secret_source::text(secret, &place, problems).map(ValueSource::Secret)
+        }
+        (None, Some(source)) => claim(header, source, place, form, problems),
+        _ => {
+            let message = format!(
+                "invalid header {header:?}: header value has multiple entries: only one entry per value is allowed"
+            );
+            problems.add(place, message, "write either secretSource or claimSource");
+            None
         }
     }
+}
+
+fn claim(
+    header: &str,
+    source: &ClaimSource,
+    place: &str,
+    form: Form,
+    problems: &mut Problems<'_>,
+) -> Option<ValueSource> {
+    let ClaimSource { claim, prefix, basic_auth_password } = source;
+    if claim.is_empty() {
+        let message = format!("invalid header {header:?}: claim should not be empty");
+        problems.add(&format!("{place}.claimSource"), message, "write the name of a claim, such as email");
+        return None;
+    }
+    let Some(password) = basic_auth_password else {
+        return Some(ValueSource::Claim { claim: claim.clone(), prefix: prefix.clone() });
+    };
+    let password = if form == Form::Flat && password.value.expose().is_empty() {
+        problems.add(
+            "set-basic-auth",
+            "there is no password for the Basic header",
+            "set --basic-auth-password",
+        );
+        return None;
+    } else {
+        let place = format!("{place}.claimSource.basicAuthPassword");
+        secret_source::text(password, &place, problems)?
+    };
+    Some(ValueSource::BasicAuth { claim: claim.clone(), password })
 }

@@ -1,12 +1,15 @@
-//! Options of the listening addresses and their certificates.
+//! Listening addresses and their certificates.
 
-use std::{fs, str::FromStr};
+use std::str::FromStr;
 
 use doorward_net::{CertificatePem, ListenAddress, TlsServerConfig, TlsServerOptions, TlsVersion};
-use doorward_options::Options;
+use doorward_options::{
+    Options,
+    structured::{SecretSource, Server, Structured, Tls},
+};
 use doorward_server::gate::HttpsPolicy;
 
-use super::problems::Problems;
+use super::{Form, problems::Problems, secret_source};
 
 /// Where to listen.
 #[derive(Debug)]
@@ -24,49 +27,64 @@ pub(crate) struct Endpoint {
     pub tls: Option<TlsServerConfig>,
 }
 
-/// As in the reference, a certificate or key replaces the plain listener by the TLS one.
-pub(crate) fn config(options: &Options, problems: &mut Problems<'_>) -> Listeners {
-    let mut requests = Vec::new();
-    if serves_tls(options) {
-        let tls = tls(
-            options,
-            problems,
-            ("tls-cert-file", &options.tls_cert_file),
-            ("tls-key-file", &options.tls_key_file),
-        );
-        requests.extend(endpoint(("https-address", &options.https_address), tls, problems));
-    } else {
-        requests.extend(endpoint(("http-address", &options.http_address), None, problems));
+/// The options of a server. Those that moved go by their place in the structured file where there is one.
+#[derive(Debug, Clone, Copy)]
+struct Names {
+    plain: &'static str,
+    secure: &'static str,
+    cert: &'static str,
+    key: &'static str,
+}
+
+const REQUESTS: Names =
+    Names { plain: "http-address", secure: "https-address", cert: "tls-cert-file", key: "tls-key-file" };
+const METRICS: Names = Names {
+    plain: "metrics-address",
+    secure: "metrics-secure-address",
+    cert: "metrics-tls-cert-file",
+    key: "metrics-tls-key-file",
+};
+
+pub(crate) fn config(
+    options: &Options,
+    structured: &Structured,
+    form: Form,
+    problems: &mut Problems<'_>,
+) -> Listeners {
+    let requests = endpoints(&structured.server, REQUESTS, problems);
+    if form == Form::Structured
+        && !is_on(&structured.server.bind_address)
+        && !is_on(&structured.server.secure_bind_address)
+    {
+        let message = "no address to listen on: the structured form has no default";
+        problems.add("http-address", message, "write server.bindAddress, such as 127.0.0.1:4180");
     }
-    let mut metrics = Vec::new();
-    metrics.extend(endpoint(("metrics-address", &options.metrics_address), None, problems));
-    if is_on(&options.metrics_secure_address) {
-        let tls = tls(
-            options,
-            problems,
-            ("metrics-tls-cert-file", &options.metrics_tls_cert_file),
-            ("metrics-tls-key-file", &options.metrics_tls_key_file),
-        );
-        metrics.extend(endpoint(("metrics-secure-address", &options.metrics_secure_address), tls, problems));
-    }
-    Listeners { requests, metrics, https: https_policy(options) }
+    let metrics = endpoints(&structured.metrics_server, METRICS, problems);
+    Listeners { requests, metrics, https: https_policy(options, &structured.server) }
 }
 
 /// `--force-https` also works behind a proxy that ends TLS: then the port in the address is left alone.
-fn https_policy(options: &Options) -> HttpsPolicy {
+fn https_policy(options: &Options, server: &Server) -> HttpsPolicy {
     if !options.force_https {
         return HttpsPolicy::Optional;
     }
-    let port = options.https_address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-    HttpsPolicy::Required { port: port.filter(|_| serves_tls(options)) }
-}
-
-fn serves_tls(options: &Options) -> bool {
-    !options.tls_cert_file.is_empty() || !options.tls_key_file.is_empty()
+    let port = server.secure_bind_address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+    HttpsPolicy::Required { port }
 }
 
 fn is_on(address: &str) -> bool {
     !matches!(address, "" | "-")
+}
+
+fn endpoints(server: &Server, names: Names, problems: &mut Problems<'_>) -> Vec<Endpoint> {
+    let mut endpoints = Vec::new();
+    endpoints.extend(endpoint((names.plain, &server.bind_address), None, problems));
+    if is_on(&server.secure_bind_address) {
+        let nothing = Tls::default();
+        let tls = tls(server.tls.as_ref().unwrap_or(&nothing), names, problems);
+        endpoints.extend(endpoint((names.secure, &server.secure_bind_address), tls, problems));
+    }
+    endpoints
 }
 
 fn endpoint(
@@ -82,38 +100,28 @@ fn endpoint(
     Some(Endpoint { option, address, tls })
 }
 
-fn tls(
-    options: &Options,
-    problems: &mut Problems<'_>,
-    (cert_option, cert_file): (&str, &str),
-    (key_option, key_file): (&str, &str),
-) -> Option<TlsServerConfig> {
-    let chain = pem(cert_option, cert_file, problems);
-    let key = pem(key_option, key_file, problems);
-    let version = if options.tls_min_version.is_empty() {
+fn tls(tls: &Tls, names: Names, problems: &mut Problems<'_>) -> Option<TlsServerConfig> {
+    let chain = pem(names.cert, tls.cert.as_ref(), problems);
+    let key = pem(names.key, tls.key.as_ref(), problems);
+    let version = if tls.min_version.is_empty() {
         Some(TlsVersion::default())
     } else {
-        problems.take("tls-min-version", options.tls_min_version.parse(), "write TLS1.2 or TLS1.3")
+        problems.take("tls-min-version", tls.min_version.parse(), "write TLS1.2 or TLS1.3")
     };
     let (chain, key, min_version) = (chain?, key?, version?);
-    let certificate = CertificatePem { chain: &chain, key: &key };
     let config = TlsServerConfig::new(TlsServerOptions {
-        certificate,
+        certificate: CertificatePem { chain: &chain, key: &key },
         min_version,
-        cipher_suites: &options.tls_cipher_suites,
+        cipher_suites: &tls.cipher_suites,
     });
-    problems.take(
-        cert_option,
-        config,
-        "give a certificate chain, its private key and known cipher suites in PEM",
-    )
+    let mend = "give a certificate chain, its private key and known cipher suites in PEM";
+    problems.take(names.cert, config, mend)
 }
 
-fn pem(option: &str, path: &str, problems: &mut Problems<'_>) -> Option<Vec<u8>> {
-    if path.is_empty() {
+fn pem(option: &str, source: Option<&SecretSource>, problems: &mut Problems<'_>) -> Option<Vec<u8>> {
+    let Some(source) = source else {
         problems.add(option, "a TLS listener needs a certificate and a key", "name a PEM file");
         return None;
-    }
-    let read = fs::read(path).map_err(|error| format!("the file {path:?} cannot be read: {error}"));
-    problems.take(option, read, "name a PEM file that the program may read")
+    };
+    secret_source::bytes(source, option, problems)
 }

@@ -37,6 +37,11 @@ impl<'a> Problems<'a> {
         }
     }
 
+    /// How many mistakes have been noted.
+    pub(crate) const fn count(&self) -> usize {
+        self.found.len()
+    }
+
     /// A sentence for the log at start.
     pub(crate) fn notice(&mut self, sentence: impl Into<String>) {
         self.notices.push(sentence.into());

@@ -3,13 +3,19 @@
 use std::{fs, path::PathBuf, str::FromStr};
 
 use doorward_authn::bearer::extra_issuer;
-use doorward_core::SecretString;
+use doorward_core::{SecretString, pattern::PathPattern};
 use doorward_jose::Algorithm;
 use doorward_oidc::{
-    ClientSecret, Config, Discovery, EmailVerification, HttpConfig, IssuerCheck, KeySource, NonceCheck, Pkce,
-    ProfileClaims, ProviderKind, Trust,
+    AllowedValue, ClientSecret, Config, Discovery, EmailVerification, HttpConfig, IssuerCheck, KeySource,
+    LoginParameter, NonceCheck, Pkce, ProfileClaims, ProviderKind, Trust,
 };
-use doorward_options::Options;
+use doorward_options::{
+    Options,
+    structured::{
+        Adfs, Azure, Bitbucket, GitHub, GitLab, Google, LoginGov, MicrosoftEntraId, Oidc, Provider,
+        Structured,
+    },
+};
 
 use super::problems::Problems;
 
@@ -32,64 +38,92 @@ const LATER: [&str; 15] = [
     "sourcehut",
 ];
 
+/// The provider that logs people in. As in oauth2-proxy it is the first of the list.
+pub(crate) fn first<'a>(structured: &'a Structured, problems: &mut Problems<'_>) -> Option<&'a Provider> {
+    for (index, provider) in structured.providers.iter().enumerate() {
+        let earlier = structured.providers.iter().take(index);
+        if earlier.into_iter().any(|earlier| earlier.id == provider.id) {
+            let message =
+                format!("multiple providers found with id {:?}: provider ids must be unique", provider.id);
+            problems.add(&format!("providers[{index}].id"), message, "give every provider an id of its own");
+        }
+        if index > 0 {
+            problems.notice(format!(
+                "providers[{index}] is not used: people sign in at the first provider of the list only."
+            ));
+        }
+    }
+    let first = structured.providers.first();
+    if first.is_none() {
+        let message = "at least one provider has to be defined";
+        problems.add("providers", message, "write the provider at which people sign in");
+    }
+    first
+}
+
 /// Checks everything that can be checked without asking the provider.
-pub(crate) fn config(options: &Options, problems: &mut Problems<'_>) -> Option<Config> {
-    let kind = kind(options, problems);
-    restrictions(options, kind, problems);
-    if options.client_id.is_empty() {
+pub(crate) fn config(provider: &Provider, options: &Options, problems: &mut Problems<'_>) -> Option<Config> {
+    let kind = kind(provider, problems);
+    if provider.id.is_empty() {
+        let message = "provider has empty id: ids are required for all providers";
+        problems.add("providers[0].id", message, "write any name for the provider");
+    }
+    restrictions(provider, kind, problems);
+    if provider.client_id.is_empty() {
         problems.add(
             "client-id",
-            "missing setting: client-id",
+            "provider missing setting: client-id",
             "write the client id that the provider gave you",
         );
     }
-    let client_secret = client_secret(options, problems);
-    if options.oidc_issuer_url.is_empty() {
+    let client_secret = client_secret(provider, problems);
+    if provider.oidc.issuer_url.is_empty() {
         let mend = "write the provider's issuer, for Keycloak https://host/realms/NAME";
         problems.add("oidc-issuer-url", "missing setting: oidc-issuer-url", mend);
     }
-    let keys = keys(options, problems);
-    let enabled_algorithms = algorithms(options, problems);
-    let http = HttpConfig { trust: trust(options, problems)?, ..HttpConfig::default() };
+    let keys = keys(&provider.oidc, problems);
+    let enabled_algorithms = algorithms(&provider.oidc, problems);
+    let login_parameters = login_parameters(provider, problems);
+    let http = HttpConfig { trust: trust(provider, options, problems)?, ..HttpConfig::default() };
     Some(Config {
         kind: kind?,
-        display_name: display_name(options, kind?),
-        issuer: options.oidc_issuer_url.clone(),
-        client_id: options.client_id.clone(),
+        display_name: display_name(provider, kind?),
+        issuer: provider.oidc.issuer_url.clone(),
+        client_id: provider.client_id.clone(),
         client_secret: client_secret?,
-        scope: scope(options),
-        discovery: if options.skip_oidc_discovery { Discovery::Skip } else { Discovery::Fetch },
-        login_url: given(&options.login_url),
-        redeem_url: given(&options.redeem_url),
-        profile_url: given(&options.profile_url),
-        validate_url: given(&options.validate_url),
+        scope: scope(provider),
+        discovery: if provider.oidc.skip_discovery { Discovery::Skip } else { Discovery::Fetch },
+        login_url: given(&provider.login_url),
+        redeem_url: given(&provider.redeem_url),
+        profile_url: given(&provider.profile_url),
+        validate_url: given(&provider.validate_url),
         keys: keys?,
-        issuer_check: if options.insecure_oidc_skip_issuer_verification {
+        issuer_check: if provider.oidc.insecure_skip_issuer_verification {
             IssuerCheck::Skip
         } else {
             IssuerCheck::Exact
         },
-        nonce: nonce(options, problems),
-        email_verification: if options.insecure_oidc_allow_unverified_email {
+        nonce: nonce(&provider.oidc),
+        email_verification: if provider.oidc.insecure_allow_unverified_email {
             EmailVerification::Ignored
         } else {
             EmailVerification::Required
         },
-        email_claim: email_claim(options),
-        groups_claim: options.oidc_groups_claim.clone(),
-        audience_claims: options.oidc_audience_claims.clone(),
-        extra_audiences: options.oidc_extra_audiences.clone(),
+        email_claim: email_claim(&provider.oidc),
+        groups_claim: provider.oidc.groups_claim.clone(),
+        audience_claims: provider.oidc.audience_claims.clone(),
+        extra_audiences: provider.oidc.extra_audiences.clone(),
         enabled_algorithms,
-        profile_claims: if options.skip_claims_from_profile_url {
+        profile_claims: if provider.skip_claims_from_profile_url {
             ProfileClaims::Skip
         } else {
             ProfileClaims::Fetch
         },
-        pkce: pkce(options, problems),
-        response_mode: given(&options.auth_request_response_mode),
-        login_parameters: login_parameters(options),
-        additional_claims: Vec::new(),
-        backend_logout_url: given(&options.backend_logout_url),
+        pkce: pkce(&provider.code_challenge_method, problems),
+        response_mode: given(&provider.auth_request_response_mode),
+        login_parameters: login_parameters?,
+        additional_claims: provider.additional_claims.clone(),
+        backend_logout_url: given(&provider.backend_logout_url),
         http,
     })
 }
@@ -105,9 +139,9 @@ pub(crate) fn extra_issuers(options: &Options, main: &Config, problems: &mut Pro
 }
 
 /// What the sign-in page calls the provider.
-pub(crate) fn display_name(options: &Options, kind: ProviderKind) -> String {
-    if !options.provider_display_name.is_empty() {
-        return options.provider_display_name.clone();
+fn display_name(provider: &Provider, kind: ProviderKind) -> String {
+    if !provider.name.is_empty() {
+        return provider.name.clone();
     }
     match kind {
         ProviderKind::Oidc => "OpenID Connect".to_owned(),
@@ -115,9 +149,9 @@ pub(crate) fn display_name(options: &Options, kind: ProviderKind) -> String {
     }
 }
 
-fn kind(options: &Options, problems: &mut Problems<'_>) -> Option<ProviderKind> {
+fn kind(provider: &Provider, problems: &mut Problems<'_>) -> Option<ProviderKind> {
     let mend = "write --provider=oidc or --provider=keycloak-oidc";
-    match options.provider.as_str() {
+    match provider.provider.as_str() {
         "oidc" => Some(ProviderKind::Oidc),
         "keycloak-oidc" => Some(ProviderKind::KeycloakOidc),
         later if LATER.contains(&later) => {
@@ -132,24 +166,40 @@ fn kind(options: &Options, problems: &mut Problems<'_>) -> Option<ProviderKind> 
 }
 
 /// A restriction that the provider cannot enforce would let everybody in.
-fn restrictions(options: &Options, kind: Option<ProviderKind>, problems: &mut Problems<'_>) {
-    if !options.allowed_roles.is_empty() && kind != Some(ProviderKind::KeycloakOidc) {
+fn restrictions(provider: &Provider, kind: Option<ProviderKind>, problems: &mut Problems<'_>) {
+    if !provider.keycloak.roles.is_empty() && kind != Some(ProviderKind::KeycloakOidc) {
         let message =
             "roles are known of the provider keycloak-oidc only, so this restriction would not be enforced";
-        problems.add("allowed-role", message, "use --provider=keycloak-oidc, or --allowed-group");
+        problems.add("allowed-role", message, "use the provider keycloak-oidc, or restrict by groups");
+    }
+    let foreign = [
+        ("keycloak-group", "keycloak", provider.keycloak.groups != Vec::<String>::new()),
+        ("azure-tenant", "azure", provider.azure != Azure::default()),
+        ("entra-id-allowed-tenant", "entra-id", provider.microsoft_entra_id != MicrosoftEntraId::default()),
+        ("providers[0].ADFSConfig", "adfs", provider.adfs != Adfs::default()),
+        ("bitbucket-team", "bitbucket", provider.bitbucket != Bitbucket::default()),
+        ("github-org", "github", provider.github != GitHub::default()),
+        ("gitlab-group", "gitlab", provider.gitlab != GitLab::default()),
+        ("google-group", "google", provider.google != Google::default()),
+        ("pubjwk-url", "login.gov", provider.login_gov != LoginGov::default()),
+        ("resource", "azure or adfs", !provider.resource.is_empty()),
+    ];
+    for (option, owner, _) in foreign.into_iter().filter(|(.., is_set)| *is_set) {
+        let message = format!("only the provider {owner} would heed this or the settings beside it");
+        problems.add(option, message, "remove the settings of other providers");
     }
 }
 
-fn client_secret(options: &Options, problems: &mut Problems<'_>) -> Option<ClientSecret> {
-    if !options.client_secret.expose().is_empty() {
-        return Some(ClientSecret::Inline(options.client_secret.clone()));
+fn client_secret(provider: &Provider, problems: &mut Problems<'_>) -> Option<ClientSecret> {
+    if !provider.client_secret.expose().is_empty() {
+        return Some(ClientSecret::Inline(provider.client_secret.clone()));
     }
-    if options.client_secret_file.is_empty() {
+    if provider.client_secret_file.is_empty() {
         let message = "missing setting: client-secret or client-secret-file";
         problems.add("client-secret", message, "write the client secret that the provider gave you");
         return None;
     }
-    let path = PathBuf::from(&options.client_secret_file);
+    let path = PathBuf::from(&provider.client_secret_file);
     if let Err(error) = fs::read(&path) {
         let message = format!("could not read client secret file {}: {error}", path.display());
         problems.add("client-secret-file", message, "name a file that the program may read");
@@ -158,12 +208,12 @@ fn client_secret(options: &Options, problems: &mut Problems<'_>) -> Option<Clien
     Some(ClientSecret::File(path))
 }
 
-fn keys(options: &Options, problems: &mut Problems<'_>) -> Option<KeySource> {
-    if !options.skip_oidc_discovery {
+fn keys(oidc: &Oidc, problems: &mut Problems<'_>) -> Option<KeySource> {
+    if !oidc.skip_discovery {
         return Some(KeySource::Discovered);
     }
     let mend = "write exactly one of --oidc-jwks-url and --oidc-public-key-file";
-    match (options.oidc_jwks_url.as_str(), options.oidc_public_key_files.as_slice()) {
+    match (oidc.jwks_url.as_str(), oidc.public_key_files.as_slice()) {
         ("", []) => {
             problems.add("oidc-jwks-url", "without discovery the provider's keys must be named", mend);
             None
@@ -189,19 +239,19 @@ fn public_key(file: &str, problems: &mut Problems<'_>) -> Option<Vec<u8>> {
     problems.take("oidc-public-key-file", read, "name a PEM file that the program may read")
 }
 
-fn algorithms(options: &Options, problems: &mut Problems<'_>) -> Vec<Algorithm> {
+fn algorithms(oidc: &Oidc, problems: &mut Problems<'_>) -> Vec<Algorithm> {
     let mend = "write names as in RFC 7518 section 3.1, e.g. RS256, ES256 or EdDSA";
-    let names = options.oidc_enabled_signing_algs.iter();
+    let names = oidc.enabled_signing_algs.iter();
     names
         .filter_map(|name| problems.take("oidc-enabled-signing-alg", Algorithm::from_str(name), mend))
         .collect()
 }
 
-fn trust(options: &Options, problems: &mut Problems<'_>) -> Option<Trust> {
+fn trust(provider: &Provider, options: &Options, problems: &mut Problems<'_>) -> Option<Trust> {
     if options.ssl_insecure_skip_verify {
         return Some(Trust::Anything);
     }
-    let files: Vec<PathBuf> = options.provider_ca_files.iter().map(PathBuf::from).collect();
+    let files: Vec<PathBuf> = provider.ca_files.iter().map(PathBuf::from).collect();
     for file in &files {
         if let Err(error) = fs::read(file) {
             let message = format!("the file {} cannot be read: {error}", file.display());
@@ -209,43 +259,41 @@ fn trust(options: &Options, problems: &mut Problems<'_>) -> Option<Trust> {
             return None;
         }
     }
-    Some(match (files.is_empty(), options.use_system_trust_store) {
+    Some(match (files.is_empty(), provider.use_system_trust_store) {
         (true, _) => Trust::System,
         (false, true) => Trust::FilesAndSystem(files),
         (false, false) => Trust::Files(files),
     })
 }
 
-fn scope(options: &Options) -> String {
-    if !options.scope.is_empty() {
-        return options.scope.clone();
+fn scope(provider: &Provider) -> String {
+    if !provider.scope.is_empty() {
+        return provider.scope.clone();
     }
-    let groups = if options.allowed_groups.is_empty() { "" } else { " groups" };
+    let groups = if provider.allowed_groups.is_empty() { "" } else { " groups" };
     format!("openid email profile{groups}")
 }
 
 /// The nonce is sent unless somebody switched it off, and then checked if the provider returns one; providers that
 /// do not return it keep working, as with the reference, unless the check is demanded.
-fn nonce(options: &Options, problems: &Problems<'_>) -> NonceCheck {
-    match (options.insecure_oidc_skip_nonce, problems.is_set("insecure-oidc-skip-nonce")) {
-        (false, _) => NonceCheck::Required,
-        (true, false) => NonceCheck::IfPresent,
-        (true, true) => NonceCheck::Off,
+fn nonce(oidc: &Oidc) -> NonceCheck {
+    match oidc.insecure_skip_nonce {
+        Some(false) => NonceCheck::Required,
+        None => NonceCheck::IfPresent,
+        Some(true) => NonceCheck::Off,
     }
 }
 
-fn email_claim(options: &Options) -> String {
-    if options.user_id_claim != "email" && options.oidc_email_claim == "email" {
-        return options.user_id_claim.clone();
-    }
-    options.oidc_email_claim.clone()
-}
-
-fn pkce(options: &Options, problems: &mut Problems<'_>) -> Pkce {
-    let method = match options.code_challenge_method.as_str() {
-        "" => options.force_code_challenge_method.as_str(),
-        method => method,
+fn email_claim(oidc: &Oidc) -> String {
+    let claim = if oidc.user_id_claim != "email" && oidc.email_claim == "email" {
+        &oidc.user_id_claim
+    } else {
+        &oidc.email_claim
     };
+    claim.clone()
+}
+
+fn pkce(method: &str, problems: &mut Problems<'_>) -> Pkce {
     match method {
         "" => Pkce::Auto,
         "S256" => Pkce::S256,
@@ -258,18 +306,44 @@ fn pkce(options: &Options, problems: &mut Problems<'_>) -> Pkce {
     }
 }
 
-fn login_parameters(options: &Options) -> Vec<(String, String)> {
-    let mut parameters = Vec::new();
-    if !options.acr_values.is_empty() {
-        parameters.push(("acr_values".to_owned(), options.acr_values.clone()));
+fn login_parameters(provider: &Provider, problems: &mut Problems<'_>) -> Option<Vec<LoginParameter>> {
+    let mut parameters: Vec<LoginParameter> = Vec::new();
+    let mut complete = true;
+    for (index, written) in provider.login_url_parameters.iter().enumerate() {
+        let place = format!("providers[0].loginURLParameters[{index}]");
+        let mut fail = |place: &str, message: String, mend: &str| {
+            problems.add(place, message, mend);
+            complete = false;
+        };
+        if written.name.is_empty() {
+            fail(&place, "the parameter has no name".to_owned(), "write its name");
+        }
+        if parameters.iter().any(|earlier| earlier.name == written.name) {
+            let message = format!("the parameter {:?} is there twice", written.name);
+            fail(&place, message, "put everything about a parameter into one entry");
+        }
+        let mut allowed = Vec::new();
+        for (index, rule) in written.allow.iter().enumerate() {
+            let place = format!("{place}.allow[{index}]");
+            match (&rule.value, &rule.pattern) {
+                (Some(value), None) => allowed.push(AllowedValue::Exactly(value.clone())),
+                (None, Some(pattern)) => match PathPattern::parse(pattern) {
+                    Ok(pattern) => allowed.push(AllowedValue::Matching(pattern)),
+                    Err(error) => fail(&place, error.to_string(), "write a regular expression of RE2 syntax"),
+                },
+                _ => {
+                    let message = "a rule needs exactly one of value and pattern".to_owned();
+                    fail(&place, message, "split the rule, or complete it");
+                }
+            }
+        }
+        parameters.push(LoginParameter {
+            name: written.name.clone(),
+            values: written.default.clone(),
+            allowed,
+        });
     }
-    if options.prompt.is_empty() {
-        let approval = if options.approval_prompt.is_empty() { "force" } else { &options.approval_prompt };
-        parameters.push(("approval_prompt".to_owned(), approval.to_owned()));
-    } else {
-        parameters.push(("prompt".to_owned(), options.prompt.clone()));
-    }
-    parameters
+    complete.then_some(parameters)
 }
 
 fn given(text: &str) -> Option<String> {

@@ -7,6 +7,8 @@
 #[cfg(test)]
 mod access;
 #[cfg(test)]
+mod alpha;
+#[cfg(test)]
 mod bearer;
 #[cfg(test)]
 mod config;

@@ -1,0 +1,213 @@
+//! From the tree of a YAML file to records. Keys are matched without regard to case; an unknown key or a value of
+//! another type is a problem with its place, never ignored. Messages show keys and lines, no values.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+use doorward_core::SecretString;
+
+use super::Structured;
+use crate::duration::parse_duration;
+use crate::problem::{OptionError, quoted};
+use crate::source::{Places, Source};
+use crate::yaml::{self, Data, Entry, Node};
+
+/// Reads `text`, the content of `path`; the result holds what is right.
+pub(super) fn read(path: &Path, text: &str, errors: &mut Vec<OptionError>) -> (Structured, Places) {
+    let mut structured = Structured::default();
+    let mut reader = Reader { file: path.to_owned(), here: String::new(), lines: BTreeMap::new(), errors };
+    match yaml::parse(text) {
+        Ok(document) => structured.read(&document, &mut reader),
+        Err(malformed) => {
+            let message = format!("the file is not valid YAML: {}", malformed.message);
+            reader.complain("alpha-config", malformed.line, message, "correct the file");
+        }
+    }
+    (structured, Places { file: path.to_owned(), lines: reader.lines })
+}
+
+/// A field that can be read. What is not in the file keeps the value it has.
+pub(super) trait Readable {
+    fn read(&mut self, node: &Node, reader: &mut Reader<'_>);
+}
+
+/// The file being read, and where in it we are.
+pub(super) struct Reader<'a> {
+    file: PathBuf,
+    /// For instance `providers[0].oidcConfig`.
+    here: String,
+    lines: BTreeMap<String, usize>,
+    errors: &'a mut Vec<OptionError>,
+}
+
+impl Reader<'_> {
+    fn complain(&mut self, place: &str, line: usize, message: String, mend: &str) {
+        let source = Source::File { path: self.file.clone(), line };
+        self.errors.push(OptionError { option: place.to_owned(), source, message, mend: mend.to_owned() });
+    }
+
+    fn wrong_type(&mut self, node: &Node, mend: &str) {
+        let found = match node.data {
+            Data::Null => "nothing",
+            Data::Bool(_) => "true or false",
+            Data::Int(_) => "a whole number",
+            Data::Float(_) => "a number",
+            Data::Text(_) => "a text",
+            Data::List(_) => "a list",
+            Data::Mapping(_) => "a mapping",
+        };
+        self.complain(&self.here.clone(), node.line, format!("{found} is not accepted here"), mend);
+    }
+
+    /// Does something one step further down.
+    fn below(&mut self, step: &str, line: usize, act: impl FnOnce(&mut Self)) {
+        let length = self.here.len();
+        self.here.push_str(step);
+        self.lines.insert(self.here.clone(), line);
+        act(self);
+        self.here.truncate(length);
+    }
+
+    /// The entries of a mapping; none, with a complaint, if it is none.
+    pub(super) fn mapping<'n>(&mut self, node: &'n Node) -> Option<Mapping<'n>> {
+        match &node.data {
+            Data::Mapping(entries) => Some(Mapping { entries: entries.iter().collect(), known: Vec::new() }),
+            Data::Null => None,
+            _ => {
+                self.wrong_type(node, "write keys with values below this one");
+                None
+            }
+        }
+    }
+}
+
+/// The entries of a mapping that no field has taken yet.
+pub(super) struct Mapping<'n> {
+    entries: Vec<&'n Entry>,
+    known: Vec<&'static str>,
+}
+
+impl Mapping<'_> {
+    /// Reads the field under `key`.
+    pub(super) fn field(&mut self, key: &'static str, field: &mut impl Readable, reader: &mut Reader<'_>) {
+        self.known.push(key);
+        let separator = if reader.here.is_empty() { "" } else { "." };
+        let (mine, others): (Vec<_>, Vec<_>) =
+            self.entries.iter().partition(|entry| entry.key.eq_ignore_ascii_case(key));
+        self.entries = others;
+        for (index, Entry { line, value, .. }) in mine.into_iter().enumerate() {
+            reader.below(&format!("{separator}{key}"), *line, |reader| {
+                if index > 0 {
+                    let mend = "remove one of the two";
+                    reader.complain(
+                        &reader.here.clone(),
+                        *line,
+                        "the key stands here twice".to_owned(),
+                        mend,
+                    );
+                }
+                // A key without a value says nothing.
+                if !matches!(value.data, Data::Null) {
+                    field.read(value, reader);
+                }
+            });
+        }
+    }
+
+    /// Complains of entries that no field took.
+    pub(super) fn finish(self, reader: &mut Reader<'_>) {
+        for Entry { key, line, .. } in self.entries {
+            let separator = if reader.here.is_empty() { "" } else { "." };
+            let shown = if key.len() <= 100 && key.chars().all(|c| c.is_alphanumeric() || "_-.".contains(c)) {
+                key.clone()
+            } else {
+                quoted(key)
+            };
+            let place = format!("{}{separator}{shown}", reader.here);
+            let mend = format!("write one of {}, or remove it", self.known.join(", "));
+            reader.complain(&place, *line, "there is no such key".to_owned(), &mend);
+        }
+    }
+}
+
+impl Readable for bool {
+    fn read(&mut self, node: &Node, reader: &mut Reader<'_>) {
+        match node.data {
+            Data::Bool(value) => *self = value,
+            _ => reader.wrong_type(node, "write true or false, without quotes"),
+        }
+    }
+}
+
+impl Readable for i64 {
+    fn read(&mut self, node: &Node, reader: &mut Reader<'_>) {
+        match node.data {
+            Data::Int(value) => *self = value,
+            _ => reader.wrong_type(node, "write a whole number, without quotes"),
+        }
+    }
+}
+
+impl Readable for String {
+    fn read(&mut self, node: &Node, reader: &mut Reader<'_>) {
+        match &node.data {
+            Data::Text(text) => text.clone_into(self),
+            _ => reader.wrong_type(node, "write a text; one that looks like something else needs quotes"),
+        }
+    }
+}
+
+impl Readable for SecretString {
+    fn read(&mut self, node: &Node, reader: &mut Reader<'_>) {
+        let mut text = String::new();
+        text.read(node, reader);
+        *self = text.into();
+    }
+}
+
+impl Readable for Duration {
+    /// Text in Go syntax, or a number of seconds with a decimal point. A negative one means none, as zero does.
+    fn read(&mut self, node: &Node, reader: &mut Reader<'_>) {
+        const MEND: &str = "write numbers with units, such as 90s or 1h30m; only 0 needs no unit";
+        match &node.data {
+            Data::Text(text) => match parse_duration(text) {
+                Ok(nanoseconds) => *self = Self::from_nanos(u64::try_from(nanoseconds).unwrap_or(0)),
+                Err(why) => {
+                    let message = format!("{} {why}", quoted(text));
+                    reader.complain(&reader.here.clone(), node.line, message, MEND);
+                }
+            },
+            Data::Float(seconds) => *self = Self::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Self::MAX),
+            Data::Int(0) => *self = Self::ZERO,
+            // oauth2-proxy takes a bare number for nanoseconds, which nobody means.
+            Data::Int(number) => {
+                let message = format!("{number} is a duration without a unit");
+                reader.complain(&reader.here.clone(), node.line, message, MEND);
+            }
+            _ => reader.wrong_type(node, MEND),
+        }
+    }
+}
+
+impl<T: Readable + Default> Readable for Option<T> {
+    fn read(&mut self, node: &Node, reader: &mut Reader<'_>) {
+        self.get_or_insert_default().read(node, reader);
+    }
+}
+
+impl<T: Readable + Default> Readable for Vec<T> {
+    fn read(&mut self, node: &Node, reader: &mut Reader<'_>) {
+        let Data::List(items) = &node.data else {
+            return reader.wrong_type(node, "write a list, each item after a dash");
+        };
+        self.clear();
+        for (index, item) in items.iter().enumerate() {
+            let item: &Rc<Node> = item;
+            let mut value = T::default();
+            reader.below(&format!("[{index}]"), item.line, |reader| value.read(item, reader));
+            self.push(value);
+        }
+    }
+}
