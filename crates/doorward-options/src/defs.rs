@@ -684,28 +684,28 @@ options! {
             "redis-connection-idle-timeout", "OAUTH2_PROXY_REDIS_CONNECTION_IDLE_TIMEOUT", Core, Implemented;
         /// PEM file with authorities accepted for TLS connections to Redis besides those of the system.
         redis_ca_path: Text = "",
-            "redis-ca-path", "OAUTH2_PROXY_REDIS_CA_PATH", Core, Later;
+            "redis-ca-path", "OAUTH2_PROXY_REDIS_CA_PATH", Core, Implemented;
         /// Do not check the certificate of Redis. Unsafe.
         redis_insecure_skip_tls_verify: Bool = "false",
-            "redis-insecure-skip-tls-verify", "OAUTH2_PROXY_REDIS_INSECURE_SKIP_TLS_VERIFY", Core, Later;
+            "redis-insecure-skip-tls-verify", "OAUTH2_PROXY_REDIS_INSECURE_SKIP_TLS_VERIFY", Core, Implemented;
         /// Find the Redis server with the help of sentinels.
         redis_use_sentinel: Bool = "false",
-            "redis-use-sentinel", "OAUTH2_PROXY_REDIS_USE_SENTINEL", Core, Later;
+            "redis-use-sentinel", "OAUTH2_PROXY_REDIS_USE_SENTINEL", Core, Implemented;
         /// URLs of the sentinels.
         redis_sentinel_connection_urls: SecretList = "",
-            "redis-sentinel-connection-urls", "OAUTH2_PROXY_REDIS_SENTINEL_CONNECTION_URLS", Core, Later;
+            "redis-sentinel-connection-urls", "OAUTH2_PROXY_REDIS_SENTINEL_CONNECTION_URLS", Core, Implemented;
         /// Name under which the sentinels know the Redis server.
         redis_sentinel_master_name: Text = "",
-            "redis-sentinel-master-name", "OAUTH2_PROXY_REDIS_SENTINEL_MASTER_NAME", Core, Later;
+            "redis-sentinel-master-name", "OAUTH2_PROXY_REDIS_SENTINEL_MASTER_NAME", Core, Implemented;
         /// Password of the sentinels.
         redis_sentinel_password: Secret = "",
-            "redis-sentinel-password", "OAUTH2_PROXY_REDIS_SENTINEL_PASSWORD", Core, Later;
+            "redis-sentinel-password", "OAUTH2_PROXY_REDIS_SENTINEL_PASSWORD", Core, Implemented;
         /// Talk to a Redis cluster.
         redis_use_cluster: Bool = "false",
-            "redis-use-cluster", "OAUTH2_PROXY_REDIS_USE_CLUSTER", Core, Later;
+            "redis-use-cluster", "OAUTH2_PROXY_REDIS_USE_CLUSTER", Core, Implemented;
         /// URLs of the nodes of the Redis cluster.
         redis_cluster_connection_urls: SecretList = "",
-            "redis-cluster-connection-urls", "OAUTH2_PROXY_REDIS_CLUSTER_CONNECTION_URLS", Core, Later;
+            "redis-cluster-connection-urls", "OAUTH2_PROXY_REDIS_CLUSTER_CONNECTION_URLS", Core, Implemented;
     }
 
     Upstreams {

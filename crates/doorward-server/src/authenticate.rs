@@ -16,7 +16,7 @@ use doorward_authz::{Attempt, Judged, Provenance, Verdict, Who};
 use doorward_core::{SecretString, Timestamp};
 use doorward_oidc::{IdTokenError, RefreshError, Validity};
 use doorward_session::{
-    Cleared, LoadError, Loaded, RequestCookies, SaveError, Saved, Session, Updated, Visit,
+    Cleared, LoadError, Loaded, Lock, LockError, RequestCookies, SaveError, Saved, Session, Updated, Visit,
 };
 use doorward_telemetry::RefreshOutcome;
 use http::{HeaderValue, header::AUTHORIZATION};
@@ -315,13 +315,19 @@ impl RefreshWork {
                 tracing::warn!(
                     "A session is being refreshed elsewhere and was not taken over in time: {error}"
                 );
-                return self.unchanged(loaded).await;
+                return self.left_to_others(loaded).await;
             }
         };
-        let mut refreshing = std::pin::pin!(self.run_locked(loaded));
-        let outcome = loop {
+        let outcome = self.run_and_renew(loaded, &lock).await;
+        lock.release().await;
+        outcome
+    }
+
+    async fn run_and_renew(&self, loaded: Loaded, lock: &Lock) -> Outcome {
+        let mut refreshing = std::pin::pin!(self.run_locked(loaded, lock));
+        loop {
             match tokio::time::timeout(LOCK_RENEWAL, refreshing.as_mut()).await {
-                Ok(outcome) => break outcome,
+                Ok(outcome) => return outcome,
                 // A slow provider must not let the lock run out, or somebody else would refresh as well.
                 Err(_) => {
                     if let Err(error) = lock.renew().await {
@@ -329,28 +335,26 @@ impl RefreshWork {
                     }
                 }
             }
-        };
-        lock.release().await;
-        outcome
+        }
     }
 
     /// With the lock held: somebody else may have refreshed meanwhile, so the stored session is read again.
-    async fn run_locked(&self, loaded: Loaded) -> Outcome {
+    async fn run_locked(&self, loaded: Loaded, lock: &Lock) -> Outcome {
         let loaded = match self.gate.sessions.keeper.reload(&loaded).await {
             Ok(current) => current,
             Err(LoadError::Unavailable(error)) => {
                 tracing::error!("The session store cannot be asked: {error}");
-                return self.unchanged(loaded).await;
+                return self.unchanged(loaded, lock).await;
             }
-            Err(LoadError::Absent | LoadError::Invalid(_)) => return self.ended(&loaded.session).await,
+            Err(LoadError::Absent | LoadError::Invalid(_)) => return self.ended(loaded, lock).await,
         };
         if self.gate.sessions.refresh.schedule.due(&loaded.session, self.now) == Due::Fresh {
             return untouched(&loaded, AttemptResult::Renewed);
         }
         match self.ask(&loaded.session).await {
-            Answer::Renewed(session) => self.save(*session, loaded).await,
-            Answer::Unchanged => self.unchanged(loaded).await,
-            Answer::Over => self.ended(&loaded.session).await,
+            Answer::Renewed(session) => self.save(*session, loaded, lock).await,
+            Answer::Unchanged => self.unchanged(loaded, lock).await,
+            Answer::Over => self.ended(loaded, lock).await,
         }
     }
 
@@ -392,18 +396,19 @@ impl RefreshWork {
         }
     }
 
-    async fn save(&self, session: Session, loaded: Loaded) -> Outcome {
+    async fn save(&self, session: Session, loaded: Loaded, lock: &Lock) -> Outcome {
         if !self.is_valid(&session).await {
-            return self.ended(&session).await;
+            return self.ended(loaded, lock).await;
         }
         if self.gate.sessions.refresh.has_ended(&loaded.key(), self.now) {
             return ended_by_somebody_else(&session);
         }
         let cookies = RequestCookies::new(&self.headers);
         let visit = Visit { cookies: &cookies, host: &self.host, now: self.now };
-        let saved = match self.gate.sessions.keeper.update(&session, &loaded, &visit).await {
+        let saved = match self.gate.sessions.keeper.update(&session, &loaded, lock, &visit).await {
             Ok(Updated::Kept(saved)) => saved,
             Ok(Updated::Ended) => return ended_by_somebody_else(&session),
+            Ok(Updated::Overtaken) => return self.left_to_others(loaded).await,
             Err(error) => {
                 tracing::error!("A refreshed session could not be saved: {error}");
                 Saved { key: loaded.key(), set_cookies: Vec::new() }
@@ -412,15 +417,33 @@ impl RefreshWork {
         kept(Arc::new(session), saved, AttemptResult::Renewed)
     }
 
-    async fn unchanged(&self, loaded: Loaded) -> Outcome {
-        let session = &loaded.session;
-        if session.is_expired(self.now)
-            || self.id_token_is_over(session).await
-            || !self.is_valid(session).await
-        {
-            return self.ended(session).await;
+    async fn unchanged(&self, loaded: Loaded, lock: &Lock) -> Outcome {
+        if self.is_over(&loaded.session).await {
+            return self.ended(loaded, lock).await;
         }
         untouched(&loaded, AttemptResult::Failed)
+    }
+
+    /// What becomes of a session of which somebody else holds the lock, or may have held it meanwhile: what they make
+    /// of it stands, and nothing is written or removed here.
+    async fn left_to_others(&self, loaded: Loaded) -> Outcome {
+        let loaded = match self.gate.sessions.keeper.reload(&loaded).await {
+            Ok(current) => current,
+            Err(LoadError::Unavailable(_)) => loaded,
+            Err(LoadError::Absent | LoadError::Invalid(_)) => return ended_by_somebody_else(&loaded.session),
+        };
+        if self.gate.sessions.refresh.schedule.due(&loaded.session, self.now) == Due::Fresh {
+            return untouched(&loaded, AttemptResult::Renewed);
+        }
+        if self.is_over(&loaded.session).await {
+            return ended_by_somebody_else(&loaded.session);
+        }
+        untouched(&loaded, AttemptResult::Failed)
+    }
+
+    /// Whether a session that nobody has refreshed is good no more.
+    async fn is_over(&self, session: &Session) -> bool {
+        session.is_expired(self.now) || self.id_token_is_over(session).await || !self.is_valid(session).await
     }
 
     /// Asks the validate URL, if there is one. A provider in trouble ends no session.
@@ -444,8 +467,12 @@ impl RefreshWork {
         matches!(provider.recheck(id_token, None, self.now).await, Err(IdTokenError::Claims(_)))
     }
 
-    async fn ended(&self, session: &Session) -> Outcome {
-        tracing::info!("A session ended: {}", session.summary());
+    async fn ended(&self, loaded: Loaded, lock: &Lock) -> Outcome {
+        // Whoever took the lock over may have used the refresh token first, and is not to lose what that brought.
+        if matches!(lock.renew().await, Err(LockError::TimedOut)) {
+            return self.left_to_others(loaded).await;
+        }
+        tracing::info!("A session ended: {}", loaded.session.summary());
         let cookies = RequestCookies::new(&self.headers);
         let visit = Visit { cookies: &cookies, host: &self.host, now: self.now };
         let cleared = self.gate.sessions.keeper.clear(&visit).await;

@@ -92,17 +92,18 @@ impl Keeper {
         }
     }
 
-    /// Keeps `session` in place of the `loaded` one it was made from. A stored session that has been ended meanwhile
-    /// is not kept.
+    /// Keeps `session` in place of the `loaded` one it was made from, under the lock of that one. A stored session
+    /// that has been ended meanwhile is not kept, nor is one whose lock ran out.
     pub async fn update(
         &self,
         session: &Session,
         loaded: &Loaded,
+        lock: &Lock,
         visit: &Visit<'_>,
     ) -> Result<Updated, SaveError> {
         match self {
             Self::Cookie(keeper) => keeper.save(session, visit).map(Updated::Kept),
-            Self::Ticket(keeper) => keeper.update(session, loaded, visit).await,
+            Self::Ticket(keeper) => keeper.update(session, loaded, lock, visit).await,
         }
     }
 
@@ -199,6 +200,8 @@ pub enum Updated {
     Kept(Saved),
     /// The store no longer knows it: a sign-out or another login came first. Nothing was kept.
     Ended,
+    /// The lock ran out, so that somebody else may have refreshed the session. Nothing was kept.
+    Overtaken,
 }
 
 /// A session that is kept from now on.

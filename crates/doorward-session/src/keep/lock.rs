@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base64_simd::URL_SAFE_NO_PAD;
-use doorward_store::{Store, StoreError};
+use doorward_store::{Held, Store, StoreError};
 use tokio::time::{sleep, timeout};
 
 use crate::random::{self, NoRandomness};
@@ -15,11 +15,11 @@ use crate::random::{self, NoRandomness};
 #[derive(Debug)]
 #[must_use]
 pub struct Lock {
-    held: Option<Held>,
+    taken: Option<Taken>,
 }
 
 #[derive(Debug)]
-struct Held {
+struct Taken {
     store: Arc<Store>,
     key: String,
     token: String,
@@ -38,7 +38,7 @@ pub enum LockError {
 
 impl Lock {
     pub(crate) const fn unneeded() -> Self {
-        Self { held: None }
+        Self { taken: None }
     }
 
     /// Waits for the lock, but not for ever.
@@ -51,7 +51,7 @@ impl Lock {
             Ok::<_, StoreError>(())
         });
         match obtained.await {
-            Ok(Ok(())) => Ok(Self { held: Some(Held { store: Arc::clone(store), key, token }) }),
+            Ok(Ok(())) => Ok(Self { taken: Some(Taken { store: Arc::clone(store), key, token }) }),
             Ok(Err(error)) => Err(error.into()),
             Err(_) => Err(LockError::TimedOut),
         }
@@ -62,13 +62,18 @@ impl Lock {
     /// # Errors
     /// `TimedOut` if somebody else may hold it by now.
     pub async fn renew(&self) -> Result<(), LockError> {
-        let Some(Held { store, key, token }) = &self.held else { return Ok(()) };
+        let Some(Taken { store, key, token }) = &self.taken else { return Ok(()) };
         if store.extend_lock(key, token, LOCK_TTL).await? { Ok(()) } else { Err(LockError::TimedOut) }
+    }
+
+    /// What the store needs to see whether it is still held; nothing where no store is.
+    pub(crate) fn in_its_store(&self) -> Option<Held<'_>> {
+        self.taken.as_ref().map(|Taken { store: _, key, token }| Held { key, token, ttl: LOCK_TTL })
     }
 
     /// Lets the next one in. If the store cannot be told, the lock ends by itself.
     pub async fn release(self) {
-        if let Some(Held { store, key, token }) = &self.held
+        if let Some(Taken { store, key, token }) = &self.taken
             && let Err(error) = store.unlock(key, token).await
         {
             tracing::debug!(%error, "a session lock could not be given back and will expire");

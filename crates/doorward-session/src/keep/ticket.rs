@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doorward_core::Timestamp;
-use doorward_store::{Store, StoreError};
+use doorward_store::{Replaced, Store, StoreError};
 use http::HeaderValue;
 
 use super::lock::{Lock, LockError};
@@ -93,16 +93,22 @@ impl TicketKeeper {
         &self,
         session: &Session,
         loaded: &Loaded,
+        lock: &Lock,
         visit: &Visit<'_>,
     ) -> Result<Updated, SaveError> {
         let Origin::Ticket(ticket) = &loaded.origin else { return Ok(Updated::Ended) };
+        let Some(held) = lock.in_its_store() else { return Ok(Updated::Overtaken) };
         let sealed = Self::seal(session, ticket, visit)?;
-        // A plain write would bring back what a sign-out has removed since the session was loaded.
-        if !self.store.replace(ticket.id(), &sealed, self.ttl).await? {
-            return Ok(Updated::Ended);
+        // A plain write would bring back what a sign-out has removed since the session was loaded, and undo what
+        // somebody else has refreshed since the lock ran out.
+        match self.store.replace_under(held, ticket.id(), &sealed, self.ttl).await? {
+            Replaced::NothingThere => Ok(Updated::Ended),
+            Replaced::LockLost => Ok(Updated::Overtaken),
+            Replaced::Done => {
+                let set_cookies = self.set_cookies(session, ticket, visit);
+                Ok(Updated::Kept(Saved { key: SessionKey::of_ticket(ticket), set_cookies }))
+            }
         }
-        let set_cookies = self.set_cookies(session, ticket, visit);
-        Ok(Updated::Kept(Saved { key: SessionKey::of_ticket(ticket), set_cookies }))
     }
 
     fn seal(session: &Session, ticket: &Ticket, visit: &Visit<'_>) -> Result<Vec<u8>, SaveError> {

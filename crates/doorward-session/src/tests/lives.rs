@@ -78,10 +78,12 @@ async fn create(keeper: &Keeper, browser: &mut Browser, session: &Session) {
 async fn update(keeper: &Keeper, browser: &mut Browser, session: &Session, loaded: &Loaded) {
     let headers = browser.headers();
     let visit = Visit { cookies: &RequestCookies::new(&headers), host: HOST, now: NOW };
-    match keeper.update(session, loaded, &visit).await.unwrap() {
+    let lock = keeper.lock(loaded).await.unwrap();
+    match keeper.update(session, loaded, &lock, &visit).await.unwrap() {
         Updated::Kept(saved) => browser.obey(&saved.set_cookies),
-        Updated::Ended => panic!("the session is gone"),
+        other => panic!("{other:?}"),
     }
+    lock.release().await;
 }
 
 async fn clear(keeper: &Keeper, browser: &mut Browser) -> usize {
@@ -333,7 +335,9 @@ async fn a_stored_session_that_was_ended_is_not_brought_back_by_a_refresh() {
         }
         let headers = before.headers();
         let visit = Visit { cookies: &RequestCookies::new(&headers), host: HOST, now: NOW };
-        let updated = keeper.update(&session(3), &loaded, &visit).await.unwrap();
+        let lock = keeper.lock(&loaded).await.unwrap();
+        let updated = keeper.update(&session(3), &loaded, &lock, &visit).await.unwrap();
+        lock.release().await;
         assert!(matches!(updated, Updated::Ended));
         let gone = load(&keeper, &before, NOW).await.unwrap_err();
         assert_eq!(gone, LoadError::Invalid(InvalidSession::NotInStore));
@@ -351,7 +355,9 @@ async fn what_is_kept_comes_back_under_the_key_it_was_given() {
             let cookies = RequestCookies::new(&headers);
             assert_eq!(keeper.presented(&cookies, NOW), [loaded.key()]);
             let visit = Visit { cookies: &cookies, host: HOST, now: NOW };
-            let updated = keeper.update(&session(length + 1), &loaded, &visit).await.unwrap();
+            let lock = keeper.lock(&loaded).await.unwrap();
+            let updated = keeper.update(&session(length + 1), &loaded, &lock, &visit).await.unwrap();
+            lock.release().await;
             let Updated::Kept(saved) = updated else { panic!() };
             browser.obey(&saved.set_cookies);
             assert_eq!(load(&keeper, &browser, NOW).await.unwrap().key(), saved.key);
@@ -416,6 +422,34 @@ async fn another_process_with_the_same_store_waits_too() {
     assert!(!waiting.is_finished());
     held.release().await;
     waiting.await.unwrap();
+}
+
+/// The first process stalls, its lock runs out, and somebody else refreshes the session.
+#[tokio::test]
+async fn who_has_lost_the_lock_overwrites_nothing() {
+    let (one, store) = ticket_keeper();
+    let two = Keeper::ticket(&config(), Arc::clone(&store));
+    let mut browser = Browser::default();
+    create(&one, &mut browser, &session(1)).await;
+    let loaded = load(&one, &browser, NOW).await.unwrap();
+    let lost = one.lock(&loaded).await.unwrap();
+    let key = lost.in_its_store().unwrap().key.to_owned();
+    store.delete(&key).await.unwrap();
+    update(&two, &mut browser, &session(2), &loaded).await;
+
+    let headers = browser.headers();
+    let visit = Visit { cookies: &RequestCookies::new(&headers), host: HOST, now: NOW };
+    let taken = two.lock(&loaded).await.unwrap();
+    for _ in 0..2 {
+        // While the other still holds it, and when it is free again.
+        let updated = one.update(&session(3), &loaded, &lost, &visit).await.unwrap();
+        assert!(matches!(updated, Updated::Overtaken));
+        assert_eq!(lost.renew().await, Err(LockError::TimedOut));
+        assert_eq!(*load(&one, &browser, NOW).await.unwrap().session, session(2));
+        store.delete(&key).await.unwrap();
+    }
+    taken.release().await;
+    lost.release().await;
 }
 
 #[test]

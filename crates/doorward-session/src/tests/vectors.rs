@@ -262,11 +262,10 @@ async fn tickets_open_what_the_reference_stored() {
         assert_eq!(config.expire.as_secs(), vector["redis_ttl_seconds"].as_u64().unwrap());
         // A refresh keeps the ticket: the same cookie, byte by byte.
         let visit = Visit { cookies: &cookies, host: "example.com", now };
-        let Updated::Kept(saved) = keeper.update(&loaded.session, &loaded, &visit).await.unwrap() else {
-            panic!()
-        };
-        assert_eq!(saved.set_cookies, [line]);
         let lock = keeper.lock(&loaded).await.unwrap();
+        let updated = keeper.update(&loaded.session, &loaded, &lock, &visit).await.unwrap();
+        let Updated::Kept(saved) = updated else { panic!() };
+        assert_eq!(saved.set_cookies, [line]);
         assert!(store.get(text(&vector, "lock_key")).await.unwrap().is_some_and(|token| token.len() == 22));
         lock.release().await;
         assert_eq!(store.get(text(&vector, "lock_key")).await.unwrap(), None);

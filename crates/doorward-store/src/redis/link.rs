@@ -1,18 +1,19 @@
 //! The one connection to the server, replaced when it is lost.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ::redis::aio::MultiplexedConnection;
-use ::redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, RedisError, ServerErrorKind};
+use ::redis::{Cmd, FromRedisValue, RedisError};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
+use super::failure::{Login, classify, is_demoted, unavailable};
+use super::target::{At, Connection, Target};
 use crate::StoreError;
 
 /// A connection that is opened when first needed and again whenever it was lost.
 pub(super) struct Link {
-    client: Client,
+    target: Arc<Target>,
     idle_timeout: Option<Duration>,
     /// Where connections live, whoever asks for them.
     home: Handle,
@@ -31,32 +32,36 @@ struct State {
 }
 
 struct Open {
-    connection: MultiplexedConnection,
+    connection: Connection,
     used: Instant,
 }
 
 /// A connection together with the attempt it came from.
 struct Lent {
-    connection: MultiplexedConnection,
+    connection: Connection,
     attempt: u64,
 }
 
 impl Link {
     /// Has to be called on the runtime that connections shall live on.
-    pub(super) fn new(client: Client, idle_timeout: Option<Duration>) -> Self {
-        let home = Handle::current();
-        Self { client, idle_timeout, home, gate: Semaphore::new(1), state: Mutex::default() }
+    pub(super) fn new(target: Target, idle_timeout: Option<Duration>) -> Self {
+        let (target, home) = (Arc::new(target), Handle::current());
+        Self { target, idle_timeout, home, gate: Semaphore::new(1), state: Mutex::default() }
+    }
+
+    pub(super) fn target(&self) -> &Target {
+        &self.target
     }
 
     /// Runs a command that may be repeated without harm.
-    pub(super) async fn run<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
+    pub(super) async fn run<T: FromRedisValue>(&self, command: &Cmd, at: At) -> Result<T, StoreError> {
         let mut lent = self.lend().await?;
-        match command.query_async(&mut lent.connection).await {
-            Err(error) if error.is_unrecoverable_error() && !error.is_timeout() => {
-                // The server may have gone away long ago; this command was only the first to notice.
+        match lent.connection.run(command, at).await {
+            Err(error) if is_lost(&error) => {
+                // The server may have gone away, or become a replica, long ago; this was only the first to notice.
                 self.discard(&lent);
                 lent = self.lend().await?;
-                let second = command.query_async(&mut lent.connection).await;
+                let second = lent.connection.run(command, at).await;
                 second.map_err(|error| self.blame(&lent, &error))
             }
             first => first.map_err(|error| self.blame(&lent, &error)),
@@ -64,10 +69,11 @@ impl Link {
     }
 
     fn blame(&self, lent: &Lent, error: &RedisError) -> StoreError {
-        let blamed = classify(error);
+        let blamed = classify(error, Login::Server);
         // After a missing answer the connection may hang for minutes, and a server that takes no writes any more
         // may not be the one the name stands for now. A new connection costs little.
-        if blamed.is_unavailable() || error.is_unrecoverable_error() {
+        let is_suspect = blamed.is_unavailable() && !lent.connection.mends_itself();
+        if is_suspect || is_lost(error) {
             self.discard(lent);
         }
         blamed
@@ -90,8 +96,8 @@ impl Link {
             }
             Err(_) => {}
         }
-        let client = self.client.clone();
-        let connecting = self.home.spawn(async move { connect(&client).await });
+        let target = Arc::clone(&self.target);
+        let connecting = self.home.spawn(async move { target.connect().await });
         let connected = connecting.await.unwrap_or_else(|_| Err(unavailable("shutting down")));
         let mut state = self.state();
         state.attempts += 1;
@@ -115,7 +121,8 @@ impl Link {
         let attempt = state.attempts;
         let now = Instant::now();
         let Some(open) = &mut state.open else { return Err(attempt) };
-        if self.idle_timeout.is_some_and(|limit| now.duration_since(open.used) > limit) {
+        let is_idle = self.idle_timeout.is_some_and(|limit| now.duration_since(open.used) > limit);
+        if is_idle || open.connection.is_outdated() {
             state.open = None;
             return Err(attempt);
         }
@@ -138,50 +145,12 @@ impl Link {
 
 impl std::fmt::Debug for Link {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The client is left out: it knows the password.
+        // The target is left out: it knows the password.
         f.debug_struct("Link").field("idle_timeout", &self.idle_timeout).finish_non_exhaustive()
     }
 }
 
-async fn connect(client: &Client) -> Result<MultiplexedConnection, StoreError> {
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(CONNECT_TIMEOUT))
-        .set_response_timeout(Some(RESPONSE_TIMEOUT));
-    let connected = client.get_multiplexed_async_connection_with_config(&config).await;
-    connected.map_err(|error| classify(&error))
+/// Whether a new connection is what is needed.
+fn is_lost(error: &RedisError) -> bool {
+    (error.is_unrecoverable_error() && !error.is_timeout()) || is_demoted(error)
 }
-
-/// Sorts the client's errors. The server's own text is left out: it may repeat the arguments of a command.
-fn classify(error: &RedisError) -> StoreError {
-    match error.kind() {
-        ErrorKind::Io => unavailable(&error.to_string()),
-        ErrorKind::Server(
-            kind @ (ServerErrorKind::BusyLoading
-            | ServerErrorKind::TryAgain
-            | ServerErrorKind::ClusterDown
-            | ServerErrorKind::MasterDown
-            | ServerErrorKind::ReadOnly),
-        ) => unavailable(&format!("the server says {kind:?}")),
-        ErrorKind::AuthenticationFailed => {
-            StoreError::CredentialsRefused { code: "authentication failed".to_owned() }
-        }
-        ErrorKind::InvalidClientConfig => StoreError::Misconfigured {
-            option: "redis_connection_url",
-            reason: "the client cannot use this configuration".to_owned(),
-        },
-        _ => match error.code() {
-            Some(code @ ("NOAUTH" | "WRONGPASS" | "NOPERM")) => {
-                StoreError::CredentialsRefused { code: code.to_owned() }
-            }
-            Some(code) => StoreError::Refused { reason: code.to_owned() },
-            None => StoreError::Refused { reason: error.category().to_owned() },
-        },
-    }
-}
-
-fn unavailable(reason: &str) -> StoreError {
-    StoreError::Unavailable { reason: reason.to_owned() }
-}
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(3);

@@ -2,13 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
+use doorward_core::SecretString;
 use doorward_options::{Options, format_duration};
 use doorward_server::inject::Injection;
 use doorward_session::{
     CookieConfig, CookieName, CookieSecret, CookieTransport, CsrfKeeper, Keeper, PerRequest, SameSite,
     ScriptAccess, StoredTokens,
 };
-use doorward_store::{RedisConfig, Store};
+use doorward_store::{Authorities, RedisConfig, RedisServers, RedisUrl, Store, TlsVerification};
 
 use super::{problems::Problems, provider::secret_or_file};
 
@@ -155,22 +156,102 @@ fn store(options: &Options, problems: &mut Problems<'_>) -> Option<StoreChoice> 
 }
 
 fn redis(options: &Options, problems: &mut Problems<'_>) -> Option<StoreChoice> {
-    if options.redis_connection_url.expose().is_empty() {
-        let mend = "write redis://host:6379, rediss://host:6379 or unix:///path";
-        problems.add("redis-connection-url", "missing setting: redis-connection-url", mend);
-        return None;
-    }
-    let mut config = RedisConfig::new(options.redis_connection_url.clone());
+    let servers = redis_servers(options, problems);
+    let authorities = redis_authorities(options, problems);
+    let idle = natural("redis-connection-idle-timeout", options.redis_connection_idle_timeout, problems);
+    let mut config = RedisConfig::new(servers?);
     if !options.redis_username.is_empty() {
         config.username = Some(options.redis_username.clone());
     }
-    if !options.redis_password.expose().is_empty() {
-        config.password = Some(options.redis_password.clone());
+    config.password = set(&options.redis_password);
+    config.idle_timeout = idle?.map(|seconds| Duration::from_secs(seconds as u64));
+    config.tls.authorities = authorities?;
+    if options.redis_insecure_skip_tls_verify {
+        config.tls.verification = TlsVerification::Skip;
     }
-    let idle = natural("redis-connection-idle-timeout", options.redis_connection_idle_timeout, problems)?;
-    config.idle_timeout = idle.map(|seconds| Duration::from_secs(seconds as u64));
     Some(StoreChoice::Redis(Box::new(config)))
 }
+
+fn redis_servers(options: &Options, problems: &mut Problems<'_>) -> Option<RedisServers> {
+    match (options.redis_use_sentinel, options.redis_use_cluster) {
+        (false, false) => {
+            let url = &options.redis_connection_url;
+            redis_url("redis-connection-url", url, problems).map(RedisServers::Single)
+        }
+        (true, false) => {
+            let urls = &options.redis_sentinel_connection_urls;
+            let urls = redis_urls("redis-sentinel-connection-urls", urls, problems);
+            if options.redis_sentinel_master_name.is_empty() {
+                let message = "redis_use_sentinel needs the name of the master";
+                let mend = "write the name that stands in the sentinels' configuration, often mymaster";
+                problems.add("redis-sentinel-master-name", message, mend);
+                return None;
+            }
+            let master = options.redis_sentinel_master_name.clone();
+            let password = set(&options.redis_sentinel_password);
+            Some(RedisServers::Sentinel { urls: urls?, master, password })
+        }
+        (false, true) => {
+            let option = "redis-cluster-connection-urls";
+            let urls = redis_urls(option, &options.redis_cluster_connection_urls, problems)?;
+            if urls.iter().any(RedisUrl::is_unix) {
+                let message = "the servers of a cluster are reached by TCP, not by a socket";
+                problems.add(option, message, "write redis://host:6379 or rediss://host:6379");
+                return None;
+            }
+            Some(RedisServers::Cluster(urls))
+        }
+        (true, true) => {
+            let message = "redis_use_sentinel and redis_use_cluster are mutually exclusive";
+            problems.add("redis-use-cluster", message, "drop one of the two");
+            None
+        }
+    }
+}
+
+fn redis_urls(
+    option: &'static str,
+    written: &[SecretString],
+    problems: &mut Problems<'_>,
+) -> Option<Vec<RedisUrl>> {
+    if written.is_empty() {
+        problems.add(option, "no redis urls provided", REDIS_URL_MEND);
+        return None;
+    }
+    // All of them are read before any is given up.
+    let read: Vec<_> = written.iter().map(|url| redis_url(option, url, problems)).collect();
+    read.into_iter().collect()
+}
+
+fn redis_url(option: &'static str, written: &SecretString, problems: &mut Problems<'_>) -> Option<RedisUrl> {
+    if written.expose().is_empty() {
+        problems.add(option, format!("missing setting: {option}"), REDIS_URL_MEND);
+        return None;
+    }
+    let read = written.expose().parse::<RedisUrl>();
+    problems.take(option, read.map_err(|error| format!("a URL {error}")), REDIS_URL_MEND)
+}
+
+/// `Some(None)` where only those of the system are trusted.
+#[expect(clippy::option_option, reason = "outer: did it work; inner: are there any")]
+fn redis_authorities(options: &Options, problems: &mut Problems<'_>) -> Option<Option<Authorities>> {
+    let path = &options.redis_ca_path;
+    if path.is_empty() {
+        return Some(None);
+    }
+    let read = std::fs::read(path).map_err(|error| format!("{path:?} cannot be read: {error}"));
+    let read = read
+        .and_then(|pem| Authorities::from_pem(&pem).map_err(|error| format!("the file {path:?} {error}")));
+    let mend = "name a readable file with the certificate of the authority that signed the one of Redis, in PEM form";
+    problems.take("redis-ca-path", read, mend).map(Some)
+}
+
+fn set(secret: &SecretString) -> Option<SecretString> {
+    Some(secret.clone()).filter(|secret| !secret.expose().is_empty())
+}
+
+const REDIS_URL_MEND: &str =
+    "write redis://[user:password@]host[:port][/database], rediss://… for TLS, or unix:///path[?db=number]";
 
 /// A number of which 0 means that there is none.
 #[expect(clippy::option_option, reason = "outer: did it work; inner: is there one")]
@@ -187,10 +268,14 @@ pub(crate) async fn connect(keeping: Keeping, problems: &mut Problems<'_>) -> Op
     let keeper = match store {
         StoreChoice::Cookie => Keeper::cookie(&cookies),
         StoreChoice::Redis(config) => {
-            let mend = "start Redis, or correct address, user and password";
-            let store = problems.take("redis-connection-url", Store::connect_redis(*config).await, mend)?;
-            let probed = store.probe(cookies.name.as_str()).await;
-            problems.take("redis-connection-url", probed, mend)?;
+            let option = match config.servers {
+                RedisServers::Single(_) => "redis-connection-url",
+                RedisServers::Sentinel { .. } => "redis-sentinel-connection-urls",
+                RedisServers::Cluster(_) => "redis-cluster-connection-urls",
+            };
+            let mend = "start Redis, or correct address, user, password and TLS options";
+            let store = problems.take(option, Store::connect_redis(*config).await, mend)?;
+            problems.take(option, store.probe(cookies.name.as_str()).await, mend)?;
             Keeper::ticket(&cookies, Arc::new(store))
         }
     };
