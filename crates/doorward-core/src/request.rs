@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt, net::IpAddr};
 
-use http::{HeaderValue, Method, Uri};
+use http::{HeaderValue, Method, Uri, uri::PathAndQuery};
 use percent_encoding::percent_decode_str;
 
 /// The client as rules and logs see it.
@@ -54,9 +54,25 @@ pub struct Target {
     decoded: Option<String>,
 }
 
+/// Path and query of a target alone, byte for byte (RFC 9112 section 3.2.1). What is judged and what is sent both come
+/// from here. A target that names only a host is that host's root.
+pub fn origin_form(target: Uri) -> Uri {
+    if target.scheme().is_none() && target.authority().is_none() {
+        return target;
+    }
+    let Some(path_and_query) = target.into_parts().path_and_query else { return Uri::default() };
+    // `http://host?query` has no path of its own; as text it has.
+    if path_and_query.as_str().starts_with('?') {
+        let text = path_and_query.to_string();
+        return PathAndQuery::from_maybe_shared(text.into_bytes()).map(Uri::from).unwrap_or_default();
+    }
+    if path_and_query.as_str() == "/" { Uri::default() } else { Uri::from(path_and_query) }
+}
+
 impl Target {
-    /// Invalid UTF-8 in a decoded path becomes U+FFFD: it can then match no literal rule.
+    /// Takes the URI's path and query. Invalid UTF-8 in a decoded path becomes U+FFFD: it can then match no literal rule.
     pub fn new(uri: Uri) -> Self {
+        let uri = origin_form(uri);
         let decoded = match percent_decode_str(uri.path()).decode_utf8_lossy() {
             Cow::Borrowed(_) => None,
             Cow::Owned(text) => Some(text),
@@ -85,7 +101,7 @@ impl Target {
 
     /// Path and query as they came.
     pub fn path_and_query(&self) -> &str {
-        self.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str)
+        self.uri.path_and_query().map_or("/", PathAndQuery::as_str)
     }
 }
 
@@ -123,5 +139,28 @@ impl RequestFacts {
     /// The method of the request being judged: belongs to [`RequestFacts::judged`] as `method` belongs to `target`.
     pub fn judged_method(&self) -> &Method {
         self.original_method.as_ref().unwrap_or(&self.method)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_its_path_and_query_byte_for_byte() {
+        for (uri, expected) in [
+            ("/a%2Fb/%41?x=%20+&&", "/a%2Fb/%41?x=%20+&&"),
+            ("/x?", "/x?"),
+            ("http://app.test/abs/x?y=1", "/abs/x?y=1"),
+            ("http://app.test:81", "/"),
+            ("http://app.test?q", "/?q"),
+            ("http://user:pass@app.test/x", "/x"),
+            ("app.test:81", "/"),
+            ("*", "*"),
+        ] {
+            let target = Target::new(uri.parse().unwrap());
+            assert_eq!(target.path_and_query(), expected, "{uri}");
+            assert_eq!(target.uri().to_string(), expected, "{uri}");
+        }
     }
 }

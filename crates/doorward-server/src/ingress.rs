@@ -16,7 +16,6 @@ use doorward_session::{RequestCookies, Visit};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version,
     header::{HOST, USER_AGENT},
-    uri::PathAndQuery,
 };
 
 pub const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -140,7 +139,7 @@ impl Config {
         if request.uri().path().as_bytes().contains(&b'\\') {
             return Err(malformed("the path holds a backslash, which some programs read as a slash"));
         }
-        let target = Target::new(origin_form(request.uri()));
+        let target = Target::new(request.uri().clone());
         let own_host = own_host(&request)?;
         let host = forwarded.host.unwrap_or(own_host);
         let original = forwarded.uri.as_ref().map(forwarded_target).transpose()?;
@@ -288,7 +287,7 @@ fn forwarded_target(uri: &HeaderValue) -> Result<Target, Malformed> {
     if parsed.path().as_bytes().contains(&b'\\') {
         return Err(malformed("X-Forwarded-Uri holds a backslash, which some programs read as a slash"));
     }
-    Ok(Target::new(origin_form(&parsed)))
+    Ok(Target::new(parsed))
 }
 
 /// The host that the request itself names. A `Host` that is repeated, missing from HTTP/1.1 or no host is refused, also
@@ -344,15 +343,6 @@ fn after_name(text: &[u8]) -> Option<&[u8]> {
 
 fn is_port(digits: &[u8]) -> bool {
     digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit)
-}
-
-/// The path and query alone (RFC 9112 section 3.2.1), sharing the bytes of the original.
-fn origin_form(uri: &Uri) -> Uri {
-    if uri.scheme().is_none() && uri.authority().is_none() {
-        return uri.clone();
-    }
-    let path = uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
-    Uri::from(path)
 }
 
 #[cfg(test)]

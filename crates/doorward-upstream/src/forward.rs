@@ -3,7 +3,7 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use doorward_core::Permit;
+use doorward_core::{Permit, request::origin_form};
 use doorward_net::{Body, Destination, KeepAlive, Pool, WorkerId};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header, uri::Authority};
 use hyper::upgrade::OnUpgrade;
@@ -253,7 +253,7 @@ impl Application {
         if self.server.pool.keep_alive() == KeepAlive::Close {
             all.insert(header::CONNECTION, CLOSE);
         }
-        parts.uri = headers::origin_form(parts.uri);
+        parts.uri = origin_form(parts.uri);
         parts.version = Version::HTTP_11;
         Request::from_parts(parts, body)
     }

@@ -147,8 +147,7 @@ impl Upstreams {
         if let Some(upstream) = self.matching(target.path(), path) {
             return Route::Found(upstream);
         }
-        // A target without any path, as in `http://host`, is not a path to complete.
-        if path.is_empty() || path.ends_with('/') {
+        if path.ends_with('/') {
             return Route::NotFound;
         }
         if self.matching(&format!("{}/", target.path()), &format!("{path}/")).is_some() {
@@ -316,7 +315,6 @@ mod tests {
         check(&paths, "/only/", "/");
         check(&paths, "/only/x", "/");
         check(&paths, "/ü/ß", "/");
-        check(&paths, "example.test:80", "not found");
     }
 
     #[test]

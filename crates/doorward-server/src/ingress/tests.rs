@@ -218,6 +218,7 @@ fn a_target_is_a_path_without_backslashes() {
     for (method, target, expected) in [
         (Method::GET, "/a?b=c", Some("/a?b=c")),
         (Method::GET, "http://own.test/a?b", Some("/a?b")),
+        (Method::GET, "http://own.test?b", Some("/?b")),
         (Method::GET, "/a?b=\\c", Some("/a?b=\\c")),
         (Method::GET, "/a%5Cb", Some("/a%5Cb")),
         (Method::GET, "//\\evil.example", None),
