@@ -15,7 +15,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep};
 
-use crate::pool::Lease;
+use crate::pool::Line;
 
 /// A body of any origin.
 #[derive(Default)]
@@ -34,33 +34,34 @@ pub enum Body {
 }
 
 /// An answer's content together with the pooled connection it arrives on. The connection goes back to its pool when
-/// the content has ended, and is closed if the content is dropped before.
+/// the content has ended. If the content is dropped before, a connection of its own is closed, and of a shared one its
+/// stream is reset.
 #[derive(Debug)]
 pub struct Leased {
     content: Incoming,
-    lease: Option<Lease>,
+    line: Option<Line>,
 }
 
 impl Leased {
-    pub const fn new(content: Incoming, lease: Lease) -> Self {
-        Self { content, lease: Some(lease) }
+    pub const fn new(content: Incoming, line: Line) -> Self {
+        Self { content, line: Some(line) }
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let polled = Pin::new(&mut self.content).poll_frame(cx);
         let has_ended = match &polled {
             Poll::Pending => return Poll::Pending,
-            // A failed connection is not given back: dropping the lease closes it.
+            // A failed connection is not given back: dropping the line closes it.
             Poll::Ready(Some(Err(_))) => {
-                self.lease = None;
+                self.line = None;
                 return polled.map_err(BodyError::from);
             }
             // Readers do not ask again after trailers, nor after the last frame of a body of known length.
             Poll::Ready(Some(Ok(frame))) => frame.is_trailers() || self.content.is_end_stream(),
             Poll::Ready(None) => true,
         };
-        if has_ended && let Some(lease) = self.lease.take() {
-            lease.give_back();
+        if has_ended && let Some(line) = self.line.take() {
+            line.give_back();
         }
         polled.map_err(BodyError::from)
     }

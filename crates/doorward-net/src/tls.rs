@@ -26,6 +26,10 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::socket::Socket;
 
+/// The names of HTTP's versions in ALPN (RFC 9113 section 3.2, RFC 7301 section 6).
+pub(crate) const HTTP2: &[u8] = b"h2";
+pub(crate) const HTTP1: &[u8] = b"http/1.1";
+
 /// A TLS connection from a client.
 pub type TlsStream = tokio_rustls::server::TlsStream<Socket>;
 
@@ -128,7 +132,7 @@ impl TlsServerConfig {
             .map_err(TlsConfigError::Suites)?
             .with_no_client_auth()
             .with_cert_resolver(Arc::<CurrentCertificate>::clone(&certificate));
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![HTTP2.to_vec(), HTTP1.to_vec()];
         Ok(Self { config: Arc::new(config), certificate })
     }
 
@@ -226,7 +230,7 @@ pub enum ServerVerification {
     Disabled,
 }
 
-/// A configuration for connections to upstreams; it offers `http/1.1` by ALPN. Reading the system's roots takes
+/// A configuration for connections to upstreams; it offers `h2` and `http/1.1` by ALPN. Reading the system's roots takes
 /// milliseconds: do it once.
 pub fn client_config(verification: ServerVerification) -> Result<Arc<ClientConfig>, TlsConfigError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
@@ -243,7 +247,7 @@ pub fn client_config(verification: ServerVerification) -> Result<Arc<ClientConfi
             .with_custom_certificate_verifier(Arc::new(Unverified(algorithms)))
             .with_no_client_auth(),
     };
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![HTTP2.to_vec(), HTTP1.to_vec()];
     Ok(Arc::new(config))
 }
 

@@ -709,8 +709,8 @@ options! {
     }
 
     Upstreams {
-        /// Where requests go: http://, https://, unix:///socket, file:///folder#/path or static://code. The
-        /// path of the URL is the path that is served.
+        /// Where requests go: http://, https://, h2c:// (HTTP/2 without TLS), unix:///socket, file:///folder#/path or
+        /// static://code. The path of the URL is the path that is served.
         upstreams: List = "",
             "upstream", "OAUTH2_PROXY_UPSTREAMS", Legacy, Implemented;
         /// How long to wait for the response headers of an upstream.

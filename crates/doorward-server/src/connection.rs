@@ -235,7 +235,11 @@ impl ConnectionTask {
         let has_begun = Arc::clone(&begun);
         let service = service_fn(move |request: Request<Incoming>| {
             has_begun.store(true, Ordering::Relaxed);
-            let request = request.map(|body| Body::upload(body, UPLOAD_PAUSE));
+            let request = if is_grpc(&request) {
+                request.map(Body::from)
+            } else {
+                request.map(|body| Body::upload(body, UPLOAD_PAUSE))
+            };
             let answer = handle(gate.load_full(), Arc::clone(&connection), request);
             async move { Ok::<_, Infallible>(answer.await) }
         });
@@ -262,6 +266,14 @@ impl ConnectionTask {
             }
         }
     }
+}
+
+/// Whether the request's content is a stream of messages, between which both sides may be silent for hours. The client
+/// is known to be there by its pings.
+fn is_grpc(request: &Request<Incoming>) -> bool {
+    let content_type = request.headers().get(http::header::CONTENT_TYPE);
+    request.version() == http::Version::HTTP_2
+        && content_type.is_some_and(|content| content.as_bytes().starts_with(b"application/grpc"))
 }
 
 /// How a connection began.

@@ -83,7 +83,10 @@ pub enum Target {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HttpScheme {
     Http,
+    /// HTTP/2 or HTTP/1.1, as the server chooses.
     Https,
+    /// HTTP/2 without TLS, with prior knowledge: for servers of gRPC. Carries no `WebSockets`.
+    H2c,
 }
 
 impl HttpScheme {
@@ -91,7 +94,7 @@ impl HttpScheme {
     pub(crate) fn host_and_port(self, authority: &Authority) -> Option<(&str, u16)> {
         let host = authority.host();
         let port = match (authority.as_str().strip_prefix(host)?, self) {
-            ("", Self::Http) => 80,
+            ("", Self::Http | Self::H2c) => 80,
             ("", Self::Https) => 443,
             (port, _) => port.strip_prefix(':')?.parse().ok()?,
         };

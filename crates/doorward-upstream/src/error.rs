@@ -27,6 +27,9 @@ pub enum ForwardError {
     /// The upstream's rewrite made something of the request's path that must not be sent.
     #[error("The rewritten path cannot be sent to the upstream: {0}.")]
     Rewrite(#[from] RewriteError),
+    /// HTTP/2 has a stricter idea of hosts than HTTP/1.1.
+    #[error("The host of the request cannot be sent to an upstream that speaks HTTP/2.")]
+    Host,
     /// The client's upload broke off: the application is not to blame.
     #[error("The client's request body broke off: {}.", Chain(.0))]
     RequestBody(#[source] hyper::Error),

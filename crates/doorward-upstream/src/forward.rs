@@ -4,7 +4,7 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use doorward_core::{Permit, request::origin_form};
-use doorward_net::{Body, Destination, KeepAlive, Pool, WorkerId};
+use doorward_net::{Body, Cleartext, Destination, KeepAlive, Pool, WorkerId};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header, uri::Authority};
 use hyper::upgrade::OnUpgrade;
 use rustls::{ClientConfig, pki_types::ServerName};
@@ -12,9 +12,9 @@ use rustls::{ClientConfig, pki_types::ServerName};
 use crate::{
     config::{HostHeader, HttpScheme, PathForm, Target, TlsVerification, UpstreamConfig, WebSockets},
     error::ForwardError,
+    exchange::HttpServer,
     files::Files,
     headers,
-    http1::HttpServer,
     rewrite::Rewriter,
     routes::InvalidUpstreams,
     signature::{SignError, Signer},
@@ -83,7 +83,7 @@ impl Upstream {
             rewrite,
             target,
             pass_host_header,
-            websockets,
+            mut websockets,
             timeout,
             keep_alive,
             tls,
@@ -91,6 +91,10 @@ impl Upstream {
         } = config;
         let rewriter = rewrite.map(|rewrite| Rewriter::new(&path, &rewrite)).transpose();
         let rewriter = rewriter.map_err(|reason| InvalidUpstreams::Rewrite { id: id.clone(), reason })?;
+        if matches!(target, Target::Http { scheme: HttpScheme::H2c, .. }) {
+            // An HTTP/2 connection cannot become a tunnel.
+            websockets = WebSockets::Refused;
+        }
         let application = |destination, host| {
             let timeout = (timeout > Duration::ZERO).then_some(timeout);
             let server = HttpServer { destination, pool: Pool::new(keep_alive, common.workers), timeout };
@@ -180,7 +184,8 @@ fn destination(
 ) -> Option<Destination> {
     let (host, port) = scheme.host_and_port(authority)?;
     match (scheme, tls) {
-        (HttpScheme::Http, _) => Some(Destination::Tcp { host: host.into(), port }),
+        (HttpScheme::Http, _) => Some(Destination::Tcp { host: host.into(), port, http: Cleartext::Http1 }),
+        (HttpScheme::H2c, _) => Some(Destination::Tcp { host: host.into(), port, http: Cleartext::Http2 }),
         (HttpScheme::Https, Some(config)) => {
             let name = ServerName::try_from(host.to_owned()).ok()?;
             Some(Destination::Tls { host: host.into(), port, name, config })

@@ -12,7 +12,7 @@ use crate::config::{HttpScheme, Target};
 /// Why a text is no upstream URI.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum UpstreamUriError {
-    #[error("the upstream {uri:?} has an invalid scheme; known are http, https, unix, file and static")]
+    #[error("the upstream {uri:?} has an invalid scheme; known are http, https, h2c, unix, file and static")]
     Scheme { uri: String },
     #[error("the upstream {uri:?} has no valid host")]
     Host { uri: String },
@@ -34,6 +34,7 @@ pub fn parse_legacy_uri(uri: &str) -> Result<(String, String, Target), UpstreamU
     match scheme.to_ascii_lowercase().as_str() {
         "http" => parse_http(uri, HttpScheme::Http),
         "https" => parse_http(uri, HttpScheme::Https),
+        "h2c" => parse_http(uri, HttpScheme::H2c),
         "unix" => {
             let socket = absolute(uri, rest)?;
             Ok((String::from("/"), socket.clone(), Target::Unix { socket: socket.into() }))
@@ -115,6 +116,7 @@ mod tests {
         check("http://127.0.0.1:8080/", "/", "/", &http(HttpScheme::Http, "127.0.0.1:8080"));
         check("https://app.test/a/b/", "/a/b/", "/a/b/", &http(HttpScheme::Https, "app.test"));
         check("HTTP://app.test/a%20b", "/a b", "/a b", &http(HttpScheme::Http, "app.test"));
+        check("h2c://app.test:50051", "/", "/", &http(HttpScheme::H2c, "app.test:50051"));
         check("http://[::1]:81/x", "/x", "/x", &http(HttpScheme::Http, "[::1]:81"));
         check("unix:///run/a.sock", "/", "/run/a.sock", &Target::Unix { socket: "/run/a.sock".into() });
         check("file:///srv/www/", "/srv/www/", "/srv/www/", &files("/srv/www/"));
@@ -135,6 +137,7 @@ mod tests {
         check_refused("127.0.0.1:8080", "scheme");
         check_refused("", "scheme");
         check_refused("http://", "host");
+        check_refused("h2c:///path", "host");
         check_refused("http:///path", "host");
         check_refused("http://h:port/", "host");
         check_refused("http://h:99999/", "host");

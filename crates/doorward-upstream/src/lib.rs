@@ -5,10 +5,11 @@
 
 mod config;
 mod error;
+mod exchange;
 mod files;
 mod forward;
 mod headers;
-mod http1;
+mod http2;
 mod legacy;
 mod rewrite;
 mod routes;

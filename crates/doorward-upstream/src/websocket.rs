@@ -2,7 +2,7 @@
 //! itself, with 101 and the protocol that was asked for. Any other answer is an ordinary answer, after which the
 //! client's connection is an ordinary connection. No other protocol can be upgraded to.
 
-use doorward_net::{Body, Destination, Purpose};
+use doorward_net::{Body, Destination};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body::Body as _;
 use hyper::upgrade::{OnUpgrade, Upgraded};
@@ -32,8 +32,7 @@ pub(crate) async fn open(
     client: OnUpgrade,
 ) -> Result<Response<Body>, ForwardError> {
     mark(request.headers_mut());
-    let connected = destination.connect(Purpose::Upgrade).await?;
-    let mut response = connected.send(request).await?;
+    let mut response = destination.connect_for_upgrade().await?.send(request).await?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         headers::strip_response(response.headers_mut());
         *response.version_mut() = Version::HTTP_11;

@@ -27,6 +27,8 @@ use tokio::{
 use super::*;
 use crate::{Rewrite, RewriteError, Route, Upstreams, error::Awaited, parse_legacy_uri};
 
+mod http2;
+
 const OK_HELLO: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
@@ -784,13 +786,18 @@ async fn only_asked_for_protocols_are_switched_to() {
     }
 }
 
+const CERTIFICATE: CertificatePem<'_> = CertificatePem {
+    chain: include_bytes!("../../../doorward-net/tests/tls/cert.pem"),
+    key: include_bytes!("../../../doorward-net/tests/tls/key.pem"),
+};
+
 fn server_tls() -> TlsServerConfig {
-    let certificate = CertificatePem {
-        chain: include_bytes!("../../../doorward-net/tests/tls/cert.pem"),
-        key: include_bytes!("../../../doorward-net/tests/tls/key.pem"),
-    };
-    TlsServerConfig::new(TlsServerOptions { certificate, min_version: TlsVersion::Tls12, cipher_suites: &[] })
-        .unwrap()
+    TlsServerConfig::new(TlsServerOptions {
+        certificate: CERTIFICATE,
+        min_version: TlsVersion::Tls12,
+        cipher_suites: &[],
+    })
+    .unwrap()
 }
 
 #[tokio::test]
@@ -804,15 +811,14 @@ async fn an_untrusted_certificate_is_refused_unless_verification_is_off() {
             let shaken =
                 tls::handshake(accepted.socket, listener.tls().unwrap(), Duration::from_secs(10)).await;
             if let Ok(stream) = shaken {
-                assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
-                tokio::spawn(echo_heads(stream));
+                tokio::spawn(http2::mirror(stream));
             }
         }
     });
     let insecure = upstreams(UpstreamConfig { tls: TlsVerification::Insecure, ..config(&uri) });
     for _ in 0..2 {
-        let head = text(send(&insecure, get("/x")).await.unwrap()).await;
-        assert!(head.starts_with("GET /x HTTP/1.1\r\n"), "{head}");
+        let seen = text(send(&insecure, get("/x")).await.unwrap()).await;
+        assert!(seen.starts_with("HTTP/2.0 GET https://client.test/x\n"), "{seen}");
     }
     match Upstreams::new(vec![config(&uri)], PathForm::Decoded) {
         Ok(verifying) => {

@@ -115,7 +115,7 @@ fn target(upstream: &Upstream, place: &Place, problems: &mut Problems<'_>) -> Op
         problems.add(&place.of("uri"), message, "write the address of the application");
         return None;
     }
-    let mend = "write http://host:port, https://host, unix:///socket or file:///folder/";
+    let mend = "write http://host:port, https://host, h2c://host:port, unix:///socket or file:///folder/";
     problems.take(&place.of("uri"), parse_legacy_uri(uri), mend).map(|(_path, _id, target)| target)
 }
 
