@@ -13,9 +13,8 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::{Instant, Sleep, sleep};
 
-use crate::pool::Line;
+use crate::{patience::Patience, pool::Line};
 
 /// A body of any origin.
 #[derive(Default)]
@@ -71,16 +70,7 @@ impl Leased {
 /// reader is not the sender's fault.
 struct Impatient<B> {
     content: B,
-    limit: Duration,
-    /// Made at the first pause: content that is there at once needs no timer.
-    timer: Option<Pin<Box<Sleep>>>,
-    pause: Pause,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Pause {
-    Running,
-    Over,
+    patience: Patience,
 }
 
 impl<B> http_body::Body for Impatient<B>
@@ -97,16 +87,11 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         if let Poll::Ready(frame) = Pin::new(&mut this.content).poll_frame(cx) {
-            this.pause = Pause::Over;
+            this.patience.rest();
             return Poll::Ready(frame.map(|frame| frame.map_err(BodyError::from)));
         }
-        let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(this.limit)));
-        if this.pause == Pause::Over {
-            this.pause = Pause::Running;
-            timer.as_mut().reset(Instant::now() + this.limit);
-        }
-        ready!(timer.as_mut().poll(cx));
-        Poll::Ready(Some(Err(BodyError(Cause::Silence(this.limit)))))
+        ready!(this.patience.poll_exhausted(cx));
+        Poll::Ready(Some(Err(BodyError(Cause::Silence(this.patience.limit())))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -174,7 +159,7 @@ impl Body {
         B: http_body::Body<Data = Bytes> + Unpin + Send + Sync + 'static,
         BodyError: From<B::Error>,
     {
-        Self::boxed(Impatient { content, limit, timer: None, pause: Pause::Over })
+        Self::boxed(Impatient { content, patience: Patience::new(limit) })
     }
 
     /// A body of a type for which there is no variant.

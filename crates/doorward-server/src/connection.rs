@@ -21,12 +21,12 @@ use std::{
 use arc_swap::ArcSwap;
 use doorward_core::request::Scheme;
 use doorward_net::{
-    Accepted, Body, HandedOver, Held, Listener, Slot, Slots, TlsServerConfig, WorkerId, handshake,
+    Accepted, Body, Flowing, HandedOver, Held, Listener, Slot, Slots, TlsServerConfig, WorkerId, handshake,
 };
 use http::{HeaderValue, Request};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::{TokioIo, TokioTimer},
     server::conn::auto::Builder,
 };
 use tokio::{
@@ -38,6 +38,8 @@ use crate::{
     gate::{Gate, Limits},
     handle::handle,
     ingress::Connection,
+    presence::{Presence, Roll},
+    streams::{Answering, Streams},
 };
 
 /// Sockets waiting to be taken up by one worker; beyond that the kernel's backlog holds them.
@@ -51,6 +53,12 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const FIRST_REQUEST: Duration = Duration::from_secs(20);
 /// How long a client may pause while its request's body is read.
 const UPLOAD_PAUSE: Duration = Duration::from_secs(75);
+/// How long a client may take nothing of what is sent to it.
+const DOWNLOAD_PAUSE: Duration = Duration::from_secs(75);
+/// While all places are taken, how often idle connections are looked for.
+const SHED_EVERY: Duration = Duration::from_millis(100);
+/// The part of all places that is cleared at a time.
+const SHED_PART: usize = 64;
 /// More than the headers of any request with large cookies need: four times what nginx takes by itself. It also bounds what an
 /// unfinished request can hold of our memory.
 const HEADERS_LIMIT: u32 = 128 * 1024;
@@ -64,6 +72,7 @@ struct Job {
     socket: HandedOver,
     tls: Option<TlsServerConfig>,
     slot: Slot,
+    presence: Arc<Presence>,
 }
 
 /// The worker threads.
@@ -73,6 +82,7 @@ pub struct Workers {
     threads: Vec<thread::JoinHandle<()>>,
     stop: watch::Sender<Phase>,
     slots: Slots,
+    roll: Roll,
 }
 
 /// Where the life of the process stands.
@@ -99,29 +109,23 @@ impl Workers {
             inboxes.push(inbox);
             threads.push(thread);
         }
-        Ok(Self { inboxes, threads, stop, slots: Slots::of_process() })
+        Ok(Self { inboxes, threads, stop, slots: Slots::of_process(), roll: Roll::new(Instant::now()) })
     }
 
-    /// Accepts from this listener until it is dropped. While as many connections are open as the process can bear, new
-    /// ones wait in the kernel's backlog.
+    /// Accepts from this listener until it is dropped. While as many connections are open as the process can bear, idle
+    /// ones are closed, and new ones wait in the kernel's backlog.
     pub async fn accept_from(&self, listener: &Listener) -> Infallible {
         let next = AtomicUsize::new(0);
         let (mut full, mut failed) = (Seldom::default(), Seldom::default());
         loop {
-            let slot = if let Some(slot) = self.slots.try_take() {
-                slot
-            } else {
-                if full.is_due(Instant::now()) {
-                    let total = self.slots.total();
-                    tracing::warn!("All {total} connections are in use: new ones have to wait.");
-                }
-                self.slots.take().await
-            };
+            let slot = self.place(&mut full).await;
             match listener.accept().await.and_then(Accepted::into_std) {
                 Ok(socket) => {
                     let index = next.fetch_add(1, Ordering::Relaxed) % self.inboxes.len().max(1);
                     if let Some(inbox) = self.inboxes.get(index) {
-                        let _ = inbox.send(Job { socket, tls: listener.tls().cloned(), slot }).await;
+                        let presence = self.roll.enter(Instant::now());
+                        let _ =
+                            inbox.send(Job { socket, tls: listener.tls().cloned(), slot, presence }).await;
                     }
                 }
                 Err(error) => {
@@ -134,9 +138,28 @@ impl Workers {
         }
     }
 
+    async fn place(&self, full: &mut Seldom) -> Slot {
+        if let Some(slot) = self.slots.try_take() {
+            return slot;
+        }
+        let total = self.slots.total();
+        loop {
+            let now = Instant::now();
+            if full.is_due(now) {
+                tracing::warn!(
+                    "All {total} connections are in use: idle ones are closed, and new ones may have to wait."
+                );
+            }
+            self.roll.shed(total / SHED_PART + 1, now);
+            if let Ok(slot) = tokio::time::timeout(SHED_EVERY, self.slots.take()).await {
+                return slot;
+            }
+        }
+    }
+
     /// Lets requests under way finish, within the drain limit, and ends the threads.
     pub async fn drain(self) {
-        let Self { inboxes, threads, stop, slots: _ } = self;
+        let Self { inboxes, threads, stop, slots: _, roll: _ } = self;
         drop(inboxes);
         let _ = stop.send(Phase::Draining);
         let joined = tokio::task::spawn_blocking(move || {
@@ -175,7 +198,8 @@ impl Worker {
     async fn run(self, mut jobs: mpsc::Receiver<Job>) {
         let mut connections = JoinSet::new();
         while let Some(job) = jobs.recv().await {
-            connections.spawn(self.task().serve(job));
+            let presence = Arc::clone(&job.presence);
+            presence.served_by(connections.spawn(self.task().serve(job)));
             while connections.try_join_next().is_some() {}
         }
         let finished = async { while connections.join_next().await.is_some() {} };
@@ -203,48 +227,51 @@ struct ConnectionTask {
 
 impl ConnectionTask {
     async fn serve(self, job: Job) {
-        let Accepted { socket, peer } = match job.socket.register() {
+        let Job { socket, tls, slot, presence } = job;
+        let Accepted { socket, peer } = match socket.register() {
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::error!("An accepted connection could not be taken up: {error}");
                 return;
             }
         };
-        match job.tls {
+        match tls {
             None => {
                 let connection = Connection { peer, scheme: Scheme::Http, worker: self.worker };
-                self.speak_http(Held::new(socket, job.slot), connection).await;
+                self.speak_http(Held::new(socket, slot), connection, presence).await;
             }
             Some(config) => match handshake(socket, &config, HANDSHAKE).await {
                 Ok(stream) => {
                     let connection = Connection { peer, scheme: Scheme::Https, worker: self.worker };
-                    self.speak_http(Held::new(stream, job.slot), connection).await;
+                    self.speak_http(Held::new(stream, slot), connection, presence).await;
                 }
                 Err(error) => tracing::debug!("A TLS handshake failed: {error}"),
             },
         }
     }
 
-    async fn speak_http<S>(mut self, stream: S, connection: Connection)
+    async fn speak_http<S>(mut self, stream: S, connection: Connection, presence: Arc<Presence>)
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     {
         let connection = Arc::new(connection);
         let gate = Arc::clone(&self.gate);
         let begun = Arc::new(AtomicBool::new(false));
-        let has_begun = Arc::clone(&begun);
+        let (has_begun, own) = (Arc::clone(&begun), Arc::clone(&presence));
         let service = service_fn(move |request: Request<Incoming>| {
             has_begun.store(true, Ordering::Relaxed);
+            let busy = own.begin();
             let request = if is_grpc(&request) {
                 request.map(Body::from)
             } else {
                 request.map(|body| Body::upload(body, UPLOAD_PAUSE))
             };
             let answer = handle(gate.load_full(), Arc::clone(&connection), request);
-            async move { Ok::<_, Infallible>(answer.await) }
+            async move { Ok::<_, Infallible>(answer.await.map(|body| Answering::new(body, busy))) }
         });
         let builder = http_builder(self.limits);
-        let mut serving = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
+        let stream = TokioIo::new(Flowing::new(stream, DOWNLOAD_PAUSE));
+        let mut serving = pin!(builder.serve_connection_with_upgrades(stream, service));
         tokio::select! {
             biased;
             start = first_request(serving.as_mut(), &begun, FIRST_REQUEST) => match start {
@@ -257,12 +284,24 @@ impl ConnectionTask {
                 return;
             }
         }
-        tokio::select! {
-            biased;
-            _ = serving.as_mut() => {}
-            () = draining(&mut self.phase) => {
-                serving.as_mut().graceful_shutdown();
-                let _ = serving.await;
+        // Over HTTP/1.1 the engine itself ends idle connections.
+        let mut asked_to_end = false;
+        loop {
+            tokio::select! {
+                biased;
+                _ = serving.as_mut() => return,
+                () = draining(&mut self.phase) => {
+                    serving.as_mut().graceful_shutdown();
+                    let _ = serving.await;
+                    return;
+                }
+                () = idle(&presence, self.limits.header_read) => {
+                    if asked_to_end {
+                        return;
+                    }
+                    serving.as_mut().graceful_shutdown();
+                    asked_to_end = true;
+                }
             }
         }
     }
@@ -274,6 +313,19 @@ fn is_grpc(request: &Request<Incoming>) -> bool {
     let content_type = request.headers().get(http::header::CONTENT_TYPE);
     request.version() == http::Version::HTTP_2
         && content_type.is_some_and(|content| content.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// Waits until nothing has been under way for as long as `limit`, and at least for so long.
+async fn idle(presence: &Presence, limit: Duration) {
+    let mut pause = limit;
+    loop {
+        tokio::time::sleep(pause).await;
+        let idle_for = presence.idle_for(Instant::now()).unwrap_or_default();
+        if idle_for >= limit {
+            return;
+        }
+        pause = limit.saturating_sub(idle_for);
+    }
 }
 
 /// How a connection began.
@@ -310,8 +362,8 @@ async fn draining(phase: &mut watch::Receiver<Phase>) {
 }
 
 /// HTTP/1.1 and HTTP/2, each with bounds on what a client may hold open.
-fn http_builder(limits: Limits) -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
+fn http_builder(limits: Limits) -> Builder<Streams> {
+    let mut builder = Builder::new(Streams { patience: DOWNLOAD_PAUSE });
     builder
         .http1()
         .timer(TokioTimer::new())
@@ -358,9 +410,12 @@ async fn metrics_connection(accepted: Accepted, config: Option<TlsServerConfig>,
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(10));
     let _ = match config {
-        None => builder.serve_connection(TokioIo::new(socket), service).await,
+        None => builder.serve_connection(TokioIo::new(Flowing::new(socket, DOWNLOAD_PAUSE)), service).await,
         Some(config) => match handshake(socket, &config, HANDSHAKE).await {
-            Ok(stream) => builder.serve_connection(TokioIo::new(stream), service).await,
+            Ok(stream) => {
+                let stream = Flowing::new(stream, DOWNLOAD_PAUSE);
+                builder.serve_connection(TokioIo::new(stream), service).await
+            }
             Err(_) => return,
         },
     };
@@ -411,6 +466,17 @@ mod tests {
         ] {
             assert_eq!(start_of(bytes).await, expected, "{:?}", String::from_utf8_lossy(bytes));
         }
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_idle_when_nothing_was_under_way_for_the_whole_time() {
+        let presence = Roll::new(Instant::now()).enter(Instant::now());
+        let busy = presence.begin();
+        let limit = Duration::from_millis(20);
+        assert!(tokio::time::timeout(limit * 4, idle(&presence, limit)).await.is_err());
+        drop(busy);
+        idle(&presence, limit).await;
+        assert!(presence.idle_for(Instant::now()) >= Some(limit));
     }
 
     #[test]

@@ -27,6 +27,10 @@ pub const X_FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-
 pub const X_ORIGINAL_METHOD: HeaderName = HeaderName::from_static("x-original-method");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
+/// Header lines of a request. HTTP/1.1 requests never have so many; over HTTP/2 every cookie may be a line of its own
+/// (RFC 9113 section 8.2.3), and a line that costs its sender one byte costs us a hundred.
+const HEADER_LINES_LIMIT: usize = 256;
+
 /// What a connection tells about all of its requests.
 #[derive(Clone, Debug)]
 pub struct Connection {
@@ -127,13 +131,18 @@ impl Config {
         now: Timestamp,
     ) -> Result<Arrival, Malformed> {
         let headers = request.headers();
+        if headers.len() > HEADER_LINES_LIMIT {
+            let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+            return Err(Malformed { status, reason: "there are too many header lines" });
+        }
         let request_id = RequestId::new(headers.get(&self.request_id_header));
         let hop = self.hop(&connection.peer);
         let mut forwarded = ForwardedHeaders::default();
         if hop == Hop::Trusted {
             forwarded = ForwardedHeaders::read(headers)?;
         }
-        if request.uri().path() == "*" || request.method() == Method::CONNECT {
+        let is_authority = request.uri().scheme().is_none() && request.uri().authority().is_some();
+        if is_authority || request.uri().path() == "*" || request.method() == Method::CONNECT {
             return Err(malformed("the request target must be a path"));
         }
         if request.uri().path().as_bytes().contains(&b'\\') {

@@ -12,10 +12,12 @@ pub mod ingress;
 pub mod inject;
 pub mod login;
 pub mod pages;
+mod presence;
 pub mod record;
 pub mod redirects;
 pub mod refresh;
 pub mod respond;
 pub mod routes;
+mod streams;
 
 pub use gate::Gate;

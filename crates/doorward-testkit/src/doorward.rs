@@ -30,6 +30,7 @@ pub struct Launch {
     /// Where it will listen.
     pub address: SocketAddr,
     issued: Option<Issued>,
+    descriptors: Option<u32>,
 }
 
 /// A running program that answers `/ping`. Dropping it ends the process, and fails the test if one of the tokens
@@ -60,7 +61,8 @@ impl Launch {
         let program = std::env::var("DOORWARD_BIN").unwrap_or_else(|_| program.to_owned());
         let address = free_address();
         let flags = vec![format!("--http-address={address}")];
-        Self { program, flags, environment: Vec::new(), folder: Folder::new(), address, issued: None }
+        let (environment, folder) = (Vec::new(), Folder::new());
+        Self { program, flags, environment, folder, address, issued: None, descriptors: None }
     }
 
     /// The usual flags: this provider, this application, everybody welcome.
@@ -106,8 +108,22 @@ impl Launch {
         self
     }
 
+    /// Lets the process have so many open files and no more.
+    pub fn descriptors(mut self, number: u32) -> Self {
+        self.descriptors = Some(number);
+        self
+    }
+
     fn command(&self) -> Command {
-        let mut command = Command::new(&self.program);
+        let mut command = match self.descriptors {
+            None => Command::new(&self.program),
+            Some(number) => {
+                let mut shell = Command::new("sh");
+                let limited = format!("ulimit -n {number} && exec \"$0\" \"$@\"");
+                shell.args(["-c", &limited, &self.program]);
+                shell
+            }
+        };
         for flag in &self.flags {
             command.arg(self.folder.fill_in(flag));
         }
@@ -196,6 +212,13 @@ impl Doorward {
     /// The text of a file of the launch.
     pub fn read(&self, name: &str) -> String {
         fs::read_to_string(self.folder.path(name)).unwrap()
+    }
+
+    /// The most memory that the process has held so far, in bytes (proc(5), `VmHWM`).
+    pub fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 
     /// Asks the process to stop (SIGTERM).

@@ -36,7 +36,7 @@ impl Seen {
 
 /// Special paths: `/status/NNN`; `/answer?Name=value` sets these headers on the answer; `/sse` sends one event and
 /// keeps the stream open until [`Echo::release`]; `/held` answers at [`Echo::release`]; `/ws` takes an upgrade and
-/// sends back every byte; `/ws-refused` answers an upgrade with 404; `/close` hangs up. Everything else is told as JSON.
+/// sends back every byte; `/ws-refused` answers an upgrade with 404; `/large` answers with 64 MB; `/close` hangs up. Everything else is told as JSON.
 #[derive(Debug)]
 pub struct Echo {
     server: Server,
@@ -103,6 +103,7 @@ impl State {
             }
             "/ws" if seen.headers.has("upgrade") => Reply::Stream(Box::new(send_back_bytes)),
             "/ws-refused" => Reply::text(404, "no upgrade here"),
+            "/large" => Reply::Stream(Box::new(stream_megabytes)),
             "/close" => Reply::Close,
             "/answer" => {
                 let headers = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
@@ -127,6 +128,17 @@ impl State {
         let mut released = self.released.lock().unwrap();
         while !*released && !stopped.yet() {
             released = self.release.wait_timeout(released, Duration::from_millis(50)).unwrap().0;
+        }
+    }
+}
+
+fn stream_megabytes(stream: &mut std::net::TcpStream, _stopped: &Stopped) {
+    let megabyte = vec![b'x'; 1024 * 1024];
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 64 * megabyte.len());
+    let _ = stream.write_all(head.as_bytes());
+    for _ in 0..64 {
+        if stream.write_all(&megabyte).is_err() {
+            return;
         }
     }
 }

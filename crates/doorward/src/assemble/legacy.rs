@@ -61,8 +61,7 @@ fn tls(options: &Options, cert: &str, key: &str) -> Option<Tls> {
     })
 }
 
-const UPSTREAM_MEND: &str =
-    "write http://host:port/path/, https://…, h2c://…, unix:///socket, file:///folder/#/path/ or static://200";
+const UPSTREAM_MEND: &str = "write http://host:port/path/, https://…, h2c://…, unix:///socket, file:///folder/#/path/ or static://200";
 
 /// The global options of upstreams are given to each.
 fn upstreams(options: &Options, problems: &mut Problems<'_>) -> Vec<Upstream> {

@@ -15,6 +15,10 @@ mod config;
 #[cfg(test)]
 mod forwarded;
 #[cfg(test)]
+mod frames;
+#[cfg(test)]
+mod greedy;
+#[cfg(test)]
 mod headers;
 #[cfg(test)]
 mod lifecycle;
