@@ -272,11 +272,12 @@ fn read_answer<'a>(
         _ if status.is_server_error() || status == StatusCode::UNAUTHORIZED => {
             Err(TokenRequestError::Failed { status: status.as_u16() })
         }
-        _ => Err(TokenRequestError::Refused {
-            status: status.as_u16(),
-            error: "no reason given".to_owned(),
-            description: None,
-        }),
+        _ => {
+            let error =
+                if status.is_redirection() { "a redirect, which is not followed" } else { "no reason given" };
+            let (status, error) = (status.as_u16(), error.to_owned());
+            Err(TokenRequestError::Refused { status, error, description: None })
+        }
     }
 }
 

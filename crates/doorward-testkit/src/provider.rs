@@ -43,8 +43,20 @@ pub enum Fault {
     Hang,
     /// The connection ends without an answer.
     Close,
+    /// This status and this `Location`.
+    Redirect(u16, &'static str),
+    /// 200 with this as JSON.
+    Json(&'static str),
+    /// These bytes in place of an answer, and the end of the connection.
+    Raw(&'static [u8]),
     /// 200 with something that is not JSON.
     Malformed,
+    /// 200 with a gigabyte of JSON, or what of it is taken.
+    EndlessBody,
+    /// Header lines without end.
+    EndlessHeaders,
+    /// One interim answer after the other (RFC 9110 section 15.2).
+    EndlessInterim,
     /// 200 with 40 MB of JSON.
     HugeBody,
     /// 200 with a small gzip body that unfolds to 200 MB.
@@ -471,7 +483,22 @@ impl Fault {
             Self::Status(status, body) => Reply::text(status, body),
             Self::Hang => Reply::Silence,
             Self::Close => Reply::Close,
+            Self::Redirect(status, target) => Reply::Response {
+                status,
+                headers: vec![("Location".into(), target.into())],
+                body: Vec::new(),
+            },
+            Self::Json(body) => Reply::typed(200, "application/json", body),
+            Self::Raw(bytes) => Reply::Stream(Box::new(move |stream, _| _ = stream.write_all(bytes))),
             Self::Malformed => Reply::text(200, "<html>{\"access_token\":"),
+            Self::EndlessBody => endless(
+                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1073741824\r\n\r\n{",
+                " ",
+            ),
+            Self::EndlessHeaders => {
+                endless("HTTP/1.1 200 OK\r\n", "X-Filler: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n")
+            }
+            Self::EndlessInterim => endless("", "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"),
             Self::HugeBody => {
                 Reply::text(200, format!("{{\"padding\":\"{}\"}}", "a".repeat(40 * 1024 * 1024)))
             }
@@ -484,6 +511,19 @@ impl Fault {
             Self::Drip => Reply::Stream(Box::new(drip)),
         }
     }
+}
+
+/// A gigabyte of the same, unless the client hangs up before.
+fn endless(start: &'static str, piece: &'static str) -> Reply {
+    Reply::Stream(Box::new(move |stream, stopped| {
+        let pieces = piece.repeat(64 * 1024 / piece.len());
+        let mut left = 1024 * 1024 * 1024 / pieces.len();
+        let mut going = stream.write_all(start.as_bytes()).is_ok();
+        while going && left > 0 && !stopped.yet() {
+            going = stream.write_all(pieces.as_bytes()).is_ok();
+            left -= 1;
+        }
+    }))
 }
 
 fn gzip_bomb() -> Vec<u8> {

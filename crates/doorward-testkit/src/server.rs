@@ -48,7 +48,7 @@ impl Reply {
         Self::typed(status, "text/plain", body)
     }
 
-    fn typed(status: u16, media_type: &str, body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn typed(status: u16, media_type: &str, body: impl Into<Vec<u8>>) -> Self {
         Self::Response {
             status,
             headers: vec![("Content-Type".into(), media_type.into())],

@@ -21,6 +21,8 @@ mod greedy;
 #[cfg(test)]
 mod headers;
 #[cfg(test)]
+mod hostile_provider;
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod limits;
