@@ -10,6 +10,10 @@ impl RuleId {
     pub fn new(name: &str) -> Self {
         Self(name.into())
     }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 impl fmt::Display for RuleId {

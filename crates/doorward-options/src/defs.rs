@@ -797,6 +797,10 @@ options! {
     }
 
     Logging {
+        /// Form of all log lines: text, by the templates below, or json, one object a line, which also tells how each
+        /// request was decided and why.
+        log_format: Text = "text",
+            "log-format", "OAUTH2_PROXY_LOG_FORMAT", Core, Implemented;
         /// File for the log instead of the standard output.
         logging_filename: Text = "",
             "logging-filename", "OAUTH2_PROXY_LOGGING_FILENAME", Core, Implemented;

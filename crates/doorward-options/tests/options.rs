@@ -62,6 +62,9 @@ fn our_row(def: &OptionDef) -> (String, Vec<String>) {
     (format!("--{}", def.flag), rest)
 }
 
+/// The options that oauth2-proxy does not have, in the order of the alphabet.
+const OUR_OWN: &[&str] = &["--log-format"];
+
 #[test]
 fn every_option_of_oauth2_proxy_is_in_the_table_as_it_is_there() {
     let reference: BTreeMap<_, _> = include_str!("options.tsv").lines().skip(1).map(reference_row).collect();
@@ -71,7 +74,7 @@ fn every_option_of_oauth2_proxy_is_in_the_table_as_it_is_there() {
         assert_eq!(ours.get(flag), Some(row), "{flag}");
     }
     let added: Vec<_> = ours.keys().filter(|flag| !reference.contains_key(*flag)).collect();
-    assert!(added.is_empty(), "options of our own have to be listed here: {added:?}");
+    assert_eq!(added, OUR_OWN);
 }
 
 #[test]

@@ -9,7 +9,8 @@ use std::{
 };
 
 use doorward_authn::{
-    Attempt as Credential,
+    Attempt as Credential, Refusal,
+    basic::{self, Presented},
     bearer::{BearerAttempt, BearerRefusal, OnRefusal},
 };
 use doorward_authz::{Attempt, Judged, Provenance, Verdict, Who};
@@ -22,16 +23,19 @@ use doorward_telemetry::RefreshOutcome;
 use http::{HeaderValue, header::AUTHORIZATION};
 
 use crate::{
+    explain::Shortfall,
     gate::Gate,
     ingress::Arrival,
     record::AuthStatus,
-    refresh::{AttemptResult, Due, Outcome, Refreshed, Turn},
+    refresh::{AttemptResult, Due, End, Outcome, Refreshed, Turn},
 };
 
 /// What authentication found.
 #[derive(Debug)]
 pub struct Visitor {
     pub standing: Standing,
+    /// What was found wrong on the way, for the log.
+    pub shortfall: Shortfall,
     /// Cookies to send with whatever the answer will be: refreshed or removed sessions.
     pub set_cookies: Vec<HeaderValue>,
 }
@@ -72,12 +76,16 @@ impl Visitor {
         }
     }
 
-    const fn nobody() -> Self {
-        Self { standing: Standing::Nobody, set_cookies: Vec::new() }
+    const fn without(standing: Standing, shortfall: Shortfall) -> Self {
+        Self { standing, shortfall, set_cookies: Vec::new() }
     }
 
-    fn known(session: Arc<Session>, provenance: Provenance) -> Self {
-        Self { standing: Standing::Known(Known { session, provenance }), set_cookies: Vec::new() }
+    const fn nobody(shortfall: Shortfall) -> Self {
+        Self::without(Standing::Nobody, shortfall)
+    }
+
+    const fn known(session: Arc<Session>, provenance: Provenance) -> Self {
+        Self::without(Standing::Known(Known { session, provenance }), Shortfall::NoSession)
     }
 }
 
@@ -90,24 +98,32 @@ pub enum Freshness {
     AsStored,
 }
 
-/// The chain: the first scheme that accepts wins; a refused password is logged and the next scheme is asked.
+/// The chain: the first scheme that accepts wins; a refused credential is noted and the next scheme is asked.
 pub async fn authenticate(gate: &Arc<Gate>, arrival: &Arrival, freshness: Freshness) -> Visitor {
+    let mut shortfall = Shortfall::NoSession;
     match by_bearer_token(gate, arrival).await {
-        Token::Accepted(session) => return Visitor::known(session, Provenance::Provider),
-        Token::Final => return Visitor { standing: Standing::Forbidden, set_cookies: Vec::new() },
         Token::None => {}
+        Token::Accepted(session) => return Visitor::known(session, Provenance::Provider),
+        Token::Refused(refusal, OnRefusal::TryNext) => shortfall = Shortfall::Bearer(refusal),
+        Token::Refused(refusal, OnRefusal::Forbid) => {
+            return Visitor::without(Standing::Forbidden, Shortfall::Bearer(refusal));
+        }
     }
-    if let Some(session) = by_password(gate, arrival).await {
-        return Visitor::known(session, Provenance::PasswordFile);
+    match by_password(gate, arrival).await {
+        Password::None => {}
+        Password::Accepted(session) => return Visitor::known(session, Provenance::PasswordFile),
+        Password::Refused(refusal) => shortfall = Shortfall::Password(refusal),
     }
-    by_stored_session(gate, arrival, freshness).await
+    let mut visitor = by_stored_session(gate, arrival, freshness).await;
+    visitor.shortfall = shortfall.or(visitor.shortfall);
+    visitor
 }
 
 /// What a bearer token came to.
 enum Token {
     None,
     Accepted(Arc<Session>),
-    Final,
+    Refused(BearerRefusal, OnRefusal),
 }
 
 /// Sessions of bearer tokens live for one request: they are never stored, refreshed or turned into cookies.
@@ -123,37 +139,46 @@ async fn by_bearer_token(gate: &Gate, arrival: &Arrival) -> Token {
             identity: grant.identity,
             ..Session::default()
         })),
-        BearerAttempt::Refused(refusal) => {
-            if let BearerRefusal::NotVouchedFor(_) = &refusal {
-                tracing::error!("Error retrieving session from token in Authorization header: {refusal}");
-            }
-            match bearer.on_refusal {
-                OnRefusal::TryNext => Token::None,
-                OnRefusal::Forbid => Token::Final,
-            }
-        }
+        BearerAttempt::Refused(refusal) => Token::Refused(refusal, bearer.on_refusal),
     }
 }
 
-async fn by_password(gate: &Gate, arrival: &Arrival) -> Option<Arc<Session>> {
-    let htpasswd = gate.sign_in.htpasswd.as_ref()?;
-    let header = arrival.headers().get(AUTHORIZATION)?;
-    match htpasswd.attempt_basic(Some(header.as_bytes()), arrival.facts.client, Instant::now()).await {
-        Credential::NotPresented => None,
+/// What a password in the `Authorization` header came to.
+enum Password {
+    None,
+    Accepted(Arc<Session>),
+    Refused(Refusal),
+}
+
+async fn by_password(gate: &Gate, arrival: &Arrival) -> Password {
+    let Some(htpasswd) = &gate.sign_in.htpasswd else { return Password::None };
+    let Some(header) = arrival.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes) else {
+        return Password::None;
+    };
+    match htpasswd.attempt_basic(Some(header), arrival.facts.client, Instant::now()).await {
+        Credential::NotPresented => Password::None,
         Credential::Refused(refusal) => {
-            let message = format!("Invalid authentication via basic auth: {refusal}");
-            gate.log_auth(arrival, AuthStatus::Failure, "-", &message);
-            None
+            let user = match basic::read(Some(header)) {
+                Presented::Credentials(credentials) => credentials.user,
+                Presented::Nothing | Presented::Malformed(_) => String::new(),
+            };
+            let message = match refusal {
+                // The reference's words, which tools look for.
+                Refusal::WrongCredentials => "not in Htpasswd File".to_owned(),
+                other => other.to_string(),
+            };
+            let message = format!("Invalid authentication via basic auth: {message}");
+            gate.log_auth(arrival, AuthStatus::Failure, &user, &message);
+            Password::Refused(refusal)
         }
         Credential::Accepted(identity) => {
-            let user = identity.user.clone();
-            gate.log_auth(
-                arrival,
-                AuthStatus::Success,
-                &user,
-                "Authenticated via basic auth and HTpasswd File",
-            );
-            Some(Arc::new(Session { created_at: Some(arrival.now), identity, ..Session::default() }))
+            let message = "Authenticated via basic auth and HTpasswd File";
+            gate.log_auth(arrival, AuthStatus::Success, &identity.user, message);
+            Password::Accepted(Arc::new(Session {
+                created_at: Some(arrival.now),
+                identity,
+                ..Session::default()
+            }))
         }
     }
 }
@@ -162,15 +187,13 @@ async fn by_stored_session(gate: &Arc<Gate>, arrival: &Arrival, freshness: Fresh
     let cookies = RequestCookies::new(arrival.headers());
     let loaded = match gate.sessions.keeper.load(&cookies, arrival.now).await {
         Ok(loaded) => loaded,
-        Err(LoadError::Absent) => return Visitor::nobody(),
+        Err(LoadError::Absent) => return Visitor::nobody(Shortfall::NoSession),
         Err(LoadError::Unavailable(error)) => {
-            tracing::error!("The session store cannot be asked: {error}");
-            return Visitor { standing: Standing::Unknown, set_cookies: Vec::new() };
+            return Visitor::without(Standing::Unknown, Shortfall::Store(error.to_string()));
         }
-        Err(LoadError::Invalid(reason)) => {
-            tracing::info!("Error loading cookied session: {reason}, removing session.");
+        Err(LoadError::Invalid(why)) => {
             let set_cookies = forget(gate, arrival).await;
-            return Visitor { standing: Standing::Nobody, set_cookies };
+            return Visitor { set_cookies, ..Visitor::nobody(Shortfall::Session(why)) };
         }
     };
     let due = gate.sessions.refresh.schedule.due(&loaded.session, arrival.now);
@@ -251,7 +274,7 @@ pub async fn replace(
 async fn refreshed(gate: &Arc<Gate>, arrival: &Arrival, loaded: Loaded) -> Visitor {
     let key = loaded.key();
     let mut outcome = match gate.sessions.refresh.turn(key.clone(), arrival.now) {
-        Turn::Ended => return Visitor::nobody(),
+        Turn::Ended => return Visitor::nobody(Shortfall::Ended(End::ByVisitor)),
         Turn::Wait(outcome) => outcome,
         Turn::Run(report, outcome) => {
             let work = RefreshWork {
@@ -272,17 +295,16 @@ async fn refreshed(gate: &Arc<Gate>, arrival: &Arrival, loaded: Loaded) -> Visit
     };
     if gate.sessions.refresh.has_ended(&key, arrival.now) {
         // A sign-out or another login came while this request waited. Cookies sent now would undo it.
-        return Visitor::nobody();
+        return Visitor::nobody(Shortfall::Ended(End::ByVisitor));
     }
     match finished {
-        Some(Outcome { refreshed: Refreshed::Kept { session, set_cookies, .. }, .. }) => Visitor {
-            standing: Standing::Known(Known { session, provenance: Provenance::Provider }),
-            set_cookies: set_cookies.to_vec(),
-        },
-        Some(Outcome { refreshed: Refreshed::Ended { set_cookies }, .. }) => {
-            Visitor { standing: Standing::Nobody, set_cookies: set_cookies.to_vec() }
+        Some(Outcome { refreshed: Refreshed::Kept { session, set_cookies, .. }, .. }) => {
+            Visitor { set_cookies: set_cookies.to_vec(), ..Visitor::known(session, Provenance::Provider) }
         }
-        None => Visitor { standing: Standing::Unknown, set_cookies: Vec::new() },
+        Some(Outcome { refreshed: Refreshed::Ended { set_cookies, why }, .. }) => {
+            Visitor { set_cookies: set_cookies.to_vec(), ..Visitor::nobody(Shortfall::Ended(why)) }
+        }
+        None => Visitor::without(Standing::Unknown, Shortfall::RefreshBroken),
     }
 }
 
@@ -346,7 +368,9 @@ impl RefreshWork {
                 tracing::error!("The session store cannot be asked: {error}");
                 return self.unchanged(loaded, lock).await;
             }
-            Err(LoadError::Absent | LoadError::Invalid(_)) => return self.ended(loaded, lock).await,
+            Err(LoadError::Absent | LoadError::Invalid(_)) => {
+                return self.ended(loaded, lock, End::Gone).await;
+            }
         };
         if self.gate.sessions.refresh.schedule.due(&loaded.session, self.now) == Due::Fresh {
             return untouched(&loaded, AttemptResult::Renewed);
@@ -354,7 +378,7 @@ impl RefreshWork {
         match self.ask(&loaded.session).await {
             Answer::Renewed(session) => self.save(*session, loaded, lock).await,
             Answer::Unchanged => self.unchanged(loaded, lock).await,
-            Answer::Over => self.ended(loaded, lock).await,
+            Answer::Over => self.ended(loaded, lock, End::Refused).await,
         }
     }
 
@@ -398,7 +422,7 @@ impl RefreshWork {
 
     async fn save(&self, session: Session, loaded: Loaded, lock: &Lock) -> Outcome {
         if !self.is_valid(&session).await {
-            return self.ended(loaded, lock).await;
+            return self.ended(loaded, lock, End::NotValidated).await;
         }
         if self.gate.sessions.refresh.has_ended(&loaded.key(), self.now) {
             return ended_by_somebody_else(&session);
@@ -418,8 +442,8 @@ impl RefreshWork {
     }
 
     async fn unchanged(&self, loaded: Loaded, lock: &Lock) -> Outcome {
-        if self.is_over(&loaded.session).await {
-            return self.ended(loaded, lock).await;
+        if let Some(why) = self.is_over(&loaded.session).await {
+            return self.ended(loaded, lock, why).await;
         }
         untouched(&loaded, AttemptResult::Failed)
     }
@@ -435,15 +459,18 @@ impl RefreshWork {
         if self.gate.sessions.refresh.schedule.due(&loaded.session, self.now) == Due::Fresh {
             return untouched(&loaded, AttemptResult::Renewed);
         }
-        if self.is_over(&loaded.session).await {
+        if self.is_over(&loaded.session).await.is_some() {
             return ended_by_somebody_else(&loaded.session);
         }
         untouched(&loaded, AttemptResult::Failed)
     }
 
-    /// Whether a session that nobody has refreshed is good no more.
-    async fn is_over(&self, session: &Session) -> bool {
-        session.is_expired(self.now) || self.id_token_is_over(session).await || !self.is_valid(session).await
+    /// Whether a session that nobody has refreshed is good no more, and why.
+    async fn is_over(&self, session: &Session) -> Option<End> {
+        if session.is_expired(self.now) || self.id_token_is_over(session).await {
+            return Some(End::Expired);
+        }
+        if self.is_valid(session).await { None } else { Some(End::NotValidated) }
     }
 
     /// Asks the validate URL, if there is one. A provider in trouble ends no session.
@@ -467,12 +494,12 @@ impl RefreshWork {
         matches!(provider.recheck(id_token, None, self.now).await, Err(IdTokenError::Claims(_)))
     }
 
-    async fn ended(&self, loaded: Loaded, lock: &Lock) -> Outcome {
+    async fn ended(&self, loaded: Loaded, lock: &Lock, why: End) -> Outcome {
         // Whoever took the lock over may have used the refresh token first, and is not to lose what that brought.
         if matches!(lock.renew().await, Err(LockError::TimedOut)) {
             return self.left_to_others(loaded).await;
         }
-        tracing::info!("A session ended: {}", loaded.session.summary());
+        tracing::info!("A session ended, because {why}: {}", loaded.session.summary());
         let cookies = RequestCookies::new(&self.headers);
         let visit = Visit { cookies: &cookies, host: &self.host, now: self.now };
         let cleared = self.gate.sessions.keeper.clear(&visit).await;
@@ -480,7 +507,7 @@ impl RefreshWork {
             tracing::error!("A session could not be removed from the store: {error}");
         }
         Outcome {
-            refreshed: Refreshed::Ended { set_cookies: cleared.set_cookies.into() },
+            refreshed: Refreshed::Ended { set_cookies: cleared.set_cookies.into(), why },
             attempt: AttemptResult::Failed,
         }
     }
@@ -499,6 +526,6 @@ fn untouched(loaded: &Loaded, attempt: AttemptResult) -> Outcome {
 /// The session was ended while the provider was asked: the new tokens are dropped.
 fn ended_by_somebody_else(session: &Session) -> Outcome {
     tracing::info!("A session was ended while it was being refreshed: {}", session.summary());
-    let refreshed = Refreshed::Ended { set_cookies: Arc::default() };
+    let refreshed = Refreshed::Ended { set_cookies: Arc::default(), why: End::ByVisitor };
     Outcome { refreshed, attempt: AttemptResult::Failed }
 }

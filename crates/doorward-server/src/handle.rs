@@ -14,20 +14,21 @@ use std::{sync::Arc, time::SystemTime};
 use doorward_authz::{Constraints, Denial, DenialReason, Judged, Verdict};
 use doorward_core::{Grounds, Permit, Target, Timestamp, request::Scheme};
 use doorward_net::{Body, Peer};
-use doorward_telemetry::Pings;
+use doorward_telemetry::{ClientField, Pings};
 use doorward_upstream::{ForwardError, Forwarding, Route as UpstreamRoute, Upstream};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header::SET_COOKIE};
 
 use crate::{
     authenticate::{self, Freshness, Known, Standing, Visitor, authenticate},
     endpoints,
+    explain::{self, Explanation, Outcome, Reason},
     form::Form,
     gate::{Gate, HttpsPolicy, JsonErrors, ProviderButton},
-    ingress::{Arrival, Connection},
+    ingress::{Arrival, Connection, Malformed},
     inject::drop_misleading,
     login::{self, Login},
     pages::{self, Links, Problem},
-    record::{AuthStatus, Record, Recorded, Visibility},
+    record::{Query, Record, Recorded, Visibility},
     redirects::OwnEndpoints,
     respond,
     routes::Route,
@@ -43,13 +44,12 @@ pub async fn handle(
     let arrival = match gate.ingress.read(&connection, request, now) {
         Ok(arrival) => Box::new(arrival),
         Err(refusal) => {
-            tracing::info!("A request was refused: {}.", refusal.reason);
-            return Recorded::unrecorded(pages::malformed(refusal.status, refusal.reason));
+            return malformed(&connection, refusal);
         }
     };
     if has_encoded_dots(&arrival.facts.target) {
         let reason = "the path holds percent-encoded dot segments, which programs read differently";
-        return Recorded::unrecorded(pages::malformed(StatusCode::BAD_REQUEST, reason));
+        return malformed(&connection, Malformed { status: StatusCode::BAD_REQUEST, reason });
     }
     if let Some(clean) = clean_path(&arrival.facts.target) {
         return Recorded::unrecorded(respond::redirect(StatusCode::MOVED_PERMANENTLY, &clean, &Method::POST));
@@ -69,6 +69,22 @@ pub async fn handle(
     }
     let response = answer(&gate, route, arrival, &mut record).await;
     record.finish(response)
+}
+
+/// The answer to a request that cannot be read. It has no record, so the message is all that the log says of it.
+fn malformed(connection: &Connection, refusal: Malformed) -> Response<Recorded> {
+    let peer = match connection.peer {
+        Peer::Ip(address) => ClientField::Peer(address),
+        Peer::Unix => ClientField::UnixPeer,
+    };
+    tracing::info!(
+        outcome = Outcome::Deny.word(),
+        reason = Reason::Malformed.word(),
+        client = %peer,
+        "A request was refused: {}.",
+        refusal.reason
+    );
+    Recorded::unrecorded(pages::malformed(refusal.status, refusal.reason))
 }
 
 async fn answer(
@@ -182,20 +198,29 @@ pub(crate) async fn decide(
         record.identify(session);
     }
     if matches!(visitor.standing, Standing::Forbidden) {
+        gate.explain_forbidden(arrival, record, &visitor.shortfall);
         return Decided { decision: Decision::Forbidden, set_cookies };
     }
     let decision = match gate.access.policy.decide(&arrival.facts, judged, visitor.attempt()) {
         Verdict::Permit(permit) => match constrained(gate, arrival, &visitor) {
-            Ok(()) => Decision::Permitted { permit, visitor },
+            Ok(()) => {
+                explain::note(&visitor.shortfall);
+                record.permit(permit.grounds());
+                Decision::Permitted { permit, visitor }
+            }
             Err(denial) => {
-                gate.log_denial(arrival, &visitor, &denial);
+                gate.log_denial(arrival, record, &visitor, &denial);
                 Decision::Forbidden
             }
         },
         Verdict::Login => match visitor.standing {
-            Standing::Unknown => Decision::Unknown,
+            Standing::Unknown => {
+                gate.explain_unknown(arrival, record, &visitor.shortfall);
+                Decision::Unknown
+            }
             Standing::Forbidden => Decision::Forbidden,
             Standing::Nobody | Standing::Known(_) => {
+                gate.explain_login(arrival, record, &visitor.shortfall);
                 if set_cookies.is_empty() && gate.sessions.keeper.always_clears() {
                     set_cookies = Box::pin(authenticate::clear(gate, arrival)).await;
                 }
@@ -203,7 +228,7 @@ pub(crate) async fn decide(
             }
         },
         Verdict::Deny(denial) => {
-            gate.log_denial(arrival, &visitor, &denial);
+            gate.log_denial(arrival, record, &visitor, &denial);
             set_cookies.extend(Box::pin(authenticate::clear(gate, arrival)).await);
             let who = visitor.session().map(|session| session.identity.display_name().to_owned());
             Decision::Denied { denial, who: who.unwrap_or_default() }
@@ -366,16 +391,21 @@ impl Gate {
     fn visibility(&self, route: Route<'_>) -> Visibility {
         match route {
             Route::Ping | Route::Ready if self.telemetry.logs.pings() == Pings::Silent => Visibility::Silent,
-            Route::Callback => Visibility::PathOnly,
-            _ => Visibility::Logged,
+            Route::Callback => Visibility::Logged(Query::Hidden),
+            _ => Visibility::Logged(Query::Shown),
         }
     }
 
-    fn log_denial(&self, arrival: &Arrival, visitor: &Visitor, denial: &Denial) {
+    fn log_denial(&self, arrival: &Arrival, record: &mut Record, visitor: &Visitor, denial: &Denial) {
         let Some(session) = visitor.session() else { return };
         let user = session.identity.display_name();
-        let message = format!("Invalid authorization via session ({denial}): {}", session.summary());
-        self.log_auth(arrival, AuthStatus::Failure, user, &message);
+        let consequence = match denial.reason {
+            DenialReason::QueryConstraint => "",
+            _ => "removing session ",
+        };
+        let message =
+            format!("Invalid authorization via session ({denial}): {consequence}{}", session.summary());
+        self.explain_as(arrival, record, (user, &message), Explanation::denial(denial));
     }
 
     /// The return target that the query wishes for.

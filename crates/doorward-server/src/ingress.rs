@@ -86,7 +86,7 @@ impl Arrival {
 }
 
 /// The id that ties a request to its log lines and pages: the client's, or a random one made on first use.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct RequestId(OnceLock<HeaderValue>);
 
 impl RequestId {

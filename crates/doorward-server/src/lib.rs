@@ -5,6 +5,7 @@
 pub mod authenticate;
 pub mod connection;
 pub mod endpoints;
+pub mod explain;
 pub mod form;
 pub mod gate;
 pub mod handle;

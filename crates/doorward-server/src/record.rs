@@ -8,6 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use doorward_core::Grounds;
 use doorward_net::{Body, BodyError, Peer};
 use doorward_session::Session;
 use doorward_telemetry::{AuthLine, ClientField, InFlight, Logs, Metrics, RequestLine};
@@ -17,39 +18,53 @@ use http_body::{Frame, SizeHint};
 pub use doorward_telemetry::AuthStatus;
 
 use crate::{
+    explain::Explanation,
     gate::Gate,
-    ingress::{Arrival, Forwarded, RequestId},
+    ingress::{Arrival, Forwarded},
 };
 
 /// Notes about a request in flight. Dropping it writes them down, so that aborted requests are seen as well.
 #[derive(Debug)]
 pub struct Record {
-    logs: Arc<Logs>,
     metrics: Arc<Metrics>,
     counted: Option<InFlight>,
-    visible: Visibility,
     started: Instant,
+    method: Method,
+    status: StatusCode,
+    /// Nothing is gathered for a line that nobody writes.
+    line: Option<Line>,
+}
+
+/// What the request's log line will show.
+#[derive(Debug)]
+struct Line {
+    logs: Arc<Logs>,
+    query: Query,
     now: doorward_core::Timestamp,
     client: Client,
-    method: Method,
     uri: Uri,
     version: Version,
     host: HeaderValue,
     user_agent: Option<HeaderValue>,
-    request_id: RequestId,
+    request_id: HeaderValue,
     session: Option<Arc<Session>>,
     upstream: Option<Arc<str>>,
-    status: StatusCode,
     size: u64,
+    decision: Option<Explanation>,
 }
 
 /// Whether a request appears in the request log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Visibility {
-    Logged,
-    /// Without its query, which holds secrets.
-    PathOnly,
+    Logged(Query),
     Silent,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Query {
+    Shown,
+    /// It holds secrets.
+    Hidden,
 }
 
 /// The client as the log shows it.
@@ -80,26 +95,20 @@ impl Client {
     }
 }
 
+/// Who sent the request, as all lines show it.
+pub(crate) fn shown_client(gate: &Gate, arrival: &Arrival) -> ClientField {
+    Client::of(gate, arrival).field()
+}
+
 impl Record {
     pub fn begin(gate: &Gate, arrival: &Arrival, visible: Visibility) -> Box<Self> {
         Box::new(Self {
-            logs: Arc::clone(&gate.telemetry.logs),
             metrics: Arc::clone(&gate.telemetry.metrics),
             counted: None,
-            visible,
             started: Instant::now(),
-            now: arrival.now,
-            client: Client::of(gate, arrival),
             method: arrival.facts.method.clone(),
-            uri: arrival.facts.target.uri().clone(),
-            version: arrival.request.version(),
-            host: arrival.facts.host.clone(),
-            user_agent: arrival.headers().get(USER_AGENT).cloned(),
-            request_id: arrival.request_id.clone(),
-            session: None,
-            upstream: None,
             status: StatusCode::OK,
-            size: 0,
+            line: Line::begin(gate, arrival, visible),
         })
     }
 
@@ -109,11 +118,27 @@ impl Record {
     }
 
     pub fn identify(&mut self, session: &Arc<Session>) {
-        self.session = Some(Arc::clone(session));
+        if let Some(line) = &mut self.line {
+            line.session = Some(Arc::clone(session));
+        }
     }
 
     pub fn route(&mut self, upstream: Arc<str>) {
-        self.upstream = Some(upstream);
+        if let Some(line) = &mut self.line {
+            line.upstream = Some(upstream);
+        }
+    }
+
+    pub fn permit(&mut self, grounds: &Grounds) {
+        if let Some(line) = &mut self.line {
+            line.decision = Some(Explanation::permit(grounds));
+        }
+    }
+
+    pub fn decide(&mut self, explanation: Explanation) {
+        if let Some(line) = &mut self.line {
+            line.decision = Some(explanation);
+        }
     }
 
     /// Ties the record to the answer's body.
@@ -123,37 +148,59 @@ impl Record {
     }
 }
 
+impl Line {
+    fn begin(gate: &Gate, arrival: &Arrival, visible: Visibility) -> Option<Self> {
+        let Visibility::Logged(query) = visible else { return None };
+        let logs = &gate.telemetry.logs;
+        let uri = arrival.facts.target.uri();
+        let path = || percent_encoding::percent_decode_str(uri.path()).decode_utf8_lossy();
+        if !logs.wants_request(path) {
+            return None;
+        }
+        Some(Self {
+            logs: Arc::clone(logs),
+            query,
+            now: arrival.now,
+            client: Client::of(gate, arrival),
+            uri: uri.clone(),
+            version: arrival.request.version(),
+            host: arrival.facts.host.clone(),
+            user_agent: arrival.headers().get(USER_AGENT).cloned(),
+            // Asked for here, so that the one that is made is the same in all lines and on the page.
+            request_id: arrival.request_id.value().clone(),
+            session: None,
+            upstream: None,
+            size: 0,
+            decision: None,
+        })
+    }
+}
+
 impl Drop for Record {
     fn drop(&mut self) {
         let duration = self.started.elapsed();
         if self.counted.take().is_some() {
             self.metrics.observe(self.status, &self.method, duration);
         }
-        if self.visible == Visibility::Silent {
-            return;
-        }
-        let path = percent_encoding::percent_decode_str(self.uri.path()).decode_utf8_lossy();
-        if !self.logs.wants_request(&path) {
-            return;
-        }
-        self.logs.request(&RequestLine {
-            client: self.client.field(),
-            host: self.host.as_bytes(),
+        let Some(line) = &self.line else { return };
+        line.logs.request(&RequestLine {
+            client: line.client.field(),
+            host: line.host.as_bytes(),
             method: &self.method,
-            uri: match self.visible {
-                Visibility::PathOnly => self.uri.path(),
-                _ => self.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str),
+            uri: match line.query {
+                Query::Hidden => line.uri.path(),
+                Query::Shown => line.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str),
             },
-            path: &path,
-            protocol: self.version,
-            user_agent: self.user_agent.as_ref().map_or(b"", HeaderValue::as_bytes),
-            username: self.session.as_ref().map_or("", |session| session.identity.display_name()),
-            request_id: self.request_id.value().as_bytes(),
-            upstream: self.upstream.as_deref().unwrap_or(""),
+            protocol: line.version,
+            user_agent: line.user_agent.as_ref().map_or(b"", HeaderValue::as_bytes),
+            username: line.session.as_ref().map_or("", |session| session.identity.display_name()),
+            request_id: line.request_id.as_bytes(),
+            upstream: line.upstream.as_deref().unwrap_or(""),
             status: self.status.as_u16(),
-            size: self.size,
-            started: self.now,
+            size: line.size,
+            started: line.now,
             duration,
+            decision: line.decision.as_ref().map(Explanation::words),
         });
     }
 }
@@ -185,9 +232,9 @@ impl http_body::Body for Recorded {
         let polled = Pin::new(&mut this.body).poll_frame(context);
         if let Poll::Ready(Some(Ok(frame))) = &polled
             && let Some(data) = frame.data_ref()
-            && let Some(record) = &mut this.record
+            && let Some(line) = this.record.as_mut().and_then(|record| record.line.as_mut())
         {
-            record.size += data.len() as u64;
+            line.size += data.len() as u64;
         }
         polled
     }
@@ -204,8 +251,13 @@ impl http_body::Body for Recorded {
 impl Gate {
     /// Writes a line to the authentication log.
     pub fn log_auth(&self, arrival: &Arrival, status: AuthStatus, username: &str, message: &str) {
-        self.telemetry.logs.auth(&AuthLine {
-            client: Client::of(self, arrival).field(),
+        self.telemetry.logs.auth(&AuthLine { status, message, ..self.auth_line(arrival, username) });
+    }
+
+    /// A line of the authentication log that says nothing yet.
+    pub(crate) fn auth_line<'a>(&self, arrival: &'a Arrival, username: &'a str) -> AuthLine<'a> {
+        AuthLine {
+            client: shown_client(self, arrival),
             host: arrival.facts.host.as_bytes(),
             method: &arrival.facts.method,
             protocol: arrival.request.version(),
@@ -213,8 +265,9 @@ impl Gate {
             user_agent: arrival.headers().get(USER_AGENT).map_or(b"", HeaderValue::as_bytes),
             username,
             at: arrival.now,
-            status,
-            message,
-        });
+            status: AuthStatus::Failure,
+            message: "",
+            decision: None,
+        }
     }
 }

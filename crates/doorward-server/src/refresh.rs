@@ -11,6 +11,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -56,7 +57,34 @@ pub enum Refreshed {
     Kept { session: Arc<Session>, set_cookies: Arc<[HeaderValue]>, key: SessionKey },
     /// The session is over and has been removed; these cookies say so. There are none where a sign-out or another login
     /// ended it: those have told the browser already.
-    Ended { set_cookies: Arc<[HeaderValue]> },
+    Ended { set_cookies: Arc<[HeaderValue]>, why: End },
+}
+
+/// Why a session is over. For logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Its time or that of its tokens is up, and nothing could renew it.
+    Expired,
+    /// The provider no longer knows this login, or has given it to somebody else.
+    Refused,
+    /// The validate URL says no.
+    NotValidated,
+    /// The store no longer holds it.
+    Gone,
+    /// A sign-out or another login came first.
+    ByVisitor,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Expired => "the session has expired and could not be refreshed",
+            Self::Refused => "the provider refused to refresh the session",
+            Self::NotValidated => "the validate URL refused the token of the session",
+            Self::Gone => "the session is not in the store any more",
+            Self::ByVisitor => "the session was ended by a sign-out or another login",
+        })
+    }
 }
 
 impl Refreshed {

@@ -44,6 +44,21 @@ pub(crate) fn push_timestamp(out: &mut Vec<u8>, at: Timestamp, zone: TimeZone) {
     }
 }
 
+/// A time in UTC with milliseconds (RFC 3339): `2006-01-02T15:04:05.000Z`.
+pub(crate) fn rfc3339(at: Timestamp) -> String {
+    let time = civil(at, TimeZone::Utc);
+    format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
+        time.year(),
+        time.month(),
+        time.day(),
+        time.hour(),
+        time.minute(),
+        time.second(),
+        at.nanos / 1_000_000
+    )
+}
+
 /// The part of a rotated file's name that tells when it was rotated: `2006-01-02T15-04-05.000`.
 /// Such names sort by time.
 pub(crate) fn file_name_time(at: Timestamp, zone: TimeZone) -> String {
@@ -94,5 +109,6 @@ mod tests {
     fn file_names_carry_milliseconds() {
         let at = Timestamp { seconds: 1_795_332_897, nanos: 7_999_999 };
         assert_eq!(file_name_time(at, TimeZone::Utc), "2026-11-22T07-34-57.007");
+        assert_eq!(rfc3339(at), "2026-11-22T07:34:57.007Z");
     }
 }

@@ -75,7 +75,7 @@ fn push_hex(out: &mut Vec<u8>, byte: u8) {
 }
 
 /// Letters, marks, numbers, punctuation, symbols and the ASCII blank (Go's `strconv.IsPrint`).
-fn is_printable(char: char) -> bool {
+pub(crate) fn is_printable(char: char) -> bool {
     if char.is_ascii() {
         return matches!(char, ' '..='~');
     }

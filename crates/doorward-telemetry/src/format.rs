@@ -1,9 +1,13 @@
 //! A stream's line layout, compiled once at start-up from the operator's Go template.
 //! Templates made of text and fields only, such as the defaults, become a list of segments; others are evaluated by
 //! the template room. A field that does not exist is found here, not when the first line is written.
-//! Another layout (JSON, say) would be a further variant of [`Format`].
 
 use doorward_template::{self as template, Template, TemplateError, Value};
+
+use crate::{
+    json::{self, JsonLine},
+    logs::TimeZone,
+};
 
 pub const DEFAULT_STANDARD_FORMAT: &str = "[{{.Timestamp}}] [{{.File}}] {{.Message}}";
 pub const DEFAULT_AUTH_FORMAT: &str =
@@ -19,12 +23,15 @@ pub(crate) enum Field {
     File,
     Host,
     Message,
+    Outcome,
     Protocol,
+    Reason,
     RequestDuration,
     RequestId,
     RequestMethod,
     RequestUri,
     ResponseSize,
+    Rule,
     Status,
     StatusCode,
     Timestamp,
@@ -46,6 +53,7 @@ pub(crate) const AUTH_FIELDS: &[Field] = &[
     Field::Status,
     Field::Message,
 ];
+/// Those of the reference, and the decision: how the request was decided, why, and by which rule.
 pub(crate) const REQUEST_FIELDS: &[Field] = &[
     Field::Client,
     Field::Host,
@@ -60,6 +68,9 @@ pub(crate) const REQUEST_FIELDS: &[Field] = &[
     Field::Upstream,
     Field::UserAgent,
     Field::Username,
+    Field::Outcome,
+    Field::Reason,
+    Field::Rule,
 ];
 
 impl Field {
@@ -69,12 +80,15 @@ impl Field {
             Self::File => "File",
             Self::Host => "Host",
             Self::Message => "Message",
+            Self::Outcome => "Outcome",
             Self::Protocol => "Protocol",
+            Self::Reason => "Reason",
             Self::RequestDuration => "RequestDuration",
             Self::RequestId => "RequestID",
             Self::RequestMethod => "RequestMethod",
             Self::RequestUri => "RequestURI",
             Self::ResponseSize => "ResponseSize",
+            Self::Rule => "Rule",
             Self::Status => "Status",
             Self::StatusCode => "StatusCode",
             Self::Timestamp => "Timestamp",
@@ -94,8 +108,16 @@ pub(crate) enum InvalidFormat {
     UnknownField { name: String, known: String },
 }
 
+/// What a stream's lines tell.
+pub(crate) trait Line: JsonLine {
+    /// Appends the value of one field, escaped for a line of text.
+    fn push(&self, field: Field, zone: TimeZone, out: &mut Vec<u8>);
+}
+
 #[derive(Debug)]
 pub(crate) enum Format {
+    /// One JSON object.
+    Json,
     /// Text and plain fields.
     Segments(Vec<Segment>),
     /// Everything else that the template language can say, with the fields it looks at.
@@ -123,21 +145,22 @@ impl Format {
         Ok(Self::Segments(segments.collect::<Result<_, _>>()?))
     }
 
-    /// Appends one line, without its newline. `push` appends the value of one field, escaped.
-    pub(crate) fn push_line(&self, out: &mut Vec<u8>, push: impl Fn(Field, &mut Vec<u8>)) {
+    /// Appends one line, without its newline.
+    pub(crate) fn push_line(&self, out: &mut Vec<u8>, line: &impl Line, zone: TimeZone) {
         match self {
+            Self::Json => json::push(out, line),
             Self::Segments(segments) => {
                 for segment in segments {
                     match segment {
                         Segment::Literal(text) => out.extend_from_slice(text),
-                        Segment::Field(field) => push(*field, out),
+                        Segment::Field(field) => line.push(*field, zone, out),
                     }
                 }
             }
             Self::Template(template, fields) => {
                 let text = |field: Field| {
                     let mut value = Vec::new();
-                    push(field, &mut value);
+                    line.push(field, zone, &mut value);
                     String::from_utf8_lossy(&value).into_owned()
                 };
                 let values =

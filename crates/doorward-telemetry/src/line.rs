@@ -2,6 +2,7 @@
 //! so nothing has to be valid UTF-8 before.
 
 use std::{
+    fmt,
     io::Write as _,
     net::{IpAddr, SocketAddr},
     time::Duration,
@@ -12,8 +13,8 @@ use doorward_core::Timestamp;
 use crate::{
     clock,
     escape::{self, Blanks},
-    format::Field,
-    logs::TimeZone,
+    format::{Field, Line},
+    logs::{Level, TimeZone},
 };
 
 /// Who sent the request, as the logs show it.
@@ -27,6 +28,32 @@ pub enum ClientField {
     UnixPeer,
 }
 
+impl fmt::Display for ClientField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // An IPv4 client of a dual-stack socket is shown as what it is.
+            Self::Peer(peer) => write!(f, "{}", SocketAddr::new(peer.ip().to_canonical(), peer.port())),
+            Self::Ip(ip) => write!(f, "{}", ip.to_canonical()),
+            Self::UnixPeer => f.write_str("@"),
+        }
+    }
+}
+
+/// How a request was decided, and why.
+#[derive(Clone, Copy, Debug)]
+pub struct Decision<'a> {
+    /// `permit`, `login`, `deny` or `error`.
+    pub outcome: &'a str,
+    /// The reason in a word of ours.
+    pub reason: &'a str,
+    /// The rule that decided; empty if none did.
+    pub rule: &'a str,
+    /// A sentence for people; empty where the outcome needs none.
+    pub message: &'a str,
+    /// What was found wrong; empty if there is no more to say.
+    pub detail: &'a str,
+}
+
 /// One finished request (reference: logging-metrics.md, request fields).
 #[derive(Clone, Copy, Debug)]
 pub struct RequestLine<'a> {
@@ -36,8 +63,6 @@ pub struct RequestLine<'a> {
     pub method: &'a http::Method,
     /// Path and query as they came.
     pub uri: &'a str,
-    /// The percent-decoded path, compared with `LogConfig::exclude_paths`.
-    pub path: &'a str,
     pub protocol: http::Version,
     /// Raw header bytes; empty without the header.
     pub user_agent: &'a [u8],
@@ -53,6 +78,8 @@ pub struct RequestLine<'a> {
     pub size: u64,
     pub started: Timestamp,
     pub duration: Duration,
+    /// `None` for requests that need no permission.
+    pub decision: Option<Decision<'a>>,
 }
 
 /// How an attempt to authenticate ended. Tools search logs for these words.
@@ -66,7 +93,7 @@ pub enum AuthStatus {
 }
 
 impl AuthStatus {
-    const fn word(self) -> &'static str {
+    pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Success => "AuthSuccess",
             Self::Failure => "AuthFailure",
@@ -93,6 +120,8 @@ pub struct AuthLine<'a> {
     /// Free text without secrets.
     pub message: &'a str,
     pub at: Timestamp,
+    /// How that decided the request, if it did. In JSON lines only.
+    pub decision: Option<Decision<'a>>,
 }
 
 /// One message of the program about itself.
@@ -100,21 +129,27 @@ pub struct AuthLine<'a> {
 pub(crate) struct StandardLine<'a> {
     /// `file.rs:line` of the code that speaks.
     pub(crate) file_line: &'a str,
+    pub(crate) level: Level,
     pub(crate) message: &'a str,
+    /// Named values. In text they follow the message.
+    pub(crate) fields: &'a [(&'static str, serde_json::Value)],
     pub(crate) at: Timestamp,
 }
 
-impl RequestLine<'_> {
-    pub(crate) fn push(&self, field: Field, zone: TimeZone, out: &mut Vec<u8>) {
+impl Line for RequestLine<'_> {
+    fn push(&self, field: Field, zone: TimeZone, out: &mut Vec<u8>) {
         match field {
             Field::Client => push_client(out, self.client),
             Field::Host => column(out, self.host),
+            Field::Outcome => self.push_decided(out, |decision| decision.outcome),
             Field::Protocol => push_protocol(out, self.protocol),
+            Field::Reason => self.push_decided(out, |decision| decision.reason),
             Field::RequestDuration => push_seconds(out, self.duration),
             Field::RequestId => column(out, self.request_id),
             Field::RequestMethod => out.extend_from_slice(self.method.as_str().as_bytes()),
             Field::RequestUri => escape::quoted(out, self.uri.as_bytes()),
             Field::ResponseSize => push_number(out, self.size),
+            Field::Rule => self.push_decided(out, |decision| decision.rule),
             Field::StatusCode => push_number(out, self.status.into()),
             Field::Timestamp => clock::push_timestamp(out, self.started, zone),
             Field::Upstream => column_or_dash(out, self.upstream),
@@ -125,8 +160,14 @@ impl RequestLine<'_> {
     }
 }
 
-impl AuthLine<'_> {
-    pub(crate) fn push(&self, field: Field, zone: TimeZone, out: &mut Vec<u8>) {
+impl<'a> RequestLine<'a> {
+    fn push_decided(&self, out: &mut Vec<u8>, word: impl Fn(Decision<'a>) -> &'a str) {
+        column_or_dash(out, self.decision.map_or("", word));
+    }
+}
+
+impl Line for AuthLine<'_> {
+    fn push(&self, field: Field, zone: TimeZone, out: &mut Vec<u8>) {
         match field {
             Field::Client => push_client(out, self.client),
             Field::Host => column(out, self.host),
@@ -139,20 +180,26 @@ impl AuthLine<'_> {
             Field::UserAgent => escape::quoted(out, self.user_agent),
             Field::Username => column_or_dash(out, self.username),
             Field::File
+            | Field::Outcome
+            | Field::Reason
             | Field::RequestDuration
             | Field::RequestUri
             | Field::ResponseSize
+            | Field::Rule
             | Field::StatusCode
             | Field::Upstream => (),
         }
     }
 }
 
-impl StandardLine<'_> {
-    pub(crate) fn push(&self, field: Field, zone: TimeZone, out: &mut Vec<u8>) {
+impl Line for StandardLine<'_> {
+    fn push(&self, field: Field, zone: TimeZone, out: &mut Vec<u8>) {
         match field {
             Field::File => column(out, self.file_line.as_bytes()),
-            Field::Message => message(out, self.message),
+            Field::Message => {
+                message(out, self.message);
+                self.fields.iter().for_each(|(name, value)| push_named(out, name, value));
+            }
             Field::Timestamp => clock::push_timestamp(out, self.at, zone),
             _ => (),
         }
@@ -171,15 +218,27 @@ fn message(out: &mut Vec<u8>, text: &str) {
     escape::plain(out, text.as_bytes(), Blanks::Keep);
 }
 
+/// ` name=value`, in quotes where the value could be taken for something else.
+fn push_named(out: &mut Vec<u8>, name: &str, value: &serde_json::Value) {
+    out.push(b' ');
+    message(out, name);
+    out.push(b'=');
+    let text = match value {
+        serde_json::Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let is_word = |byte: u8| matches!(byte, b'!'..=b'~') && !matches!(byte, b'"' | b'=');
+    if !text.is_empty() && text.bytes().all(is_word) {
+        out.extend_from_slice(text.as_bytes());
+    } else {
+        escape::quoted(out, text.as_bytes());
+    }
+}
+
 // Writing to a vector cannot fail, hence the ignored results below.
 
 fn push_client(out: &mut Vec<u8>, client: ClientField) {
-    let _ = match client {
-        // An IPv4 client of a dual-stack socket is shown as what it is.
-        ClientField::Peer(peer) => write!(out, "{}", SocketAddr::new(peer.ip().to_canonical(), peer.port())),
-        ClientField::Ip(ip) => write!(out, "{}", ip.to_canonical()),
-        ClientField::UnixPeer => out.write_all(b"@"),
-    };
+    let _ = write!(out, "{client}");
 }
 
 fn push_protocol(out: &mut Vec<u8>, protocol: http::Version) {

@@ -2,6 +2,7 @@
 //! formatted into a buffer of the thread and written at once.
 
 use std::{
+    borrow::Cow,
     cell::Cell,
     collections::HashSet,
     io,
@@ -16,7 +17,7 @@ use crate::{
     file::RotatingFile,
     format::{
         AUTH_FIELDS, DEFAULT_AUTH_FORMAT, DEFAULT_REQUEST_FORMAT, DEFAULT_STANDARD_FORMAT, Field, Format,
-        InvalidFormat, REQUEST_FIELDS, STANDARD_FIELDS,
+        InvalidFormat, Line, REQUEST_FIELDS, STANDARD_FIELDS,
     },
     line::{AuthLine, RequestLine, StandardLine},
     output::{self, Output},
@@ -32,6 +33,7 @@ pub struct LogConfig {
     pub standard: Stream,
     pub auth: Stream,
     pub request: Stream,
+    pub layout: Layout,
     /// Decoded paths without request lines.
     pub exclude_paths: Vec<String>,
     pub pings: Pings,
@@ -48,6 +50,7 @@ impl Default for LogConfig {
             standard: on(DEFAULT_STANDARD_FORMAT),
             auth: on(DEFAULT_AUTH_FORMAT),
             request: on(DEFAULT_REQUEST_FORMAT),
+            layout: Layout::Text,
             exclude_paths: Vec::new(),
             pings: Pings::Logged,
             time_zone: TimeZone::Local,
@@ -69,6 +72,15 @@ pub struct Stream {
 pub enum StreamState {
     On,
     Off,
+}
+
+/// The form of all lines (`--log-format`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// By the template of each stream.
+    Text,
+    /// One JSON object a line, whatever the templates say.
+    Json,
 }
 
 /// Whether health checks have request lines.
@@ -127,7 +139,18 @@ pub enum LogConfigError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
     Info,
+    Warn,
     Error,
+}
+
+impl Level {
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
 }
 
 /// The open logs.
@@ -156,17 +179,23 @@ impl Logs {
         };
         let logs = Self::with_output(config, output)?;
         if logs.standard.is_none() && logs.auth.is_none() && logs.request.is_none() {
-            output::write_stderr(b"Warning: Logging disabled. No further logs will be shown.\n");
+            let warning = "Warning: Logging disabled. No further logs will be shown.";
+            let last = Self::with_output(
+                &LogConfig { layout: config.layout, ..LogConfig::default() },
+                Output::Stdout,
+            )?;
+            last.standard(Level::Error, concat!("logs.rs:", line!()), warning, &[]);
         }
         Ok(logs)
     }
 
     fn with_output(config: &LogConfig, output: Output) -> Result<Self, LogConfigError> {
-        let LogConfig { standard, auth, request, exclude_paths, pings, time_zone, errors, file: _ } = config;
+        let LogConfig { standard, auth, request, layout, exclude_paths, pings, time_zone, errors, file: _ } =
+            config;
         Ok(Self {
-            standard: compile(standard, STANDARD_FIELDS, "standard-logging-format")?,
-            auth: compile(auth, AUTH_FIELDS, "auth-logging-format")?,
-            request: compile(request, REQUEST_FIELDS, "request-logging-format")?,
+            standard: compile(standard, *layout, STANDARD_FIELDS, "standard-logging-format")?,
+            auth: compile(auth, *layout, AUTH_FIELDS, "auth-logging-format")?,
+            request: compile(request, *layout, REQUEST_FIELDS, "request-logging-format")?,
             excluded: exclude_paths.iter().cloned().collect(),
             pings: *pings,
             zone: *time_zone,
@@ -180,44 +209,54 @@ impl Logs {
         self.pings
     }
 
-    /// Whether a request line for this decoded path would be written: callers may save the work of gathering one.
-    pub fn wants_request(&self, path: &str) -> bool {
-        self.request.is_some() && (self.excluded.is_empty() || !self.excluded.contains(path))
+    /// Whether a request of this decoded path has a line: asked before one is gathered. The path is decoded only if
+    /// some are excluded.
+    pub fn wants_request<'p>(&self, path: impl FnOnce() -> Cow<'p, str>) -> bool {
+        self.request.is_some() && (self.excluded.is_empty() || !self.excluded.contains(&*path()))
     }
 
-    /// Writes the line of a finished request.
+    /// Writes the line of a finished request. Excluded paths are the caller's business ([`Logs::wants_request`]).
     pub fn request(&self, line: &RequestLine<'_>) {
-        let Some(format) = self.request.as_ref().filter(|_| self.wants_request(line.path)) else { return };
+        let Some(format) = &self.request else { return };
         let now = line.started.saturating_add(line.duration);
-        write_line(
-            format,
-            |field, out| line.push(field, self.zone, out),
-            |text| self.output.write(text, now),
-        );
+        self.write_line(format, line, |text| self.output.write(text, now));
     }
 
     /// Writes the line of an attempt to authenticate.
     pub fn auth(&self, line: &AuthLine<'_>) {
         let Some(format) = &self.auth else { return };
-        write_line(
-            format,
-            |field, out| line.push(field, self.zone, out),
-            |text| self.output.write(text, line.at),
-        );
+        self.write_line(format, line, |text| self.output.write(text, line.at));
     }
 
     /// Writes an ordinary message; `file_line` is `file.rs:line` of the code that speaks.
-    pub fn standard(&self, level: Level, file_line: &str, message: &str) {
+    pub fn standard(
+        &self,
+        level: Level,
+        file_line: &str,
+        message: &str,
+        fields: &[(&'static str, serde_json::Value)],
+    ) {
         let Some(format) = &self.standard else { return };
-        let line = StandardLine { file_line, message, at: Timestamp::from(SystemTime::now()) };
-        write_line(
-            format,
-            |field, out| line.push(field, self.zone, out),
-            |text| match (level, self.errors) {
-                (Level::Error, ErrorLines::Stderr) => output::write_stderr(text),
-                (Level::Error, ErrorLines::WithOthers) | (Level::Info, _) => self.output.write(text, line.at),
-            },
-        );
+        let line = StandardLine { file_line, level, message, fields, at: Timestamp::from(SystemTime::now()) };
+        self.write_line(format, &line, |text| match (level, self.errors) {
+            (Level::Error, ErrorLines::Stderr) => output::write_stderr(text),
+            (Level::Error, ErrorLines::WithOthers) | (Level::Info | Level::Warn, _) => {
+                self.output.write(text, line.at);
+            }
+        });
+    }
+
+    /// Formats one line into the thread's buffer and hands it over.
+    fn write_line(&self, format: &Format, line: &impl Line, send: impl FnOnce(&[u8])) {
+        let mut buffer = BUFFER.try_with(Cell::take).unwrap_or_default();
+        format.push_line(&mut buffer, line, self.zone);
+        buffer.push(b'\n');
+        send(&buffer);
+        if buffer.capacity() <= KEPT_BUFFER_BYTES {
+            buffer.clear();
+            // During the end of a thread the buffer is gone already, and so is the need for it.
+            let _ = BUFFER.try_with(|kept| kept.set(buffer));
+        }
     }
 
     /// A `tracing` subscriber whose events become ordinary messages of these logs.
@@ -245,30 +284,23 @@ impl Logs {
     }
 }
 
-/// Formats one line into the thread's buffer and hands it over.
-fn write_line(format: &Format, push: impl Fn(Field, &mut Vec<u8>), send: impl FnOnce(&[u8])) {
-    let mut buffer = BUFFER.try_with(Cell::take).unwrap_or_default();
-    format.push_line(&mut buffer, push);
-    buffer.push(b'\n');
-    send(&buffer);
-    if buffer.capacity() <= KEPT_BUFFER_BYTES {
-        buffer.clear();
-        // During the end of a thread the buffer is gone already, and so is the need for it.
-        let _ = BUFFER.try_with(|kept| kept.set(buffer));
-    }
-}
-
 thread_local! {
     static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// A format is checked also when its stream is off: it may be switched on later, by itself.
-fn compile(stream: &Stream, known: &[Field], option: &'static str) -> Result<Option<Format>, LogConfigError> {
+fn compile(
+    stream: &Stream,
+    layout: Layout,
+    known: &[Field],
+    option: &'static str,
+) -> Result<Option<Format>, LogConfigError> {
     let format = Format::compile(&stream.format, known)
         .map_err(|reason: InvalidFormat| LogConfigError::Format { option, reason: reason.to_string() })?;
-    Ok(match stream.state {
-        StreamState::On => Some(format),
-        StreamState::Off => None,
+    Ok(match (stream.state, layout) {
+        (StreamState::On, Layout::Text) => Some(format),
+        (StreamState::On, Layout::Json) => Some(Format::Json),
+        (StreamState::Off, _) => None,
     })
 }
 

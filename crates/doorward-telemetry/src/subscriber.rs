@@ -7,6 +7,7 @@ use std::{
     sync::Arc,
 };
 
+use serde_json::Value;
 use tracing::{
     Event, Metadata, Subscriber,
     field::{Field, Visit},
@@ -14,10 +15,7 @@ use tracing::{
     span,
 };
 
-use crate::{
-    escape,
-    logs::{Level, Logs},
-};
+use crate::logs::{Level, Logs};
 
 /// See [`Logs::subscriber`]. Spans are not kept.
 #[derive(Debug)]
@@ -49,9 +47,12 @@ impl Subscriber for LogSubscriber {
         let place = format!("{file}:{}", metadata.line().unwrap_or(0));
         let mut text = EventText::default();
         event.record(&mut text);
-        text.message.push_str(&text.fields);
-        let level = if *metadata.level() == tracing::Level::ERROR { Level::Error } else { Level::Info };
-        self.logs.standard(level, &place, &text.message);
+        let level = match *metadata.level() {
+            tracing::Level::ERROR => Level::Error,
+            tracing::Level::WARN => Level::Warn,
+            _ => Level::Info,
+        };
+        self.logs.standard(level, &place, &text.message, &text.fields);
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
@@ -65,36 +66,37 @@ impl Subscriber for LogSubscriber {
     fn exit(&self, _: &span::Id) {}
 }
 
-/// `message key=value key="a value"`.
+/// The message and the named values of an event.
 #[derive(Default)]
 struct EventText {
     message: String,
-    fields: String,
+    fields: Vec<(&'static str, Value)>,
 }
 
 impl EventText {
-    fn add(&mut self, field: &Field, value: &str) {
-        if field.name() == "message" {
-            self.message.push_str(value);
-            return;
+    fn add(&mut self, field: &Field, value: impl Into<Value>) {
+        match (field.name(), value.into()) {
+            ("message", Value::String(text)) => self.message.push_str(&text),
+            (name, value) => self.fields.push((name, value)),
         }
-        // Writing to a string cannot fail.
-        let _ = write!(self.fields, " {}=", field.name());
-        if !value.is_empty()
-            && value.bytes().all(|byte| matches!(byte, b'!'..=b'~') && !matches!(byte, b'"' | b'='))
-        {
-            self.fields.push_str(value);
-            return;
-        }
-        let mut quoted = Vec::with_capacity(value.len() + 2);
-        escape::quoted(&mut quoted, value.as_bytes());
-        self.fields.push_str(&String::from_utf8_lossy(&quoted));
     }
 }
 
 impl Visit for EventText {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.add(field, &format!("{value:?}"));
+        self.add(field, format!("{value:?}"));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.add(field, value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.add(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.add(field, value);
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
@@ -110,7 +112,7 @@ impl Visit for EventText {
             let _ = write!(text, ": {error}");
             cause = error.source();
         }
-        self.add(field, &text);
+        self.add(field, text);
     }
 }
 

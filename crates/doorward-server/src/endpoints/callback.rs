@@ -15,6 +15,7 @@ use http::{HeaderValue, Method, Response, StatusCode};
 
 use crate::{
     authenticate::{self, Freshness, authenticate},
+    explain::{Explanation, Outcome, Reason},
     form::Form,
     gate::Gate,
     handle::with_cookies,
@@ -45,7 +46,8 @@ pub async fn answer(gate: &Arc<Gate>, mut arrival: Arrival, record: &mut Record)
     // Checked before anything else of the answer is believed (RFC 9207 section 2.4); a repeated one is no answer either.
     let issuer = form.only("iss").or_else(|| form.first("iss").map(|_| ""));
     if let Err(error) = provider.accepts_issuer(issuer) {
-        tracing::error!("A callback was refused: {error}");
+        let explanation = Explanation::new(Outcome::Deny, Reason::IssuerMismatch, "A callback was refused.");
+        gate.explain(&arrival, record, explanation.because(&error));
         let problem = Problem {
             explanation: "The answer did not come from the identity provider of this site.".into(),
             debug: error.to_string(),
@@ -55,12 +57,13 @@ pub async fn answer(gate: &Arc<Gate>, mut arrival: Arrival, record: &mut Record)
     }
     let given_up = match (form.first("error"), form.first("error_description")) {
         (Some(GIVEN_UP), Some(TOO_LATE)) => true,
-        (Some(error), description) => return provider_error(gate, &arrival, error, description),
+        (Some(error), description) => return provider_error(gate, &arrival, record, (error, description)),
         (None, _) => false,
     };
     let returned = form.only("state").and_then(|state| parse_state(state, gate.sign_in.state).ok());
     let Some(returned) = returned else {
-        tracing::error!("A callback came with a missing, repeated or malformed state parameter.");
+        let message = "A callback came with a missing, repeated or malformed state parameter.";
+        gate.explain(&arrival, record, Explanation::new(Outcome::Deny, Reason::StateMalformed, message));
         let problem = Problem {
             debug: "invalid length or form of the state parameter".into(),
             ..Problem::new(StatusCode::INTERNAL_SERVER_ERROR)
@@ -70,28 +73,37 @@ pub async fn answer(gate: &Arc<Gate>, mut arrival: Arrival, record: &mut Record)
     let (hash, beginning) = read_mark(&returned.hash);
     let target = redirects::accept(&gate.redirects, &gate.routes, &returned.redirect, OwnEndpoints::Refused)
         .unwrap_or_else(SafeRedirect::root);
-    let login = Returned { gate, arrival: &arrival, target, beginning };
+    let mut login = Returned { gate, arrival: &arrival, record, target, beginning };
     if given_up && login.beginning == Beginning::ByPerson {
-        tracing::info!("The provider waited too long for a sign-in, which is begun anew.");
+        let message = "The provider waited too long for a sign-in, which is begun anew.";
+        login.explain(Explanation::new(Outcome::Login, Reason::ProviderRefused, message));
         return respond::redirect(StatusCode::FOUND, &login.restart_location(), &Method::GET);
     }
     if given_up {
-        return login.unusable("the provider waited too long for the sign-in, twice", Vec::new()).await;
+        let why = "the provider waited too long for the sign-in, twice";
+        return login.unusable(Reason::ProviderRefused, why, Vec::new()).await;
     }
     let matched = match login.match_attempt(hash, form.only("code")).await {
         Ok(matched) => matched,
         Err(response) => return *response,
     };
-    login.finish(&provider, matched, record).await
+    login.finish(&provider, matched).await
 }
 
 /// The provider sent the browser back without a code (RFC 6749 section 4.1.2.1). Its words are shown, escaped and
 /// cut; they are unauthenticated.
-fn provider_error(gate: &Gate, arrival: &Arrival, error: &str, description: Option<&str>) -> Response<Body> {
+fn provider_error(
+    gate: &Gate,
+    arrival: &Arrival,
+    record: &mut Record,
+    (error, description): (&str, Option<&str>),
+) -> Response<Body> {
     let error: String = error.chars().filter(|character| !character.is_control()).take(120).collect();
     let description: String =
         description.unwrap_or("").chars().filter(|character| !character.is_control()).take(300).collect();
-    tracing::error!("Error while parsing OAuth2 callback: the provider answered {error:?} {description:?}.");
+    let message = "Error while parsing OAuth2 callback: the provider answered with an error.";
+    let explanation = Explanation::new(Outcome::Deny, Reason::ProviderRefused, message);
+    gate.explain(arrival, record, explanation.because(format!("{error} {description}").trim()));
     let problem = Problem {
         message: format!("Login Failed: The upstream identity provider returned an error: {error}"),
         explanation: description,
@@ -104,6 +116,7 @@ fn provider_error(gate: &Gate, arrival: &Arrival, error: &str, description: Opti
 struct Returned<'a> {
     gate: &'a Arc<Gate>,
     arrival: &'a Arrival,
+    record: &'a mut Record,
     target: SafeRedirect,
     beginning: Beginning,
 }
@@ -117,20 +130,24 @@ struct Matched {
 }
 
 impl Returned<'_> {
-    async fn match_attempt(&self, hash: &str, code: Option<&str>) -> Result<Matched, Box<Response<Body>>> {
+    async fn match_attempt(
+        &mut self,
+        hash: &str,
+        code: Option<&str>,
+    ) -> Result<Matched, Box<Response<Body>>> {
         let cookies = RequestCookies::new(self.arrival.headers());
-        let csrf = &self.gate.sessions.csrf;
+        let gate = self.gate;
+        let csrf = &gate.sessions.csrf;
         let (attempt, name) = match csrf.find(hash, &cookies, self.arrival.now) {
             Ok(found) => found,
             Err(CsrfError::Mismatch { name }) => {
-                self.auth_failure(
-                    "-",
-                    "Invalid authentication via OAuth2: CSRF token mismatch, potential attack",
-                );
                 let clear = csrf.clear(&name, self.arrival.facts.host_str());
-                return Err(Box::new(self.unusable("the state belongs to another login", vec![clear]).await));
+                return Err(Box::new(self.mismatched("the state belongs to another login", clear).await));
             }
-            Err(error) => return Err(Box::new(self.unusable(&error.to_string(), Vec::new()).await)),
+            Err(error) => {
+                let why = error.to_string();
+                return Err(Box::new(self.unusable(Reason::CsrfMissing, &why, Vec::new()).await));
+            }
         };
         let clear_csrf = csrf.clear(&name, self.arrival.facts.host_str());
         let pending = PendingLogin {
@@ -139,16 +156,17 @@ impl Returned<'_> {
             verifier: attempt.verifier.clone(),
         };
         let Some(code) = code.filter(|code| !code.is_empty()) else {
-            tracing::error!("Error redeeming code during OAuth2 callback: the code is missing or repeated.");
+            let message = "Error redeeming code during OAuth2 callback: the code is missing or repeated.";
+            self.explain(Explanation::new(Outcome::Deny, Reason::CodeMissing, message));
             return Err(Box::new(self.failed(&Problem::new(StatusCode::INTERNAL_SERVER_ERROR))));
         };
         match pending.accept(hash, code.into()) {
             Ok(callback) => Ok(Matched { callback, nonce: attempt.nonce.to_vec(), clear_csrf }),
-            Err(mismatch) => Err(Box::new(self.unusable(&mismatch.to_string(), vec![clear_csrf]).await)),
+            Err(mismatch) => Err(Box::new(self.mismatched(&mismatch.to_string(), clear_csrf).await)),
         }
     }
 
-    async fn finish(&self, provider: &Provider, matched: Matched, record: &mut Record) -> Response<Body> {
+    async fn finish(&mut self, provider: &Provider, matched: Matched) -> Response<Body> {
         let clear_csrf = matched.clear_csrf;
         let redirect_uri = self.gate.redirects.redirect_uri.for_request(&self.arrival.facts);
         let grant = match provider.redeem(matched.callback, &redirect_uri, self.arrival.now).await {
@@ -158,22 +176,26 @@ impl Returned<'_> {
         let session = Arc::new(self.session(grant, matched.nonce));
         let user = session.identity.display_name().to_owned();
         if let Err(denial) = self.gate.access.policy.check_at_login(&session.identity) {
-            record.identify(&session);
-            self.auth_failure(&user, "Invalid authentication via OAuth2: unauthorized");
-            tracing::info!("A login was refused: {denial}");
+            self.record.identify(&session);
+            let message = "Invalid authentication via OAuth2: unauthorized";
+            self.gate.log_auth(self.arrival, AuthStatus::Failure, &user, message);
+            self.explain(Explanation::denial(&denial));
             return with_cookies(self.failed(&Problem::denied(&denial, &user)), vec![clear_csrf]);
         }
-        record.identify(&session);
+        self.record.identify(&session);
         match authenticate::replace(self.gate, self.arrival, &session).await {
             Ok(mut set_cookies) => {
                 let message = format!("Authenticated via OAuth2: {}", session.summary());
                 self.gate.log_auth(self.arrival, AuthStatus::Success, &user, &message);
+                self.record.decide(Explanation::new(Outcome::Permit, Reason::LoginFinished, ""));
                 self.gate.telemetry.metrics.login(LoginOutcome::Accepted);
                 set_cookies.push(clear_csrf);
                 with_cookies(respond::redirect_to(&self.target, &Method::GET), set_cookies)
             }
             Err(error) => {
-                tracing::error!("Error saving session state: {error}");
+                let message = "Error saving session state.";
+                let explanation = Explanation::new(Outcome::Error, Reason::SessionNotSaved, message);
+                self.explain(explanation.because(&error));
                 let problem =
                     Problem { debug: error.to_string(), ..Problem::new(StatusCode::INTERNAL_SERVER_ERROR) };
                 with_cookies(self.failed(&problem), vec![clear_csrf])
@@ -194,15 +216,22 @@ impl Returned<'_> {
         }
     }
 
-    fn redeem_failed(&self, error: &RedeemError, clear_csrf: HeaderValue) -> Response<Body> {
-        tracing::error!("Error redeeming code during OAuth2 callback: {error}");
+    fn redeem_failed(&mut self, error: &RedeemError, clear_csrf: HeaderValue) -> Response<Body> {
         let mut problem =
             Problem { debug: error.to_string(), ..Problem::new(StatusCode::INTERNAL_SERVER_ERROR) };
         let failure = error.public();
         problem.explanation = explanation(&failure);
+        if matches!(failure, PublicFailure::NonceMismatch) {
+            let message = "Session validation failed: the nonce is not the one of this login";
+            let explanation = Explanation::new(Outcome::Deny, Reason::NonceMismatch, message);
+            self.gate.explain_as(self.arrival, self.record, ("", message), explanation.because(error));
+        } else {
+            let message = "Error redeeming code during OAuth2 callback.";
+            let explanation = Explanation::new(Outcome::Deny, Reason::CodeNotRedeemed, message);
+            self.explain(explanation.because(error));
+        }
         match failure {
             PublicFailure::NonceMismatch => {
-                self.auth_failure("-", "Session validation failed: the nonce is not the one of this login");
                 problem.status = StatusCode::FORBIDDEN;
                 with_cookies(self.failed(&problem), vec![clear_csrf])
             }
@@ -214,17 +243,44 @@ impl Returned<'_> {
         }
     }
 
+    /// The cookie is that of another login than the state.
+    async fn mismatched(&mut self, why: &str, clear_csrf: HeaderValue) -> Response<Body> {
+        let message = "Invalid authentication via OAuth2: CSRF token mismatch, potential attack";
+        let explanation = Explanation::new(Outcome::Deny, Reason::CsrfMismatch, message).because(why);
+        self.gate.explain_as(self.arrival, self.record, ("", message), explanation);
+        match self.of_somebody_known(vec![clear_csrf]).await {
+            Ok(response) => response,
+            Err(set_cookies) => self.begin_anew(set_cookies),
+        }
+    }
+
     /// A login that came back but cannot be used.
-    async fn unusable(&self, reason: &str, mut set_cookies: Vec<HeaderValue>) -> Response<Body> {
+    async fn unusable(&mut self, reason: Reason, why: &str, set_cookies: Vec<HeaderValue>) -> Response<Body> {
+        let (message, result) = match self.of_somebody_known(set_cookies).await {
+            Ok(response) => {
+                ("A callback of another login attempt came from somebody who is signed in.", Ok(response))
+            }
+            Err(set_cookies) => ("A login could not be finished.", Err(set_cookies)),
+        };
+        self.explain(Explanation::new(Outcome::Deny, reason, message).because(why));
+        result.unwrap_or_else(|set_cookies| self.begin_anew(set_cookies))
+    }
+
+    /// Whoever has a session goes on to the page, whatever became of this attempt. For others, the cookies to send.
+    async fn of_somebody_known(
+        &self,
+        mut set_cookies: Vec<HeaderValue>,
+    ) -> Result<Response<Body>, Vec<HeaderValue>> {
         let visitor = authenticate(self.gate, self.arrival, Freshness::AsStored).await;
         set_cookies.extend(visitor.set_cookies.iter().cloned());
-        if visitor.session().is_some() {
-            tracing::info!(
-                "A callback of another login attempt came from somebody who is signed in: {reason}."
-            );
-            return with_cookies(respond::redirect_to(&self.target, &Method::GET), set_cookies);
+        if visitor.session().is_none() {
+            return Err(set_cookies);
         }
-        tracing::warn!("A login could not be finished: {reason}.");
+        Ok(with_cookies(respond::redirect_to(&self.target, &Method::GET), set_cookies))
+    }
+
+    /// The page that says so, and once leads to another login by itself.
+    fn begin_anew(&self, set_cookies: Vec<HeaderValue>) -> Response<Body> {
         let problem = Problem {
             message: NO_CSRF.into(),
             explanation:
@@ -252,8 +308,8 @@ impl Returned<'_> {
         self.gate.error_page(self.arrival, problem)
     }
 
-    fn auth_failure(&self, username: &str, message: &str) {
-        self.gate.log_auth(self.arrival, AuthStatus::Failure, username, message);
+    fn explain(&mut self, explanation: Explanation) {
+        self.gate.explain(self.arrival, self.record, explanation);
     }
 }
 

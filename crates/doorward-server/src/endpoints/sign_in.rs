@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header::ORIGIN}
 
 use crate::{
     authenticate,
+    explain::{Explanation, Outcome, Reason},
     form::Form,
     gate::{Gate, ProviderButton},
     handle::with_cookies,
@@ -72,7 +73,8 @@ async fn with_password(
     record: &mut Record,
 ) -> Response<Body> {
     if is_from_elsewhere(arrival.headers(), arrival.facts.host_str()) {
-        tracing::warn!("The password form was sent by a page of another site and is not looked at.");
+        let message = "The password form was sent by a page of another site and is not looked at.";
+        gate.explain(arrival, record, Explanation::new(Outcome::Deny, Reason::CrossSiteForm, message));
         let problem = Problem {
             explanation: "This sign-in was sent by another site. Please sign in on the page of this one."
                 .into(),
@@ -92,8 +94,13 @@ async fn with_password(
     let credentials = Credentials::new(user.to_owned(), password);
     let identity = match htpasswd.attempt_form(credentials, arrival.facts.client, Instant::now()).await {
         Attempt::Accepted(identity) => identity,
-        Attempt::NotPresented | Attempt::Refused(_) => {
-            gate.log_auth(arrival, AuthStatus::Failure, user, "Invalid authentication via HtpasswdFile");
+        refused @ (Attempt::NotPresented | Attempt::Refused(_)) => {
+            let message = "Invalid authentication via HtpasswdFile";
+            let mut explanation = Explanation::new(Outcome::Deny, Reason::PasswordRefused, message);
+            if let Attempt::Refused(why) = refused {
+                explanation = explanation.because(&why);
+            }
+            gate.explain_as(arrival, record, (user, message), explanation);
             let hint = Some("The user name or the password is wrong.");
             return gate.sign_in_page(arrival, StatusCode::UNAUTHORIZED, target, hint);
         }
@@ -102,9 +109,14 @@ async fn with_password(
     let session = Arc::new(Session { created_at: Some(arrival.now), identity, ..Session::default() });
     record.identify(&session);
     match authenticate::replace(gate, arrival, &session).await {
-        Ok(set_cookies) => with_cookies(respond::redirect_to(target, &Method::GET), set_cookies),
+        Ok(set_cookies) => {
+            record.decide(Explanation::new(Outcome::Permit, Reason::LoginFinished, ""));
+            with_cookies(respond::redirect_to(target, &Method::GET), set_cookies)
+        }
         Err(error) => {
-            tracing::error!("A session could not be saved: {error}");
+            let message = "A session could not be saved.";
+            let explanation = Explanation::new(Outcome::Error, Reason::SessionNotSaved, message);
+            gate.explain(arrival, record, explanation.because(&error));
             let problem =
                 Problem { debug: error.to_string(), ..Problem::new(StatusCode::INTERNAL_SERVER_ERROR) };
             gate.error_page(arrival, &problem)

@@ -32,6 +32,7 @@ pub async fn answer(gate: &Arc<Gate>, mut arrival: Arrival, record: &mut Record)
     let target = gate.return_target(&arrival, form.first("rd"), OwnEndpoints::SignInAllowed);
     let visitor = authenticate(gate, &arrival, Freshness::AsStored).await;
     if matches!(visitor.standing, Standing::Forbidden) {
+        gate.explain_forbidden(&arrival, record, &visitor.shortfall);
         return respond::forbidden();
     }
     let id_token = visitor.session().and_then(|session| {

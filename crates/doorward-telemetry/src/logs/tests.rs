@@ -3,7 +3,7 @@ use std::{fs, net::SocketAddr, time::Duration};
 use http::{Method, Version};
 
 use super::*;
-use crate::line::{AuthStatus, ClientField};
+use crate::line::{AuthStatus, ClientField, Decision};
 
 const STARTED: Timestamp = Timestamp { seconds: 1_795_332_897, nanos: 900_000_000 };
 
@@ -21,7 +21,6 @@ fn request() -> RequestLine<'static> {
         host: b"127.0.0.1:14180",
         method: &Method::GET,
         uri: "/",
-        path: "/",
         protocol: Version::HTTP_11,
         user_agent: b"",
         username: "",
@@ -31,6 +30,7 @@ fn request() -> RequestLine<'static> {
         size: 8496,
         started: STARTED,
         duration: Duration::from_micros(400),
+        decision: None,
     }
 }
 
@@ -46,6 +46,7 @@ fn auth() -> AuthLine<'static> {
         status: AuthStatus::Success,
         message: "Authenticated via OAuth2: Session{email:jane@example.com}",
         at: STARTED,
+        decision: None,
     }
 }
 
@@ -93,7 +94,6 @@ fn a_request_line_is_that_of_oauth2_proxy() {
             client: ClientField::Ip("2001:db8::1".parse().unwrap()),
             method: &Method::POST,
             uri: "/a?b=%20",
-            path: "/a",
             protocol: Version::HTTP_2,
             user_agent: br#"Mozilla/5.0 (X11) "x""#,
             username: "jane@example.com",
@@ -206,10 +206,17 @@ fn an_excluded_path_has_no_request_line() {
     config.request.format = "{{.RequestURI}}".into();
     let logs = Logs::in_memory(&config);
     for path in ["/hush", "/hush/", "/loud", "/ping"] {
-        assert_eq!(logs.wants_request(path), !matches!(path, "/hush" | "/ping"), "{path}");
-        logs.request(&RequestLine { uri: path, path, ..request() });
+        assert_eq!(logs.wants_request(|| path.into()), !matches!(path, "/hush" | "/ping"), "{path}");
     }
-    assert_eq!(logs.memory(), "\"/hush/\"\n\"/loud\"\n");
+}
+
+#[test]
+fn a_path_is_looked_at_only_where_some_are_excluded() {
+    let mut config = config();
+    assert!(Logs::in_memory(&config).wants_request(|| unreachable!("no path is excluded")));
+    config.request.state = StreamState::Off;
+    config.exclude_paths = vec!["/x".into()];
+    assert!(!Logs::in_memory(&config).wants_request(|| unreachable!("there are no request lines")));
 }
 
 #[test]
@@ -221,7 +228,7 @@ fn a_stream_that_is_off_writes_nothing() {
     let logs = Logs::in_memory(&config);
     logs.request(&request());
     logs.auth(&auth());
-    logs.standard(Level::Error, "a.rs:1", "x");
+    logs.standard(Level::Error, "a.rs:1", "x", &[]);
     assert_eq!(logs.memory(), "");
 }
 
@@ -231,11 +238,11 @@ fn errors_go_with_the_others_only_if_asked() {
     config.standard.format = "[{{.File}}] {{.Message}}".into();
     config.errors = ErrorLines::WithOthers;
     let logs = Logs::in_memory(&config);
-    logs.standard(Level::Error, "main.rs:7", "broken\nfor real");
+    logs.standard(Level::Error, "main.rs:7", "broken\nfor real", &[]);
     assert_eq!(logs.memory(), "[main.rs:7] broken\\nfor real\n");
     config.errors = ErrorLines::Stderr;
     let logs = Logs::in_memory(&config);
-    logs.standard(Level::Error, "main.rs:7", "this line is for standard error");
+    logs.standard(Level::Error, "main.rs:7", "this line is for standard error", &[]);
     assert_eq!(logs.memory(), "");
 }
 
@@ -263,4 +270,85 @@ fn lines_go_to_the_file_and_follow_what_is_there() {
         Logs::new(&config).unwrap().request(&request());
     }
     assert_eq!(fs::read_to_string(path).unwrap().lines().count(), 2);
+}
+
+fn json_config() -> LogConfig {
+    LogConfig { layout: Layout::Json, ..config() }
+}
+
+fn denied() -> Decision<'static> {
+    Decision { outcome: "deny", reason: "group_missing", rule: "default", message: "No.", detail: "no group" }
+}
+
+#[test]
+fn json_lines_have_stable_names_in_a_stable_order() {
+    let logs = Logs::in_memory(&json_config());
+    logs.request(&RequestLine { username: "jane", upstream: "app", decision: Some(denied()), ..request() });
+    assert_eq!(
+        logs.memory(),
+        "{\"time\":\"2026-11-22T07:34:57.900Z\",\"stream\":\"request\",\"level\":\"info\",\"message\":\"No.\",\
+         \"outcome\":\"deny\",\"reason\":\"group_missing\",\"rule\":\"default\",\"detail\":\"no group\",\
+         \"client\":\"127.0.0.1:59584\",\"request_id\":\"1b170a87\",\"user\":\"jane\",\"host\":\"127.0.0.1:14180\",\
+         \"method\":\"GET\",\"upstream\":\"app\",\"uri\":\"/\",\"protocol\":\"HTTP/1.1\",\"status\":403,\"size\":8496,\
+         \"duration\":0.0004}\n",
+    );
+    logs.auth(&AuthLine { status: AuthStatus::Failure, message: "no", ..auth() });
+    assert_eq!(
+        logs.memory(),
+        "{\"time\":\"2026-11-22T07:34:57.900Z\",\"stream\":\"auth\",\"level\":\"warn\",\"message\":\"no\",\
+         \"auth_status\":\"AuthFailure\",\"client\":\"127.0.0.1:59584\",\"request_id\":\"d1b22807\",\
+         \"user\":\"jane@example.com\",\"host\":\"app.example\",\"method\":\"GET\",\"protocol\":\"HTTP/2.0\",\
+         \"user_agent\":\"curl/8\"}\n",
+    );
+    logs.standard(Level::Info, "a.rs:1", "A thing.", &[("tries", 3.into()), ("why", "no answer".into())]);
+    let line = logs.memory();
+    let (head, tail) = line.split_at_checked("{\"time\":\"2026-11-22T07:34:57.900Z\"".len()).unwrap();
+    assert!(head.starts_with("{\"time\":\"20") && head.ends_with("Z\""), "{head}");
+    assert_eq!(
+        tail,
+        ",\"stream\":\"standard\",\"level\":\"info\",\"message\":\"A thing.\",\"file\":\"a.rs:1\",\"tries\":3,\
+         \"why\":\"no answer\"}\n",
+    );
+}
+
+#[test]
+fn no_value_can_break_a_json_line() {
+    let logs = Logs::in_memory(&json_config());
+    logs.request(&RequestLine {
+        host: b"a\nb",
+        user_agent: "\"}\r\n{\u{85}\u{2028}\u{9b}\u{202e}\u{e0001}\x1b[2K\x7f".as_bytes(),
+        request_id: b"\xff\n",
+        username: "jane\n{\"stream\":\"auth\"}",
+        ..request()
+    });
+    let line = logs.memory();
+    assert_eq!(line.matches('\n').count(), 1, "{line}");
+    let printable = |char: char| crate::escape::is_printable(char) || char == '\n';
+    assert!(line.chars().all(printable), "{line}");
+    let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(value["host"], "a\nb");
+    assert_eq!(value["user_agent"], "\"}\r\n{\u{85}\u{2028}\u{9b}\u{202e}\u{e0001}\x1b[2K\x7f");
+    assert_eq!(value["request_id"], "\u{fffd}\n");
+    assert_eq!(value["user"], "jane\n{\"stream\":\"auth\"}");
+}
+
+#[test]
+fn json_replaces_the_templates_but_does_not_excuse_them() {
+    check_refused(
+        |config| {
+            config.layout = Layout::Json;
+            config.request.format = "{{.Nope}}".into();
+        },
+        &["request-logging-format", "Nope"],
+    );
+}
+
+#[test]
+fn a_template_can_show_the_decision() {
+    let mut config = config();
+    config.request.format = "{{.Outcome}} {{.Reason}} {{.Rule}}".into();
+    let logs = Logs::in_memory(&config);
+    logs.request(&RequestLine { decision: Some(denied()), ..request() });
+    logs.request(&request());
+    assert_eq!(logs.memory(), "deny group_missing default\n- - -\n");
 }

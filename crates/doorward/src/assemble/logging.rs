@@ -4,14 +4,24 @@ use std::sync::Arc;
 
 use doorward_options::Options;
 use doorward_telemetry::{
-    ErrorLines, LogConfig, LogConfigError, LogFile, Logs, Pings, Rotated, Stream, StreamState, TimeZone,
+    ErrorLines, Layout, LogConfig, LogConfigError, LogFile, Logs, Pings, Rotated, Stream, StreamState,
+    TimeZone,
 };
 
 use super::problems::Problems;
 
 /// Opens the logs.
 pub(crate) fn open(options: &Options, problems: &mut Problems<'_>) -> Option<Arc<Logs>> {
-    match Logs::new(&config(options)) {
+    let layout = match options.log_format.as_str() {
+        "text" => Layout::Text,
+        "json" => Layout::Json,
+        other => {
+            let message = format!("{other:?} is no form of log lines");
+            problems.add("log-format", message, "write text or json");
+            return None;
+        }
+    };
+    match Logs::new(&config(options, layout)) {
         Ok(logs) => Some(Arc::new(logs)),
         Err(error) => {
             let option = match &error {
@@ -25,7 +35,7 @@ pub(crate) fn open(options: &Options, problems: &mut Problems<'_>) -> Option<Arc
 }
 
 /// Settings of the three streams.
-fn config(options: &Options) -> LogConfig {
+fn config(options: &Options, layout: Layout) -> LogConfig {
     let stream = |on: bool, format: &str| Stream {
         state: if on { StreamState::On } else { StreamState::Off },
         format: format.to_owned(),
@@ -41,6 +51,7 @@ fn config(options: &Options) -> LogConfig {
         standard: stream(options.standard_logging, &options.standard_logging_format),
         auth: stream(options.auth_logging, &options.auth_logging_format),
         request: stream(options.request_logging, &options.request_logging_format),
+        layout,
         exclude_paths: options.exclude_logging_paths.clone(),
         pings: if options.silence_ping_logging { Pings::Silent } else { Pings::Logged },
         time_zone: if options.logging_local_time { TimeZone::Local } else { TimeZone::Utc },

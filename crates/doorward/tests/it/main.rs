@@ -27,6 +27,8 @@ mod lifecycle;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod logging;
+#[cfg(test)]
 mod login;
 #[cfg(test)]
 mod matrix;

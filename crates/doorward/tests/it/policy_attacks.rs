@@ -95,7 +95,7 @@ fn many_guesses_at_once_are_hardly_looked_at() {
         }
     });
     let log = stage.doorward.log();
-    let looked_at = log.matches("unknown user or wrong password").count();
+    let looked_at = log.matches("not in Htpasswd File").count();
     let unseen = log.matches("too many failed attempts").count();
     assert_eq!(looked_at + unseen, 100, "{log}");
     // A few are free, a few may wait, and the machine may take its time.

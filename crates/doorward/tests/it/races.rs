@@ -98,13 +98,13 @@ fn pass_on(mut from: TcpStream, mut to: TcpStream, before_each: impl Fn(&[u8])) 
 }
 
 /// A real Redis that ends with the test.
-struct Redis {
+pub(crate) struct Redis {
     process: Child,
     address: SocketAddr,
 }
 
 impl Redis {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let address = free_address();
         let process = Command::new("redis-server")
             .args(["--port", &address.port().to_string(), "--bind", "127.0.0.1"])
@@ -116,7 +116,7 @@ impl Redis {
         Self { process, address }
     }
 
-    fn flags(&self) -> [String; 2] {
+    pub(crate) fn flags(&self) -> [String; 2] {
         ["--session-store-type=redis".to_owned(), format!("--redis-connection-url=redis://{}", self.address)]
     }
 
@@ -129,7 +129,7 @@ impl Redis {
         String::from_utf8_lossy(&buffer[..length]).trim().to_owned()
     }
 
-    fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

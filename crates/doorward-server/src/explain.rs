@@ -1,0 +1,342 @@
+//! Why a request was let in or turned away, for the log. Every refusal is explained by exactly one line: the line of the
+//! authentication log where the reference has one, else an ordinary message written here. The line of the request shows
+//! the same words, where its format can. docs/logging.md lists them; they are stable.
+
+use std::borrow::Cow;
+
+use doorward_authn::{BearerRefusal, Refusal};
+use doorward_authz::{Denial, DenialReason};
+use doorward_core::{Grounds, RuleId};
+use doorward_session::InvalidSession;
+use doorward_telemetry::{AuthLine, AuthStatus, Decision};
+
+use crate::{
+    gate::Gate,
+    ingress::Arrival,
+    record::{Record, shown_client},
+    refresh::End,
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Permit,
+    /// Somebody has to sign in first; browsers are led there, programs are told.
+    Login,
+    Deny,
+    /// Nobody can tell right now.
+    Error,
+}
+
+impl Outcome {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Permit => "permit",
+            Self::Login => "login",
+            Self::Deny => "deny",
+            Self::Error => "error",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    SignedIn,
+    PublicRoute,
+    Preflight,
+    TrustedNetwork,
+    LoginFinished,
+    NoSession,
+    SessionNotVerified,
+    SessionExpired,
+    SessionNotInStore,
+    SessionEnded,
+    BearerRefused,
+    PasswordRefused,
+    EmailMissing,
+    EmailMalformed,
+    EmailNotAllowed,
+    GroupMissing,
+    QueryConstraint,
+    Malformed,
+    CrossSiteForm,
+    IssuerMismatch,
+    ProviderRefused,
+    StateMalformed,
+    CsrfMissing,
+    CsrfMismatch,
+    CodeMissing,
+    CodeNotRedeemed,
+    NonceMismatch,
+    StoreUnavailable,
+    SessionNotSaved,
+    RefreshBroken,
+}
+
+impl Reason {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::SignedIn => "signed_in",
+            Self::PublicRoute => "public_route",
+            Self::Preflight => "preflight",
+            Self::TrustedNetwork => "trusted_network",
+            Self::LoginFinished => "login_finished",
+            Self::NoSession => "no_session",
+            Self::SessionNotVerified => "session_not_verified",
+            Self::SessionExpired => "session_expired",
+            Self::SessionNotInStore => "session_not_in_store",
+            Self::SessionEnded => "session_ended",
+            Self::BearerRefused => "bearer_refused",
+            Self::PasswordRefused => "password_refused",
+            Self::EmailMissing => "email_missing",
+            Self::EmailMalformed => "email_malformed",
+            Self::EmailNotAllowed => "email_not_allowed",
+            Self::GroupMissing => "group_missing",
+            Self::QueryConstraint => "query_constraint",
+            Self::Malformed => "malformed",
+            Self::CrossSiteForm => "cross_site_form",
+            Self::IssuerMismatch => "issuer_mismatch",
+            Self::ProviderRefused => "provider_refused",
+            Self::StateMalformed => "state_malformed",
+            Self::CsrfMissing => "csrf_missing",
+            Self::CsrfMismatch => "csrf_mismatch",
+            Self::CodeMissing => "code_missing",
+            Self::CodeNotRedeemed => "code_not_redeemed",
+            Self::NonceMismatch => "nonce_mismatch",
+            Self::StoreUnavailable => "store_unavailable",
+            Self::SessionNotSaved => "session_not_saved",
+            Self::RefreshBroken => "refresh_broken",
+        }
+    }
+}
+
+impl From<DenialReason> for Reason {
+    fn from(reason: DenialReason) -> Self {
+        match reason {
+            DenialReason::EmailMissing => Self::EmailMissing,
+            DenialReason::EmailMalformed => Self::EmailMalformed,
+            DenialReason::EmailNotAllowed => Self::EmailNotAllowed,
+            DenialReason::GroupMissing => Self::GroupMissing,
+            DenialReason::QueryConstraint => Self::QueryConstraint,
+        }
+    }
+}
+
+/// One decision, explained.
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    outcome: Outcome,
+    reason: Reason,
+    rule: Option<RuleId>,
+    message: Cow<'static, str>,
+    detail: String,
+}
+
+impl Explanation {
+    pub fn new(outcome: Outcome, reason: Reason, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { outcome, reason, rule: None, message: message.into(), detail: String::new() }
+    }
+
+    pub fn permit(grounds: &Grounds) -> Self {
+        let (reason, rule) = match grounds {
+            Grounds::Preflight => (Reason::Preflight, None),
+            Grounds::PublicRoute(rule) => (Reason::PublicRoute, Some(rule)),
+            Grounds::TrustedNetwork(rule) => (Reason::TrustedNetwork, Some(rule)),
+            Grounds::Rule(rule) => (Reason::SignedIn, Some(rule)),
+        };
+        Self { rule: rule.cloned(), ..Self::new(Outcome::Permit, reason, "") }
+    }
+
+    pub fn denial(denial: &Denial) -> Self {
+        let options = match denial.reason {
+            DenialReason::EmailMissing | DenialReason::EmailMalformed | DenialReason::EmailNotAllowed => {
+                "asked by --email-domain or --authenticated-emails-file"
+            }
+            DenialReason::GroupMissing => "asked by --allowed-group or --allowed-role",
+            DenialReason::QueryConstraint => "asked by the query of the request",
+        };
+        Self {
+            rule: Some(denial.rule.clone()),
+            ..Self::new(Outcome::Deny, denial.reason.into(), denial.reason.to_string())
+        }
+        .because(options)
+    }
+
+    /// What was found wrong.
+    #[must_use]
+    pub fn because(mut self, detail: &(impl ToString + ?Sized)) -> Self {
+        self.detail = detail.to_string();
+        self
+    }
+
+    /// Whether an operator may have to mend something: what the reference writes among its errors too. Strangers without
+    /// a session are none.
+    fn is_trouble(&self) -> bool {
+        self.outcome == Outcome::Error
+            || matches!(
+                self.reason,
+                Reason::IssuerMismatch
+                    | Reason::ProviderRefused
+                    | Reason::StateMalformed
+                    | Reason::CodeMissing
+                    | Reason::CodeNotRedeemed
+            )
+    }
+
+    /// The same in words.
+    pub fn words(&self) -> Decision<'_> {
+        Decision {
+            outcome: self.outcome.word(),
+            reason: self.reason.word(),
+            rule: self.rule.as_ref().map_or("", RuleId::as_str),
+            message: &self.message,
+            detail: &self.detail,
+        }
+    }
+}
+
+/// What a request fell short of. It matters only if the request is not let in all the same.
+#[derive(Clone, Debug)]
+pub enum Shortfall {
+    NoSession,
+    Bearer(BearerRefusal),
+    /// The authentication log has its line already.
+    Password(Refusal),
+    Session(InvalidSession),
+    Ended(End),
+    /// Nobody can tell, because of this.
+    Store(String),
+    RefreshBroken,
+}
+
+impl Shortfall {
+    /// The reason to name if both hold: a credential that somebody sent counts more than a cookie, which browsers send by
+    /// themselves; a header that holds no token may be meant for somebody else.
+    #[must_use]
+    pub fn or(self, stored: Self) -> Self {
+        match self {
+            Self::NoSession => stored,
+            Self::Bearer(BearerRefusal::NoToken(_)) if !matches!(stored, Self::NoSession) => stored,
+            presented => presented,
+        }
+    }
+
+    fn reason(&self) -> Reason {
+        match self {
+            Self::NoSession => Reason::NoSession,
+            Self::Bearer(_) => Reason::BearerRefused,
+            Self::Password(_) => Reason::PasswordRefused,
+            Self::Session(InvalidSession::Unsealable(_)) => Reason::SessionNotVerified,
+            Self::Session(InvalidSession::OutsideLifetime) | Self::Ended(End::Expired) => {
+                Reason::SessionExpired
+            }
+            Self::Session(InvalidSession::NotInStore) => Reason::SessionNotInStore,
+            Self::Ended(_) => Reason::SessionEnded,
+            Self::Store(_) => Reason::StoreUnavailable,
+            Self::RefreshBroken => Reason::RefreshBroken,
+        }
+    }
+
+    fn detail(&self) -> String {
+        match self {
+            Self::NoSession => String::new(),
+            Self::Bearer(refusal) => {
+                format!("Error retrieving session from token in Authorization header: {refusal}")
+            }
+            Self::Password(refusal) => refusal.to_string(),
+            Self::Session(why) => format!("Error loading cookied session: {why}, removing session"),
+            Self::Ended(why) => why.to_string(),
+            Self::Store(error) => error.clone(),
+            Self::RefreshBroken => "the refresh of the session broke off".to_owned(),
+        }
+    }
+}
+
+impl Gate {
+    /// Explains a decision by an ordinary message, and in the request's line.
+    pub(crate) fn explain(&self, arrival: &Arrival, record: &mut Record, explanation: Explanation) {
+        let Decision { outcome, reason, rule, message, detail } = explanation.words();
+        let [rule, detail] = [rule, detail].map(|text| (!text.is_empty()).then_some(text));
+        let facts = &arrival.facts;
+        macro_rules! say {
+            ($level:ident) => {
+                tracing::$level!(
+                    outcome,
+                    reason,
+                    rule,
+                    detail,
+                    client = %shown_client(self, arrival),
+                    request_id = arrival.request_id.text(),
+                    method = facts.method.as_str(),
+                    path = facts.target.path(),
+                    "{message}"
+                )
+            };
+        }
+        if explanation.is_trouble() {
+            say!(error);
+        } else {
+            say!(info);
+        }
+        record.decide(explanation);
+    }
+
+    /// Explains a refusal by a line of the authentication log, in the reference's words, and in the request's line.
+    pub(crate) fn explain_as(
+        &self,
+        arrival: &Arrival,
+        record: &mut Record,
+        (user, message): (&str, &str),
+        explanation: Explanation,
+    ) {
+        self.telemetry.logs.auth(&AuthLine {
+            status: AuthStatus::Failure,
+            message,
+            decision: Some(explanation.words()),
+            ..self.auth_line(arrival, user)
+        });
+        record.decide(explanation);
+    }
+
+    /// Explains that somebody has to sign in, in the reference's words.
+    pub(crate) fn explain_login(&self, arrival: &Arrival, record: &mut Record, shortfall: &Shortfall) {
+        let ends_here = self.routes.is_own(arrival.facts.target.path()) || self.wants_json(arrival);
+        let message = if ends_here {
+            "No valid authentication in request. Access Denied."
+        } else {
+            "No valid authentication in request. Initiating login."
+        };
+        let explanation =
+            Explanation::new(Outcome::Login, shortfall.reason(), message).because(&shortfall.detail());
+        match shortfall {
+            Shortfall::Password(_) => record.decide(explanation),
+            _ => self.explain(arrival, record, explanation),
+        }
+    }
+
+    /// Explains that a credential ended the matter (`--bearer-token-login-fallback=false`).
+    pub(crate) fn explain_forbidden(&self, arrival: &Arrival, record: &mut Record, shortfall: &Shortfall) {
+        let message = "The Authorization header is no valid bearer token, and nothing else may be tried.";
+        let explanation =
+            Explanation::new(Outcome::Deny, shortfall.reason(), message).because(&shortfall.detail());
+        self.explain(arrival, record, explanation);
+    }
+
+    /// Explains that the session store cannot be asked.
+    pub(crate) fn explain_unknown(&self, arrival: &Arrival, record: &mut Record, shortfall: &Shortfall) {
+        let message = "The session store cannot be asked.";
+        let explanation =
+            Explanation::new(Outcome::Error, shortfall.reason(), message).because(&shortfall.detail());
+        self.explain(arrival, record, explanation);
+    }
+}
+
+/// Says what was wrong with a request that was let in without it.
+pub(crate) fn note(shortfall: &Shortfall) {
+    match shortfall {
+        Shortfall::Bearer(BearerRefusal::NotVouchedFor(_)) | Shortfall::Session(_) => {
+            tracing::info!("{}.", shortfall.detail());
+        }
+        Shortfall::Store(error) => tracing::error!("The session store cannot be asked: {error}"),
+        _ => {}
+    }
+}
