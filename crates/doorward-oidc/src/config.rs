@@ -104,6 +104,16 @@ pub enum ProviderKind {
     KeycloakOidc,
 }
 
+impl ProviderKind {
+    /// What people call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Oidc => "OpenID Connect",
+            Self::KeycloakOidc => "Keycloak OIDC",
+        }
+    }
+}
+
 /// Our secret at the provider.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ClientSecret {

@@ -167,7 +167,8 @@ pub struct Logs {
 }
 
 impl Logs {
-    /// Compiles the formats and opens the file. With every stream off, one warning on standard error says so.
+    /// Compiles the formats and opens the file, which a line on standard output names. With every stream off, one warning
+    /// on standard error says so.
     pub fn new(config: &LogConfig) -> Result<Self, LogConfigError> {
         let output = match &config.file {
             None => Output::Stdout,
@@ -178,13 +179,19 @@ impl Logs {
             }
         };
         let logs = Self::with_output(config, output)?;
+        // What is left to say where people would look in vain from now on.
+        let elsewhere = || {
+            let usual = LogConfig { layout: config.layout, ..LogConfig::default() };
+            Self::with_output(&usual, Output::Stdout)
+        };
+        let place = concat!("logs.rs:", line!());
+        if let Some(rules) = &config.file {
+            let message = format!("Redirecting logging to file: {}", rules.path.display());
+            elsewhere()?.standard(Level::Info, place, &message, &[]);
+        }
         if logs.standard.is_none() && logs.auth.is_none() && logs.request.is_none() {
             let warning = "Warning: Logging disabled. No further logs will be shown.";
-            let last = Self::with_output(
-                &LogConfig { layout: config.layout, ..LogConfig::default() },
-                Output::Stdout,
-            )?;
-            last.standard(Level::Error, concat!("logs.rs:", line!()), warning, &[]);
+            elsewhere()?.standard(Level::Error, place, warning, &[]);
         }
         Ok(logs)
     }

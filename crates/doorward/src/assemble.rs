@@ -3,6 +3,7 @@
 //! contacted, and all complaints come together.
 
 pub(crate) mod access;
+pub(crate) mod announce;
 pub(crate) mod ingress;
 pub(crate) mod injection;
 pub(crate) mod legacy;
@@ -175,6 +176,9 @@ fn checked(
     let pages = pages::config(options, name, problems);
     let ingress = ingress::config(options, problems);
     let redirects = redirects(options, problems);
+    if let Some(Provided::Provider { main, .. }) = &provided {
+        announce::lines(options, main.kind.name()).into_iter().for_each(|line| problems.notice(line));
+    }
     Some(Checked {
         logs: logs?,
         notices: problems.take_notices(),

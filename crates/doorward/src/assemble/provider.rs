@@ -143,10 +143,7 @@ fn display_name(provider: &Provider, kind: ProviderKind) -> String {
     if !provider.name.is_empty() {
         return provider.name.clone();
     }
-    match kind {
-        ProviderKind::Oidc => "OpenID Connect".to_owned(),
-        ProviderKind::KeycloakOidc => "Keycloak OIDC".to_owned(),
-    }
+    kind.name().to_owned()
 }
 
 fn kind(provider: &Provider, problems: &mut Problems<'_>) -> Option<ProviderKind> {

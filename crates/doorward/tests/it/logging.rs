@@ -552,6 +552,47 @@ fn another_form_of_lines_stops_the_start() {
 }
 
 #[test]
+fn the_start_is_described_in_the_words_of_the_reference() {
+    let stage = Stage::launch(|launch| {
+        launch
+            .file("htpasswd", BOB)
+            .flag("--htpasswd-file={file:htpasswd}")
+            .flags(["--skip-auth-regex=^/r", "--skip-auth-route=get=^/open", "--skip-auth-route=POST!=^/z"])
+            .flags(["--api-route=^/api", "--cookie-refresh=1h", "--cookie-samesite=lax"])
+            .flags([
+                "--cookie-domain=a.example",
+                "--skip-jwt-bearer-tokens",
+                "--standard-logging-format={{.Message}}",
+            ])
+            .without("upstream")
+            .flags([
+                "--upstream=static://203",
+                "--upstream=http://127.0.0.1:9/x/y/",
+                "--upstream=file:///tmp/#/f/",
+            ])
+    });
+    let log = stage.doorward.log();
+    let issuer = stage.provider.issuer();
+    let expected = format!(
+        "Performing OIDC Discovery...\n\
+         mapping path \"/x/y/\" => upstream \"http://127.0.0.1:9/x/y/\"\n\
+         mapping path \"/f/\" => file system \"/tmp/\"\n\
+         mapping path \"/\" => static response 203\n\
+         Skipping JWT tokens from configured OIDC issuer: \"{issuer}\"\n\
+         OAuthProxy configured for OpenID Connect Client ID: {}\n\
+         Cookie settings: name:_oauth2_proxy secure(https):false httponly:true expiry:168h0m0s domains:a.example \
+         path:/ samesite:lax refresh:after 1h0m0s\n\
+         Skipping auth - Method: ALL | Path: ^/r\n\
+         Skipping auth - Method: GET | Path: ^/open\n\
+         Skipping auth - Method: POST | Path: ^/z\n\
+         API route - Path: ^/api\n",
+        Provider::CLIENT_ID
+    );
+    assert!(log.contains(&expected), "{expected}\n{log}");
+    assert!(log.contains("using htpasswd file: /"), "{log}");
+}
+
+#[test]
 fn a_class_that_is_off_is_off_and_all_off_is_said_once() {
     let stage = Stage::new(&["--standard-logging=false", "--auth-logging=false", "--request-logging=false"]);
     stage.logged_in().get("/x");
