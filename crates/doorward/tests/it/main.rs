@@ -1,6 +1,7 @@
 //! The program from outside, without real parts: a scripted provider, an echo application, a raw browser.
 //! Tests named `a…`, `b…` or `c…` and a number guard against a known mistake of oauth2-proxy; those in [`published`]
-//! against published flaws of this kind of software.
+//! and [`published_elsewhere`] against published flaws of this kind of software. docs/security-tests.md lists them
+//! all; `cargo xtask named-tests` compares.
 //!
 //! `DOORWARD_BIN` names another binary to try than the one just built.
 
@@ -38,6 +39,8 @@ mod paths;
 mod policy_attacks;
 #[cfg(test)]
 mod published;
+#[cfg(test)]
+mod published_elsewhere;
 #[cfg(test)]
 mod races;
 #[cfg(test)]

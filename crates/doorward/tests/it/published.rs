@@ -65,13 +65,16 @@ fn cve_2020_4037_backslashes_tabs_and_the_way_through_the_provider() {
 }
 
 #[test]
-fn cve_2021_21291_a_listed_domain_covers_no_similar_one() {
+fn cve_2021_21291_2024_52289_and_2026_41569_a_listed_domain_covers_no_similar_one() {
     let stage = Stage::new(&["--whitelist-domain=.example.com", "--whitelist-domain=*.wild.example:*"]);
     for rd in [
         "https://badexample.com",
         "https://bad-example.com/",
         "https://example.com.evil.example",
         "https://badwild.example:1",
+        "https://goodXexample.com",
+        "https://good.example.community",
+        "https://wild.example:1.evil.example",
     ] {
         assert_eq!(lands_at(&stage, &encoded(rd)), "/", "{rd}");
     }
@@ -159,7 +162,7 @@ fn cve_2026_40575_a_stranger_names_no_other_target() {
 }
 
 #[test]
-fn cve_2026_41059_a_fragment_hides_no_path() {
+fn cve_2026_41059_and_2023_47106_a_fragment_hides_no_path() {
     let closed = ["/foo/secret#/bar", "/foo/secret?#/bar", "/secret#/x", "/secret?x#/y"];
     for (rule, targets) in [
         ("--skip-auth-route=^/foo/.*/bar$", &closed[..2]),
@@ -338,7 +341,7 @@ fn cve_2024_45808_escape_sequences_do_not_reach_the_log() {
 }
 
 #[test]
-fn cve_2023_52430_and_2026_42849_pages_and_state_reflect_no_markup() {
+fn cve_2023_52430_2024_21496_2026_33525_and_2026_42849_pages_and_state_reflect_no_markup() {
     let stage = Stage::new(&[]);
     let attack = "\"><script>alert(1)</script>";
     for target in [
@@ -357,7 +360,7 @@ fn cve_2023_52430_and_2026_42849_pages_and_state_reflect_no_markup() {
 }
 
 #[test]
-fn cve_2025_3891_an_empty_post_does_no_harm() {
+fn cve_2025_3891_and_2026_49443_an_empty_post_does_no_harm() {
     let mut stage =
         Stage::launch(|launch| launch.file("htpasswd", BOB).flag("--htpasswd-file={file:htpasswd}"));
     for target in [
@@ -391,15 +394,21 @@ fn cve_2026_47203_user_names_are_not_folded() {
 }
 
 #[test]
-fn cve_2021_29456_signing_out_leads_nowhere_foreign() {
+fn cve_2021_29456_and_2022_23527_signing_out_leads_nowhere_foreign() {
     let stage = Stage::new(&[]);
-    for rd in ["https://evil.example", "//evil.example", "/%5cevil.example"] {
+    for rd in [
+        "https://evil.example",
+        "//evil.example",
+        "/%5cevil.example",
+        "/%09/evil.example",
+        "/%2f%5cevil.example",
+    ] {
         assert_eq!(stage.browser().get(&format!("/oauth2/sign_out?rd={rd}")).location(), "/", "{rd}");
     }
 }
 
 #[test]
-fn ghsa_w9mr_28mw_j8hg_hop_by_hop_headers_take_no_identity_away() {
+fn ghsa_w9mr_28mw_j8hg_cve_2024_45410_and_2026_29054_hop_by_hop_headers_take_no_identity_away() {
     let stage = Stage::new(&[]);
     let browser = stage.logged_in();
     let mut line = browser.connect().unwrap();

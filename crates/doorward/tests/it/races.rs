@@ -122,9 +122,14 @@ impl Redis {
 
     /// The answer to `DBSIZE`.
     fn size(&self) -> String {
+        self.ask("DBSIZE")
+    }
+
+    /// The answer to one short command, as it comes.
+    pub(crate) fn ask(&self, command: &str) -> String {
         let mut stream = TcpStream::connect(self.address).unwrap();
-        stream.write_all(b"DBSIZE\r\n").unwrap();
-        let mut buffer = [0; 64];
+        stream.write_all(format!("{command}\r\n").as_bytes()).unwrap();
+        let mut buffer = [0; 1024];
         let length = stream.read(&mut buffer).unwrap();
         String::from_utf8_lossy(&buffer[..length]).trim().to_owned()
     }

@@ -37,7 +37,7 @@ fn c22_parallel_requests_refresh_once_and_all_get_in() {
 }
 
 #[test]
-fn two_people_refreshed_at_once_keep_their_own_identities() {
+fn cve_2026_71326_two_people_refreshed_at_once_keep_their_own_identities() {
     let stage = Stage::new(&[SHORT]);
     let people: BTreeMap<String, Browser> = (0..6)
         .map(|number| {
