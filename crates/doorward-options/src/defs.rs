@@ -119,6 +119,8 @@ pub enum Group {
     Logging,
     /// Probes.
     Health,
+    /// What differs from oauth2-proxy.
+    Compatibility,
 }
 
 impl Group {
@@ -141,6 +143,7 @@ impl Group {
             Self::Pages => "Pages",
             Self::Logging => "Logging",
             Self::Health => "Health checks",
+            Self::Compatibility => "Compatibility",
         }
     }
 }
@@ -327,6 +330,10 @@ options! {
         /// PEM file with the private key of the metrics address.
         metrics_tls_key_file: Text = "",
             "metrics-tls-key-file", "OAUTH2_PROXY_METRICS_TLS_KEY_FILE", Legacy, Implemented;
+        /// How long requests under way may go on when the program is asked to stop. 0 means as long as they
+        /// want.
+        shutdown_timeout: Duration = "30s",
+            "shutdown-timeout", "OAUTH2_PROXY_SHUTDOWN_TIMEOUT", Core, Implemented;
     }
 
     Hops {
@@ -647,6 +654,10 @@ options! {
         /// SameSite attribute of the session cookie: lax, strict, none or nothing.
         cookie_samesite: Text = "",
             "cookie-samesite", "OAUTH2_PROXY_COOKIE_SAMESITE", Core, Implemented;
+        /// Keep the cookies of this program from applications: with a session cookie they could act as the
+        /// person whose it is.
+        strip_own_cookies: Bool = "false",
+            "strip-own-cookies", "OAUTH2_PROXY_STRIP_OWN_COOKIES", Core, Implemented;
         /// Use a separate cookie for every login attempt, so that logins in several tabs do not disturb
         /// each other.
         cookie_csrf_per_request: Bool = "false",
@@ -862,5 +873,12 @@ options! {
         gcp_healthchecks: Bool = "false",
             "gcp-healthchecks", "OAUTH2_PROXY_GCP_HEALTHCHECKS", Core, Implemented,
             deprecated "use ping-path and ready-path";
+    }
+
+    Compatibility {
+        /// Names of unsafe behaviours of oauth2-proxy to bring back: login-for-any-request,
+        /// forwarding-headers-of-strangers. docs/coming-from-oauth2-proxy.md says what each gives up.
+        compat: List = "",
+            "compat", "OAUTH2_PROXY_COMPAT", Core, Implemented;
     }
 }

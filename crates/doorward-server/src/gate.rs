@@ -9,7 +9,7 @@ use doorward_authn::{
 };
 use doorward_authz::{ApiRoutes, Policy, Semicolons};
 use doorward_oidc::Provider;
-use doorward_session::{CsrfKeeper, Keeper, StateEncoding};
+use doorward_session::{CsrfKeeper, Keeper, OwnCookies, StateEncoding};
 use doorward_telemetry::{Logs, Metrics};
 use doorward_upstream::Upstreams;
 
@@ -67,6 +67,8 @@ pub struct Sessions {
     pub refresh: RefreshDesk,
     /// `--cookie-expire`, if limited: how long a session lasts whose provider names no end.
     pub lifetime: Option<Duration>,
+    /// `--strip-own-cookies`: set if applications do not get ours.
+    pub kept_from_applications: Option<OwnCookies>,
 }
 
 /// Who may come in, and in which form others are told.
@@ -76,6 +78,16 @@ pub struct Access {
     pub api_routes: ApiRoutes,
     pub json_errors: JsonErrors,
     pub semicolons: Semicolons,
+    pub logins_for: LoginsFor,
+}
+
+/// Which requests without a session begin a login, where no page is shown before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoginsFor {
+    /// Those that only read, and of them not the parts of a page.
+    Pages,
+    /// `--compat=login-for-any-request`.
+    AnyRequest,
 }
 
 /// `--force-json-errors`.

@@ -23,9 +23,9 @@ use crate::{
     endpoints,
     explain::{self, Explanation, Outcome, Reason},
     form::Form,
-    gate::{Gate, HttpsPolicy, JsonErrors, ProviderButton},
-    ingress::{Arrival, Connection, Malformed},
-    inject::drop_misleading,
+    gate::{Gate, HttpsPolicy, JsonErrors, LoginsFor, ProviderButton},
+    ingress::{Arrival, Connection, Malformed, StrangersHeaders},
+    inject::{drop_forwarding, drop_misleading},
     login::{self, Login},
     pages::{self, Links, Problem},
     record::{Query, Record, Recorded, Visibility},
@@ -277,6 +277,12 @@ async fn forward(
     let mut request = std::mem::take(&mut arrival.request);
     gate.injection.scrub(request.headers_mut(), session.map(AsRef::as_ref));
     drop_misleading(request.headers_mut(), arrival.facts.hop);
+    if gate.ingress.strangers_headers(arrival.facts.hop) == StrangersHeaders::Removed {
+        drop_forwarding(request.headers_mut());
+    }
+    if let Some(ours) = &gate.sessions.kept_from_applications {
+        ours.remove_from(request.headers_mut());
+    }
     match upstream.forward(permit, request, how).await {
         Ok(response) => response,
         Err(error) => {
@@ -305,8 +311,9 @@ fn ask_for_login(gate: &Gate, arrival: &Arrival) -> Response<Body> {
     }
     let target = gate.return_target(arrival, gate.wished_target(arrival).as_deref(), OwnEndpoints::Refused);
     // A login would lose the body of other requests: their sender has to see that they were not carried out.
-    let reads = matches!(arrival.facts.method, Method::GET | Method::HEAD);
-    if reads && gate.sign_in.button == ProviderButton::Skipped && gate.sign_in.provider.is_some() {
+    let begins = gate.access.logins_for == LoginsFor::AnyRequest
+        || matches!(arrival.facts.method, Method::GET | Method::HEAD);
+    if begins && gate.sign_in.button == ProviderButton::Skipped && gate.sign_in.provider.is_some() {
         return login::begin(gate, arrival, &Login::to(target));
     }
     respond::uncached(gate.sign_in_page(arrival, StatusCode::FORBIDDEN, &target, None))
@@ -418,7 +425,7 @@ impl Gate {
     pub(crate) fn wants_json(&self, arrival: &Arrival) -> bool {
         self.access.json_errors == JsonErrors::Always
             || accepts_json(arrival)
-            || is_subrequest(arrival)
+            || (self.access.logins_for == LoginsFor::Pages && is_subrequest(arrival))
             || self.access.api_routes.matches(arrival.facts.judged().path_and_query())
     }
 }

@@ -54,7 +54,16 @@ pub enum Forwarded {
     From {
         proxies: Networks,
         client_ip_header: HeaderName,
+        strangers: StrangersHeaders,
     },
+}
+
+/// Whether applications hear what peers that are no trusted proxies say about the way of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StrangersHeaders {
+    Removed,
+    /// `--compat=forwarding-headers-of-strangers`.
+    PassedOn,
 }
 
 /// A request with its facts.
@@ -78,6 +87,14 @@ impl Arrival {
     /// What cookies to be set in answer to this request depend on.
     pub fn visit<'a>(&'a self, cookies: &'a RequestCookies<'a>) -> Visit<'a> {
         Visit { cookies, host: self.facts.host_str(), now: self.now }
+    }
+
+    /// Whether a page of another site loads this address as one of its parts (Fetch Metadata). Nobody means to do
+    /// anything here then. A page or frame that leads here is another matter: providers sign people out like that.
+    pub fn is_embedded_elsewhere(&self) -> bool {
+        let headers = self.headers();
+        headers.get("sec-fetch-mode").is_some_and(|mode| mode != "navigate")
+            && headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site")
     }
 
     pub fn user_agent(&self) -> Option<&str> {
@@ -169,6 +186,15 @@ impl Config {
         Ok(Arrival { facts, request, connection, request_id, now, forwarded_uri: forwarded.uri })
     }
 
+    /// What may be passed on of the forwarding headers that came over this hop. Where nobody is said to be a proxy,
+    /// all of them are just headers.
+    pub fn strangers_headers(&self, hop: Hop) -> StrangersHeaders {
+        match &self.forwarded {
+            Forwarded::From { strangers, .. } if hop == Hop::Direct => *strangers,
+            _ => StrangersHeaders::PassedOn,
+        }
+    }
+
     fn hop(&self, peer: &Peer) -> Hop {
         match (&self.forwarded, peer) {
             (Forwarded::Ignored, _) => Hop::Direct,
@@ -184,7 +210,7 @@ impl Config {
     /// a line to `X-Forwarded-For`; a second line of any other header is somebody else's.
     fn client(&self, connection: &Connection, headers: &HeaderMap, hop: Hop) -> Result<ClientIp, Malformed> {
         match (&self.forwarded, hop) {
-            (Forwarded::From { proxies, client_ip_header }, Hop::Trusted) => {
+            (Forwarded::From { proxies, client_ip_header, .. }, Hop::Trusted) => {
                 let lines = headers.get_all(client_ip_header);
                 if client_ip_header != X_FORWARDED_FOR && lines.iter().nth(1).is_some() {
                     return Err(malformed("the header of the client's address was sent more than once"));

@@ -184,6 +184,28 @@ pub fn drop_misleading(headers: &mut HeaderMap, hop: Hop) {
     });
 }
 
+/// Headers by which proxies tell the way of a request, besides `X-Forwarded-…`.
+const FORWARDING_NAMES: [&str; 9] = [
+    "forwarded",
+    "x-real-ip",
+    "x-proxyuser-ip",
+    "x-envoy-external-address",
+    "cf-connecting-ip",
+    "true-client-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-original-host",
+];
+
+/// Removes what a peer says about the way of a request, in every spelling: for peers that are no trusted proxies. What
+/// they say about who somebody is has been dealt with.
+pub fn drop_forwarding(headers: &mut HeaderMap) {
+    remove_if(headers, |name| {
+        let name = normalised(name);
+        !is_known(&name) && (name.starts_with("x-forwarded-") || FORWARDING_NAMES.contains(&name.as_str()))
+    });
+}
+
 fn remove_if(headers: &mut HeaderMap, is_unwanted: impl Fn(&str) -> bool) {
     let unwanted: Vec<HeaderName> =
         headers.keys().filter(|name| is_unwanted(name.as_str())).cloned().collect();

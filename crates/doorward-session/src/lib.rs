@@ -20,6 +20,7 @@ pub use self::cookie::config::{
     StoredTokens,
 };
 pub use self::cookie::csrf::{CsrfError, CsrfKeeper, LoginAttempt};
+pub use self::cookie::own::OwnCookies;
 pub use self::cookie::request::RequestCookies;
 pub use self::cookie::state::{InvalidState, ReturnedState, StateEncoding, parse_state, state_parameter};
 pub use self::keep::cookie::CookieKeeper;

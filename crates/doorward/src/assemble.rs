@@ -4,6 +4,7 @@
 
 pub(crate) mod access;
 pub(crate) mod announce;
+pub(crate) mod differences;
 pub(crate) mod ingress;
 pub(crate) mod injection;
 pub(crate) mod legacy;
@@ -36,7 +37,7 @@ use doorward_server::{
     refresh::{ExpiringTokens, RefreshDesk, Schedule},
     routes::{GoogleChecks, Health, Routes},
 };
-use doorward_session::StateEncoding;
+use doorward_session::{OwnCookies, StateEncoding};
 use doorward_telemetry::{Logs, Metrics};
 use doorward_upstream::Upstreams;
 
@@ -179,6 +180,7 @@ fn checked(
     if let Some(Provided::Provider { main, .. }) = &provided {
         announce::lines(options, main.kind.name()).into_iter().for_each(|line| problems.notice(line));
     }
+    differences::note(options, problems);
     Some(Checked {
         logs: logs?,
         notices: problems.take_notices(),
@@ -261,7 +263,13 @@ pub(crate) async fn connect(
         routes: routes(options),
         redirects,
         sign_in: SignIn { provider, htpasswd, bearer, button, state },
-        sessions: Sessions { keeper, csrf, refresh: RefreshDesk::new(schedule), lifetime },
+        sessions: Sessions {
+            keeper,
+            csrf,
+            refresh: RefreshDesk::new(schedule),
+            lifetime,
+            kept_from_applications: options.strip_own_cookies.then(|| OwnCookies::of(&options.cookie_name)),
+        },
         access: access.access,
         injection,
         upstreams,

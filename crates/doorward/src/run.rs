@@ -31,8 +31,8 @@ use crate::{
 /// The headers of a request must arrive within this time, and an idle connection is kept as long. It is longer than
 /// the minute for which nginx keeps its connections, so that nginx closes first and never sends into a closed one.
 const HEADER_READ: Duration = Duration::from_secs(75);
-/// How long requests under way may go on after a stop was asked for.
-const DRAIN: Duration = Duration::from_secs(30);
+/// No stop waits longer than this for requests under way, also where nobody set a limit: some thirty years.
+const LONGEST_DRAIN: Duration = Duration::from_hours(24 * 365 * 30);
 
 /// Why the program ends with a failure. The text is complete: it is printed as it stands.
 #[derive(Debug, Error)]
@@ -142,7 +142,8 @@ async fn serve_until_stopped(
     let (assembled, listeners) = connected.map_err(Failure::Invalid)?;
     let gate = Arc::new(ArcSwap::from_pointee(assembled.gate));
     let workers = thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let workers = Workers::start(workers, &gate, Limits { header_read: HEADER_READ, drain: DRAIN })?;
+    let drain = Some(options.shutdown_timeout).filter(|limit| !limit.is_zero()).unwrap_or(LONGEST_DRAIN);
+    let workers = Workers::start(workers, &gate, Limits { header_read: HEADER_READ, drain })?;
     let workers = Arc::new(workers);
 
     let mut tasks = JoinSet::new();

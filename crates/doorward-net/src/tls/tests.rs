@@ -49,6 +49,12 @@ fn every_mistake_in_a_tls_listener_is_named() {
 }
 
 #[test]
+fn cve_2024_39321_no_early_data_is_taken() {
+    let server = server(OURS, TlsVersion::Tls13, &[]).unwrap();
+    assert_eq!((server.config.max_early_data_size, server.config.send_half_rtt_data), (0, false));
+}
+
+#[test]
 fn only_two_versions_can_be_required() {
     for (text, expected) in [("TLS1.2", Ok(TlsVersion::Tls12)), ("TLS1.3", Ok(TlsVersion::Tls13))] {
         assert_eq!(text.parse(), expected);

@@ -40,13 +40,9 @@ pub async fn answer(gate: &Arc<Gate>, mut arrival: Arrival, record: &mut Record)
     }
     // Whoever comes here wants to sign in anew: a session left on a shared machine ends (CVE-2026-34454). A page of
     // another site that merely embeds this address changes nothing.
-    let cleared = if is_embedded(&arrival) { Vec::new() } else { authenticate::forget(gate, &arrival).await };
+    let cleared =
+        if arrival.is_embedded_elsewhere() { Vec::new() } else { authenticate::forget(gate, &arrival).await };
     with_cookies(gate.sign_in_page(&arrival, StatusCode::OK, &target, None), cleared)
-}
-
-fn is_embedded(arrival: &Arrival) -> bool {
-    let embedded = arrival.headers().get("sec-fetch-mode").is_some_and(|mode| mode != "navigate");
-    embedded && arrival.headers().get("sec-fetch-site").is_some_and(|site| site == "cross-site")
 }
 
 /// Whether a page of another site has sent the form: it would sign its visitors in as somebody of its choice (login

@@ -29,6 +29,10 @@ pub async fn answer(gate: &Arc<Gate>, mut arrival: Arrival, record: &mut Record)
                 .error_page(&arrival, &Problem::new(error.status_or(StatusCode::INTERNAL_SERVER_ERROR)));
         }
     };
+    if arrival.is_embedded_elsewhere() {
+        tracing::info!("A page of another site embeds the sign-out: nobody is signed out.");
+        return respond::forbidden();
+    }
     let target = gate.return_target(&arrival, form.first("rd"), OwnEndpoints::SignInAllowed);
     let visitor = authenticate(gate, &arrival, Freshness::AsStored).await;
     if matches!(visitor.standing, Standing::Forbidden) {

@@ -9,6 +9,7 @@ fn config(client_ip_header: &'static str) -> Config {
     let forwarded = Forwarded::From {
         proxies: Networks::parse(&["10.0.0.0/8".to_owned()]).unwrap(),
         client_ip_header: HeaderName::from_static(client_ip_header),
+        strangers: StrangersHeaders::Removed,
     };
     Config { forwarded, request_id_header: HeaderName::from_static("x-request-id") }
 }

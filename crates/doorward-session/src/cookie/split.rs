@@ -95,7 +95,7 @@ fn part_name(name: &str, index: usize) -> String {
 }
 
 /// Which part of `name` a cookie called `other` is.
-fn part_index(other: &[u8], name: &str) -> Option<usize> {
+pub(crate) fn part_index(other: &[u8], name: &str) -> Option<usize> {
     // Nearly every cookie of a request ends here.
     let start = name.len().min(MAX_NAME_BYTES - 20);
     if other.get(..start)? != name.as_bytes().get(..start)? {

@@ -59,6 +59,15 @@ fn claims_are_texts_and_empty_ones_are_left_out() {
 }
 
 #[test]
+fn b3_times_that_a_session_lacks_are_no_claims() {
+    // As of the password file, or of a bearer token of another issuer.
+    let bare = Session { created_at: None, expires_on: None, ..session() };
+    for name in ["created_at", "expires_on"] {
+        assert!(bare.claim(name).is_empty(), "{name}");
+    }
+}
+
+#[test]
 fn the_summary_names_tokens_and_shows_none() {
     let mut session = session();
     session.tokens = Tokens {

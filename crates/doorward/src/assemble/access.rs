@@ -5,9 +5,12 @@ use std::{fs, sync::Arc};
 use doorward_authn::htpasswd::{Config as HtpasswdConfig, EmailSource, Entries, Htpasswd};
 use doorward_authz::{ApiRoutes, EmailFile, EmailList, Policy, Preflight, Semicolons};
 use doorward_options::{Options, structured::Provider};
-use doorward_server::gate::{Access, JsonErrors};
+use doorward_server::gate::{Access, JsonErrors, LoginsFor};
 
-use super::problems::Problems;
+use super::{
+    differences::{Compat, LOGIN_FOR_ANY_REQUEST},
+    problems::Problems,
+};
 
 /// The rules, and the list of addresses to watch.
 #[derive(Debug)]
@@ -40,6 +43,11 @@ pub(crate) fn config(
         api_routes: api_routes?,
         json_errors: if options.force_json_errors { JsonErrors::Always } else { JsonErrors::ForApiClients },
         semicolons: if options.allow_query_semicolons { Semicolons::Separators } else { Semicolons::Literal },
+        logins_for: if options.brings_back(LOGIN_FOR_ANY_REQUEST) {
+            LoginsFor::AnyRequest
+        } else {
+            LoginsFor::Pages
+        },
     };
     Some(Compiled { access, emails })
 }

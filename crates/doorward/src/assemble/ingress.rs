@@ -2,10 +2,13 @@
 
 use doorward_authz::Networks;
 use doorward_options::Options;
-use doorward_server::ingress::{Config, Forwarded};
+use doorward_server::ingress::{Config, Forwarded, StrangersHeaders};
 use http::HeaderName;
 
-use super::problems::Problems;
+use super::{
+    differences::{Compat, FORWARDING_HEADERS_OF_STRANGERS},
+    problems::Problems,
+};
 
 /// Whose forwarding headers are believed when nobody is named: this machine and private networks, where load
 /// balancers live. The reference believes everybody.
@@ -35,20 +38,55 @@ fn forwarded(options: &Options, problems: &mut Problems<'_>) -> Option<Forwarded
         problems.add("real-client-ip-header", message, mend);
         return None;
     }
-    let proxies = proxies?;
-    if !proxies.is_empty() {
-        return Some(Forwarded::From { proxies, client_ip_header });
+    let mut proxies = proxies?;
+    if proxies.is_empty() {
+        let networks = DEFAULT_PROXIES.map(str::to_owned);
+        proxies = problems.take("trusted-proxy-ip", Networks::parse(&networks), mend)?;
     }
-    problems.notice(
-        "reverse-proxy is on without trusted-proxy-ip: forwarding headers are believed from this machine and from \
-         private networks only. Name your proxies with --trusted-proxy-ip."
-    );
-    let networks = DEFAULT_PROXIES.map(str::to_owned);
-    let proxies = problems.take("trusted-proxy-ip", Networks::parse(&networks), mend)?;
-    Some(Forwarded::From { proxies, client_ip_header })
+    let strangers = if options.brings_back(FORWARDING_HEADERS_OF_STRANGERS) {
+        StrangersHeaders::PassedOn
+    } else {
+        StrangersHeaders::Removed
+    };
+    Some(Forwarded::From { proxies, client_ip_header, strangers })
 }
 
 fn header(option: &str, name: &str, problems: &mut Problems<'_>) -> Option<HeaderName> {
     let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{name:?} is no header name"));
     problems.take(option, parsed, "write a header name")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use doorward_options::Sources;
+
+    use super::*;
+
+    #[test]
+    fn a7_by_default_only_this_machine_and_private_networks_are_proxies() {
+        let options = Options { reverse_proxy: true, ..Options::defaults() };
+        let sources = Sources::default();
+        let mut problems = Problems::new(&sources);
+        let Some(Forwarded::From { proxies, .. }) = forwarded(&options, &mut problems) else {
+            panic!("{:?}", problems.into_found());
+        };
+        for (address, trusted) in [
+            ("127.0.0.1", true),
+            ("10.1.2.3", true),
+            ("172.31.0.1", true),
+            ("192.168.1.1", true),
+            ("::1", true),
+            ("fd00::1", true),
+            ("172.32.0.1", false),
+            ("169.254.1.1", false),
+            ("8.8.8.8", false),
+            ("2001:db8::1", false),
+            ("fe80::1", false),
+            ("::ffff:8.8.8.8", false),
+        ] {
+            assert_eq!(proxies.contains(address.parse::<IpAddr>().unwrap()), trusted, "{address}");
+        }
+    }
 }

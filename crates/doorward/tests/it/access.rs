@@ -148,6 +148,24 @@ fn a25_without_an_address_nobody_passes_an_email_rule() {
 }
 
 #[test]
+fn c19_an_account_without_a_usable_address_is_told_so() {
+    let stage = Stage::new(&[]);
+    for (claim, value, said) in [
+        ("email", Value::Null, "gave no e-mail address"),
+        ("email_verified", json!(false), "is not verified"),
+    ] {
+        stage.provider.set(|knobs| {
+            knobs.claims = serde_json::Map::new();
+            knobs.claim(claim, value.clone());
+        });
+        let answer = assert_login_refused(&stage, said);
+        // The status is that of the reference; the words are not.
+        assert_eq!(answer.status, 500, "{said}");
+        assert!(answer.text().contains(said), "{}", answer.text());
+    }
+}
+
+#[test]
 fn a_session_from_before_a_rule_was_made_stricter_is_denied() {
     let stage = Stage::new(&[]);
     let browser = stage.logged_in();
@@ -341,4 +359,17 @@ fn c30_only_reading_begins_a_login() {
         let answer = stage.browser().send(Request::get("/page").header(name, value));
         assert_eq!(answer.status, 401, "{name}");
     }
+}
+
+#[test]
+fn c30_any_request_begins_a_login_where_that_was_asked_for() {
+    let stage = Stage::new(&["--skip-provider-button", "--compat=login-for-any-request"]);
+    for request in [
+        Request::new("POST", "/page").body("x=1"),
+        Request::get("/page").header("Sec-Fetch-Mode", "no-cors"),
+        Request::get("/page").header("X-Requested-With", "XMLHttpRequest"),
+    ] {
+        assert_eq!(stage.browser().send(request.clone()).status, 302, "{request:?}");
+    }
+    assert_eq!(stage.browser().send(Request::get("/page").header("Accept", "application/json")).status, 401);
 }

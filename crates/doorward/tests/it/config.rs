@@ -286,3 +286,47 @@ fn c29_a_socket_that_nobody_listens_on_is_replaced() {
     drop(doorward);
     let _ = std::fs::remove_dir_all(&folder);
 }
+
+#[test]
+fn the_differences_of_a_configuration_are_said_once_at_start() {
+    let flags = [
+        "--reverse-proxy",
+        "--skip-auth-route=^/open$",
+        "--skip-provider-button",
+        "--proxy-websockets=false",
+        "--htpasswd-file={file:htpasswd}",
+    ];
+    let stage = Stage::launch(|launch| launch.file("htpasswd", crate::support::BOB).flags(flags));
+    stage.logged_in().get("/page");
+    let log = stage.doorward.log();
+    let said: Vec<&str> = log.lines().filter(|line| line.contains("coming-from-oauth2-proxy.md")).collect();
+    assert_eq!(said.len(), 1, "{log}");
+    for part in [
+        "--trusted-proxy-ip",
+        "--compat=forwarding-headers-of-strangers",
+        "X-Forwarded-Uri",
+        "--compat=login-for-any-request",
+        "WebSockets are refused",
+        "Passwords",
+    ] {
+        assert!(said[0].contains(part), "{part}: {}", said[0]);
+    }
+    let plain = Stage::new(&[]);
+    assert!(!plain.doorward.log().contains("coming-from-oauth2-proxy.md"), "{}", plain.doorward.log());
+}
+
+#[test]
+fn what_is_brought_back_is_named_at_start_with_its_price() {
+    let (provider, echo) = parts();
+    let exit = Launch::new(PROGRAM, &provider, &echo).flag("--compat=everything").fail();
+    assert_eq!(exit.code, Some(1));
+    assert!(
+        exit.output.contains("compat") && exit.output.contains("login-for-any-request"),
+        "{}",
+        exit.output
+    );
+    let stage = Stage::new(&["--compat=login-for-any-request,forwarding-headers-of-strangers"]);
+    for name in ["login-for-any-request", "forwarding-headers-of-strangers"] {
+        stage.doorward.wait_for_log(&format!("Unsafe as in oauth2-proxy, by --compat={name}"));
+    }
+}

@@ -233,3 +233,33 @@ fn pages_do_not_reflect_the_host() {
         assert!(!answer.text().contains("evil.example"), "{header}");
     }
 }
+
+#[test]
+fn a23_where_proxies_are_named_strangers_tell_the_application_nothing_about_the_way() {
+    let told = [
+        ("X-Forwarded-For", "10.1.1.1"),
+        ("X-Forwarded-Host", "evil.example"),
+        ("X-Forwarded-Proto", "https"),
+        ("X-Forwarded-Port", "444"),
+        ("X-Forwarded-Prefix", "/evil"),
+        ("X_Forwarded_Proto", "https"),
+        ("X-Real-IP", "10.1.1.1"),
+        ("Forwarded", "for=10.1.1.1"),
+        ("CF-Connecting-IP", "10.1.1.1"),
+    ];
+    let request =
+        || told.iter().fold(Request::get("/open"), |request, (name, value)| request.header(name, value));
+    let heard = |stage: &Stage, source: &str| {
+        let seen = stage.doorward.browser_from(source).send(request()).echoed();
+        let others: Vec<_> = told.iter().skip(1).filter(|(name, _)| seen.has(name)).collect();
+        (seen.all("x-forwarded-for").join(", "), others.len())
+    };
+    let open = "--skip-auth-route=^/open$";
+    let stage = behind_a_proxy(&[open]);
+    assert_eq!(heard(&stage, "127.0.0.1"), ("127.0.0.1".to_owned(), 0));
+    assert_eq!(heard(&stage, "127.0.0.2"), ("10.1.1.1, 127.0.0.2".to_owned(), told.len() - 1));
+    let all = told.len() - 1;
+    for stage in [behind_a_proxy(&[open, "--compat=forwarding-headers-of-strangers"]), Stage::new(&[open])] {
+        assert_eq!(heard(&stage, "127.0.0.1"), ("10.1.1.1, 127.0.0.1".to_owned(), all));
+    }
+}

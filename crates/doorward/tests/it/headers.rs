@@ -217,3 +217,26 @@ fn the_answer_to_a_forward_auth_question_names_the_user() {
     assert_eq!(answer.headers.all("x-auth-request-groups"), ["staff,admins"]);
     assert!(answer.body.is_empty());
 }
+
+#[test]
+fn a11_the_application_does_not_get_our_cookies_where_they_are_held_back() {
+    for (flags, expected) in [
+        (&[][..], [SESSION, "first", "last", "unrelated_csrf"].as_slice()),
+        (&["--strip-own-cookies"], &["first", "last", "unrelated_csrf"]),
+    ] {
+        let stage = Stage::new(flags);
+        let mut browser = stage.logged_in();
+        for cookies in [
+            format!("first=1; {}; last=3; unrelated_csrf=x", browser.cookie_header()),
+            format!("{}; first=1; last=3; unrelated_csrf=x", browser.cookie_header()),
+        ] {
+            let seen = browser.send(Request::get("/page").header("Cookie", &cookies)).echoed();
+            let line = seen.all("cookie").join("; ");
+            let mut names: Vec<_> = line.split("; ").filter_map(|piece| piece.split('=').next()).collect();
+            names.sort_unstable();
+            assert_eq!(names, expected, "{flags:?}");
+        }
+        let alone = browser.get("/page").echoed();
+        assert_eq!(alone.has("cookie"), flags.is_empty(), "{flags:?}");
+    }
+}

@@ -85,6 +85,18 @@ fn a_stop_lets_requests_under_way_finish_and_takes_no_new_ones() {
 }
 
 #[test]
+fn c33_a_stop_waits_no_longer_than_it_was_told() {
+    let mut stage = Stage::new(&["--shutdown-timeout=100ms"]);
+    let mut browser = stage.logged_in();
+    let waiting = thread::spawn(move || browser.try_send(Request::get("/held")));
+    eventually("the request is under way", || stage.echo.count("/held") == 1);
+    stage.doorward.terminate();
+    assert!(stage.doorward.ended().success());
+    assert!(waiting.join().unwrap().is_err(), "the application never answered");
+    stage.doorward.wait_for_log("did not finish in time");
+}
+
+#[test]
 fn a_client_that_leaves_in_the_middle_does_no_harm() {
     let mut stage = Stage::new(&[]);
     let browser = stage.logged_in();

@@ -45,12 +45,13 @@ fn cve_2021_29652_no_parameter_of_a_callback_can_be_changed() {
     let mut browser = stage.browser();
     let begun = browser.start("/page");
     let callback = browser.authorize(begun.location());
-    let state = begun.location_parameter("state").unwrap();
-    let (hash, page) = state.split_once(':').unwrap();
+    let sent = begun.location_parameter("state").unwrap();
+    let (hash, page) = sent.split_once(':').unwrap();
     let code = stage.provider.codes().pop().unwrap();
     for changed in [
         callback.replace(&encoded(hash), &encoded(&hash.to_ascii_lowercase())),
-        callback.replace(&encoded(hash), &hash[1..]),
+        callback
+            .replace(&encoded(hash), hash.trim_start_matches(|first: char| first.is_ascii_alphanumeric())),
         callback.replace(&encoded(page), &encoded("https://evil.example")).replace(&encoded(hash), "x"),
         callback.replace(&code, "another-code"),
     ] {
@@ -510,7 +511,7 @@ fn cve_2026_26998_an_endless_answer_of_the_provider_is_not_kept() {
     stage.doorward.assert_alive();
 }
 
-/// The list that mod_auth_openidc published of its own review in 2026, as far as it concerns a login here.
+/// The list that `mod_auth_openidc` published of its own review in 2026, as far as it concerns a login here.
 #[test]
 fn mod_auth_openidc_2026_tokens_with_impossible_times_or_no_signature_are_refused() {
     let stage = Stage::new(&[]);

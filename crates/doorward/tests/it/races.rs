@@ -357,3 +357,55 @@ fn a_cookie_that_a_neighbour_has_set_signs_nobody_out() {
         }
     }
 }
+
+#[test]
+fn a18_what_another_site_embeds_signs_nobody_out() {
+    let stage = Stage::new(&[]);
+    let ask = |target: &str, mode: &str, site: &str| {
+        let mut browser = stage.logged_in();
+        let request = Request::get(target).header("Sec-Fetch-Mode", mode).header("Sec-Fetch-Site", site);
+        let cookies = browser.send(request).set_cookies();
+        (cookies.is_empty(), browser.get("/oauth2/auth").status)
+    };
+    for target in ["/oauth2/sign_out", "/oauth2/sign_out?rd=/page", "/oauth2/sign_in"] {
+        for mode in ["no-cors", "cors"] {
+            assert_eq!(ask(target, mode, "cross-site"), (true, 202), "{target} {mode}");
+        }
+        // Somebody follows a link, or a provider signs people out in a frame.
+        assert_eq!(ask(target, "navigate", "cross-site"), (false, 401), "{target}");
+        assert_eq!(ask(target, "cors", "same-origin"), (false, 401), "{target}");
+    }
+}
+
+#[test]
+fn with_the_store_down_nobody_gets_in() {
+    let mut redis = Redis::start();
+    let flags = redis.flags();
+    let stage = Stage::launch(|launch| launch.flags(flags.iter().map(String::as_str)));
+    let browser = stage.logged_in();
+    redis.stop();
+    for (target, accepted) in
+        [("/oauth2/auth", 401), ("/oauth2/userinfo", 401), ("/page", 500), ("/ready", 500)]
+    {
+        let answer = browser.clone().get(target);
+        assert_eq!(answer.status, accepted, "{target}");
+        assert_eq!(answer.set_cookies(), [], "{target}: a session that cannot be read is not thrown away");
+    }
+    assert!(stage.echo.seen().is_empty());
+}
+
+#[test]
+fn b5_a_value_in_the_store_that_is_no_session_is_none() {
+    let redis = Redis::start();
+    let flags = redis.flags();
+    let mut stage = Stage::launch(|launch| launch.flags(flags.iter().map(String::as_str)));
+    for value in ["x", "elevenbytes", "twelve-bytes", "\"\"", "\"\\x00\\xff\\x80\""] {
+        let mut browser = stage.logged_in();
+        let keys = redis.ask("KEYS *");
+        let key = keys.lines().last().unwrap().trim().to_owned();
+        assert!(redis.ask(&format!("SET {key} {value}")).contains("OK"), "{key}");
+        assert_eq!(browser.get("/oauth2/auth").status, 401, "{value}");
+        redis.ask("FLUSHALL");
+    }
+    stage.doorward.assert_alive();
+}

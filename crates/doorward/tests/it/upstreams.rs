@@ -2,13 +2,13 @@
 
 use std::{
     io::{Read, Write},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     os::unix::net::UnixListener,
     sync::Arc,
     thread,
 };
 
-use doorward_testkit::{Browser, Connection, Launch, Request, eventually};
+use doorward_testkit::{Browser, Connection, Launch, Request, eventually, free_address};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
 use crate::support::{PROGRAM, SESSION, Stage, parts};
@@ -177,6 +177,55 @@ fn bodies_and_targets_arrive_unchanged() {
     assert_eq!(answer.json()["target"], target);
     let seen = stage.echo.seen().pop().unwrap();
     assert_eq!((seen.method.as_str(), seen.body.as_slice()), ("PUT", &b"line one\r\nline two"[..]));
+}
+
+#[test]
+fn c3_the_path_of_an_upstream_is_its_route() {
+    let (provider, echo) = parts();
+    let upstream = format!("--upstream={}/app/", echo.url());
+    let launch = Launch::new(PROGRAM, &provider, &echo).without("upstream").flag(&upstream);
+    let doorward = launch.start();
+    let mut browser = doorward.browser().logged_in();
+    assert_eq!(browser.get("/app/x").json()["target"], "/app/x");
+    assert_eq!(browser.get("/other").status, 404);
+}
+
+#[test]
+fn c35_http2_is_offered_to_tls_clients() {
+    let (provider, echo) = parts();
+    let (address, metrics) = (free_address(), free_address());
+    let doorward = Launch::new(PROGRAM, &provider, &echo)
+        .file("certificate.pem", CERTIFICATE)
+        .file("key.pem", KEY)
+        .flags(["--tls-cert-file={file:certificate.pem}", "--tls-key-file={file:key.pem}"])
+        .flag(&format!("--https-address={address}"))
+        .flag(&format!("--metrics-address={metrics}"))
+        .start_at(metrics);
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(CERTIFICATE.as_bytes()).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider);
+    let mut config = builder
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    for (offered, chosen) in [(&[&b"h2"[..], b"http/1.1"][..], &b"h2"[..]), (&[b"http/1.1"], b"http/1.1")] {
+        config.alpn_protocols = offered.iter().map(|name| name.to_vec()).collect();
+        let session =
+            rustls::ClientConnection::new(Arc::new(config.clone()), "localhost".try_into().unwrap());
+        let mut stream = rustls::StreamOwned::new(session.unwrap(), TcpStream::connect(address).unwrap());
+        stream.conn.complete_io(&mut stream.sock).unwrap();
+        assert_eq!(stream.conn.alpn_protocol(), Some(chosen));
+        if chosen == b"h2" {
+            // The preface and empty settings; the server answers with a frame of settings, which is type 4.
+            stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();
+            let mut frame = [0; 9];
+            stream.read_exact(&mut frame).unwrap();
+            assert_eq!(frame[3], 4);
+        }
+    }
+    drop(doorward);
 }
 
 #[test]
