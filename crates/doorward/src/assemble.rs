@@ -177,10 +177,12 @@ fn checked(
     let pages = pages::config(options, name, problems);
     let ingress = ingress::config(options, problems);
     let redirects = redirects(options, problems);
-    if let Some(Provided::Provider { main, .. }) = &provided {
-        announce::lines(options, main.kind.name()).into_iter().for_each(|line| problems.notice(line));
+    if let (Some(Provided::Provider { main, .. }), Some(first)) = (&provided, first_provider) {
+        for line in announce::lines(options, structured, first, main.kind.name()) {
+            problems.notice(line);
+        }
     }
-    differences::note(options, problems);
+    differences::note(options, structured, problems);
     Some(Checked {
         logs: logs?,
         notices: problems.take_notices(),

@@ -1,18 +1,25 @@
 //! What the log says at the start about a valid configuration, in the reference's words (reference: logging-metrics.md,
 //! "Start-up lines of interest"): people look there for what became of their options.
 
-use doorward_options::{Options, format_duration};
-use doorward_upstream::{Target, parse_legacy_uri};
+use doorward_options::{
+    Options, format_duration,
+    structured::{Provider, Structured, Upstream},
+};
 
 /// All lines, in their order.
-pub(crate) fn lines(options: &Options, provider_type: &str) -> Vec<String> {
+pub(crate) fn lines(
+    options: &Options,
+    structured: &Structured,
+    provider: &Provider,
+    provider_type: &str,
+) -> Vec<String> {
     let mut lines = files(options);
-    if !options.skip_oidc_discovery {
+    if !provider.oidc.skip_discovery {
         lines.push("Performing OIDC Discovery...".to_owned());
     }
-    lines.extend(mappings(&options.upstreams));
-    lines.extend(bearer_tokens(options));
-    lines.push(format!("OAuthProxy configured for {provider_type} Client ID: {}", options.client_id));
+    lines.extend(mappings(&structured.upstreams.upstreams));
+    lines.extend(bearer_tokens(options, provider));
+    lines.push(format!("OAuthProxy configured for {provider_type} Client ID: {}", provider.client_id));
     lines.push(cookie_settings(options));
     lines.extend(skipped(options));
     lines.extend(options.api_routes.iter().map(|path| format!("API route - Path: {path}")));
@@ -31,26 +38,27 @@ fn files(options: &Options) -> Vec<String> {
 }
 
 /// Longer paths first, as they are tried.
-fn mappings(uris: &[String]) -> Vec<String> {
-    let mut upstreams: Vec<_> = uris
-        .iter()
-        .filter_map(|uri| parse_legacy_uri(uri).ok().map(|(path, _, target)| (path, target, uri)))
-        .collect();
-    upstreams.sort_by_key(|(path, ..)| std::cmp::Reverse(path.len()));
-    let line = |(path, target, uri): &(String, Target, &String)| match target {
-        Target::Http { .. } | Target::Unix { .. } => format!("mapping path {path:?} => upstream {uri:?}"),
-        Target::Files { directory } => format!("mapping path {path:?} => file system {directory:?}"),
-        Target::Static { status } => format!("mapping path {path:?} => static response {}", status.as_u16()),
+fn mappings(upstreams: &[Upstream]) -> Vec<String> {
+    let mut upstreams: Vec<_> = upstreams.iter().collect();
+    upstreams.sort_by_key(|upstream| std::cmp::Reverse(upstream.path.len()));
+    let line = |Upstream { path, uri, is_static, static_code, .. }: &Upstream| {
+        if *is_static {
+            return format!("mapping path {path:?} => static response {}", static_code.unwrap_or(200));
+        }
+        match uri.strip_prefix("file://") {
+            Some(folder) => format!("mapping path {path:?} => file system {folder:?}"),
+            None => format!("mapping path {path:?} => upstream {uri:?}"),
+        }
     };
-    upstreams.iter().map(line).collect()
+    upstreams.into_iter().map(line).collect()
 }
 
-fn bearer_tokens(options: &Options) -> Vec<String> {
+fn bearer_tokens(options: &Options, provider: &Provider) -> Vec<String> {
     if !options.skip_jwt_bearer_tokens {
         return Vec::new();
     }
     let mut lines =
-        vec![format!("Skipping JWT tokens from configured OIDC issuer: {:?}", options.oidc_issuer_url)];
+        vec![format!("Skipping JWT tokens from configured OIDC issuer: {:?}", provider.oidc.issuer_url)];
     let extra = options.extra_jwt_issuers.iter();
     lines.extend(extra.map(|issuer| format!("Skipping JWT tokens from extra JWT issuer: {issuer:?}")));
     if !options.bearer_token_login_fallback {

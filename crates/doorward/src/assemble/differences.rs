@@ -1,7 +1,7 @@
 //! Where oauth2-proxy is unsafe, doorward is safe and says so once at start: one block of lines about this very
 //! configuration. docs/coming-from-oauth2-proxy.md tells all of it.
 
-use doorward_options::Options;
+use doorward_options::{Options, structured::Structured};
 
 use super::problems::Problems;
 
@@ -33,7 +33,7 @@ impl Compat for Options {
 }
 
 /// Notes what differs, if anything does, and refuses names that `--compat` does not know.
-pub(crate) fn note(options: &Options, problems: &mut Problems<'_>) {
+pub(crate) fn note(options: &Options, structured: &Structured, problems: &mut Problems<'_>) {
     for name in &options.compat {
         if !COMPAT_NAMES.iter().any(|(known, _)| known == name) {
             let known = COMPAT_NAMES.map(|(known, _)| known).join(" or ");
@@ -51,7 +51,7 @@ pub(crate) fn note(options: &Options, problems: &mut Problems<'_>) {
              --redirect-url pins it down.",
         );
     }
-    let lines: Vec<&str> = differences(options).collect();
+    let lines: Vec<&str> = differences(options, structured).collect();
     if !lines.is_empty() {
         problems.notice(format!(
             "This configuration is safer here than in oauth2-proxy (docs/coming-from-oauth2-proxy.md): {}",
@@ -61,8 +61,13 @@ pub(crate) fn note(options: &Options, problems: &mut Problems<'_>) {
 }
 
 /// One sentence for each difference that can be noticed with these options.
-fn differences(options: &Options) -> impl Iterator<Item = &'static str> {
-    let verified_upstreams = !options.ssl_upstream_insecure_skip_verify && has_upstream(options, "https://");
+fn differences(options: &Options, structured: &Structured) -> impl Iterator<Item = &'static str> {
+    let upstreams = &structured.upstreams.upstreams;
+    let verified_upstreams = upstreams
+        .iter()
+        .any(|upstream| upstream.uri.starts_with("https://") && !upstream.insecure_skip_tls_verify);
+    let own_authorities = structured.providers.iter().any(|provider| !provider.ca_files.is_empty());
+    let sets_no_identity = structured.inject_request_headers.is_empty();
     let opens_paths = !options.skip_auth_routes.is_empty() || !options.skip_auth_regex.is_empty();
     let behind = options.reverse_proxy;
     let asks_directly = options.skip_provider_button && !options.brings_back(LOGIN_FOR_ANY_REQUEST);
@@ -90,20 +95,24 @@ fn differences(options: &Options) -> impl Iterator<Item = &'static str> {
             asks_directly,
             "Requests with a body, pictures and scripts begin no login (--compat=login-for-any-request).",
         ),
-        (!options.proxy_websockets, "WebSockets are refused, as --proxy-websockets=false says."),
+        (
+            upstreams.iter().any(|upstream| upstream.proxy_websockets == Some(false)),
+            "WebSockets are refused, as --proxy-websockets=false says."),
         (
             options.ssl_insecure_skip_verify && verified_upstreams,
             "--ssl-insecure-skip-verify is about the provider only: for upstreams there is \
              --ssl-upstream-insecure-skip-verify.",
         ),
         (
-            !options.provider_ca_files.is_empty() && verified_upstreams,
+            own_authorities && verified_upstreams,
             "--provider-ca-file is about the provider only: upstreams are verified with the roots of the system \
              (SSL_CERT_FILE).",
         ),
-        (has_upstream(options, "file://"), "Folders are not listed."),
         (
-            !options.pass_user_headers && !options.pass_basic_auth && options.skip_auth_strip_headers,
+            upstreams.iter().any(|upstream| upstream.uri.starts_with("file://")),
+            "Folders are not listed."),
+        (
+            sets_no_identity && options.skip_auth_strip_headers,
             "Identity headers of clients are removed although none are set (--skip-auth-strip-headers=false keeps \
              them).",
         ),
@@ -116,21 +125,23 @@ fn differences(options: &Options) -> impl Iterator<Item = &'static str> {
     .filter_map(|(concerns, line)| concerns.then_some(line))
 }
 
-fn has_upstream(options: &Options, scheme: &str) -> bool {
-    options.upstreams.iter().any(|upstream| upstream.starts_with(scheme))
-}
-
 #[cfg(test)]
 mod tests {
+    use doorward_options::structured::{Header, Upstream};
+
     use super::*;
 
     #[test]
     fn only_what_concerns_the_configuration_is_said() {
-        assert_eq!(differences(&Options::defaults()).count(), 0);
-        let options = Options { reverse_proxy: true, proxy_websockets: false, ..Options::defaults() };
-        let lines: Vec<&str> = differences(&options).collect();
+        let mut structured =
+            Structured { inject_request_headers: vec![Header::default()], ..Structured::default() };
+        assert_eq!(differences(&Options::defaults(), &structured).count(), 0);
+        let options = Options { reverse_proxy: true, ..Options::defaults() };
+        structured.upstreams.upstreams =
+            vec![Upstream { proxy_websockets: Some(false), ..Upstream::default() }];
+        let lines: Vec<&str> = differences(&options, &structured).collect();
         assert_eq!(lines.len(), 3, "{lines:?}");
         let options = Options { compat: vec![FORWARDING_HEADERS_OF_STRANGERS.to_owned()], ..options };
-        assert_eq!(differences(&options).count(), 2);
+        assert_eq!(differences(&options, &structured).count(), 2);
     }
 }

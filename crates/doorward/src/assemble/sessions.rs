@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use doorward_core::SecretString;
+use doorward_core::{Secret, SecretString};
 use doorward_options::{Options, format_duration};
 use doorward_server::inject::Injection;
 use doorward_session::{
@@ -175,7 +175,7 @@ fn redis(options: &Options, problems: &mut Problems<'_>) -> Option<StoreChoice> 
 fn redis_servers(options: &Options, problems: &mut Problems<'_>) -> Option<RedisServers> {
     match (options.redis_use_sentinel, options.redis_use_cluster) {
         (false, false) => {
-            let url = &options.redis_connection_url;
+            let url = options.redis_connection_url.expose();
             redis_url("redis-connection-url", url, problems).map(RedisServers::Single)
         }
         (true, false) => {
@@ -211,9 +211,10 @@ fn redis_servers(options: &Options, problems: &mut Problems<'_>) -> Option<Redis
 
 fn redis_urls(
     option: &'static str,
-    written: &[SecretString],
+    written: &Secret<Vec<String>>,
     problems: &mut Problems<'_>,
 ) -> Option<Vec<RedisUrl>> {
+    let written = written.expose();
     if written.is_empty() {
         problems.add(option, "no redis urls provided", REDIS_URL_MEND);
         return None;
@@ -223,12 +224,12 @@ fn redis_urls(
     read.into_iter().collect()
 }
 
-fn redis_url(option: &'static str, written: &SecretString, problems: &mut Problems<'_>) -> Option<RedisUrl> {
-    if written.expose().is_empty() {
+fn redis_url(option: &'static str, written: &str, problems: &mut Problems<'_>) -> Option<RedisUrl> {
+    if written.is_empty() {
         problems.add(option, format!("missing setting: {option}"), REDIS_URL_MEND);
         return None;
     }
-    let read = written.expose().parse::<RedisUrl>();
+    let read = written.parse::<RedisUrl>();
     problems.take(option, read.map_err(|error| format!("a URL {error}")), REDIS_URL_MEND)
 }
 
