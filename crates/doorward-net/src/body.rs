@@ -11,6 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
@@ -103,6 +104,39 @@ where
     }
 }
 
+/// A body whose trailers are changed on their way.
+struct Trailed<F> {
+    content: Body,
+    change: F,
+}
+
+impl<F: FnMut(&mut HeaderMap) + Unpin> http_body::Body for Trailed<F> {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        let mut frame = ready!(Pin::new(&mut this.content).poll_frame(cx));
+        if let Some(Ok(frame)) = &mut frame
+            && let Some(trailers) = frame.trailers_mut()
+        {
+            (this.change)(trailers);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.content.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.content.size_hint()
+    }
+}
+
 /// Why a body broke off.
 #[derive(Debug)]
 pub struct BodyError(Cause);
@@ -160,6 +194,15 @@ impl Body {
         BodyError: From<B::Error>,
     {
         Self::boxed(Impatient { content, patience: Patience::new(limit) })
+    }
+
+    /// The same body with other trailers.
+    #[must_use]
+    pub fn with_trailers<F>(self, change: F) -> Self
+    where
+        F: FnMut(&mut HeaderMap) + Unpin + Send + Sync + 'static,
+    {
+        if self.is_end_stream() { self } else { Self::boxed(Trailed { content: self, change }) }
     }
 
     /// A body of a type for which there is no variant.

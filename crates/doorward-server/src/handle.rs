@@ -16,7 +16,8 @@ use doorward_core::{Grounds, Permit, Target, Timestamp, request::Scheme};
 use doorward_net::{Body, Peer};
 use doorward_telemetry::{ClientField, Pings};
 use doorward_upstream::{ForwardError, Forwarding, Route as UpstreamRoute, Upstream};
-use http::{HeaderValue, Method, Request, Response, StatusCode, header::SET_COOKIE};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header::SET_COOKIE};
+use http_body::Body as _;
 
 use crate::{
     authenticate::{self, Freshness, Known, Standing, Visitor, authenticate},
@@ -255,7 +256,7 @@ struct Passage<'a> {
 }
 
 async fn forward(
-    gate: &Gate,
+    gate: &Arc<Gate>,
     upstream: &Upstream,
     passage: Passage<'_>,
     record: &mut Record,
@@ -283,6 +284,16 @@ async fn forward(
     if let Some(ours) = &gate.sessions.kept_from_applications {
         ours.remove_from(request.headers_mut());
     }
+    if may_have_trailers(&request) {
+        let gate = Arc::clone(gate);
+        let hop = arrival.facts.hop;
+        request = request.map(|body| {
+            body.with_trailers(move |trailers| {
+                gate.injection.scrub_trailers(trailers);
+                drop_misleading(trailers, hop);
+            })
+        });
+    }
     match upstream.forward(permit, request, how).await {
         Ok(response) => response,
         Err(error) => {
@@ -290,6 +301,12 @@ async fn forward(
             gate.error_page(&arrival, &not_forwarded(&error))
         }
     }
+}
+
+/// In HTTP/1.1 only content of unstated length can have trailers (RFC 9112 section 7.1.2).
+fn may_have_trailers(request: &Request<Body>) -> bool {
+    let body = request.body();
+    !body.is_end_stream() && (request.version() == Version::HTTP_2 || body.size_hint().exact().is_none())
 }
 
 fn not_forwarded(error: &ForwardError) -> Problem {

@@ -111,6 +111,11 @@ impl Injection {
         remove_if(headers, |name| self.is_identity(name) && !self.kept.iter().any(|kept| kept == name));
     }
 
+    /// Removes the same from trailers, which some applications take for headers. Nobody has reason to send any of it there.
+    pub fn scrub_trailers(&self, trailers: &mut HeaderMap) {
+        remove_if(trailers, |name| self.is_identity(name));
+    }
+
     fn is_identity(&self, name: &str) -> bool {
         if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
             return is_known(name) || self.configured.iter().any(|own| own == name);

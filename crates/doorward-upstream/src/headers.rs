@@ -20,8 +20,44 @@ const CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
 const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 const ZERO: HeaderValue = HeaderValue::from_static("0");
 
-/// Removes what concerns only the connection to the client. Trailers of a request are thereby never forwarded: they
-/// could pose as identity headers.
+/// Names of fields that are never trailers of a request.
+const NEVER_TRAILERS: [&str; 19] = [
+    "authorization",
+    "cache-control",
+    "connection",
+    "cookie",
+    "expect",
+    "forwarded",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "max-forwards",
+    "origin",
+    "range",
+    "referer",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+    "via",
+];
+
+/// Beginnings of further such names.
+const NEVER_TRAILER_PREFIXES: [&str; 10] = [
+    "accept",
+    "content-",
+    "gap-",
+    "if-",
+    "proxy",
+    "sec-",
+    "x-auth-request-",
+    "x-forwarded-",
+    "x-original-",
+    "x-real-",
+];
+
+/// Removes what concerns only the connection to the client. `Trailer` keeps the names of fields that may come there.
 pub(crate) fn strip_request(headers: &mut HeaderMap) {
     remove_named(headers);
     let accepts_trailers = headers.get(header::TE).is_some_and(|first| {
@@ -33,7 +69,6 @@ pub(crate) fn strip_request(headers: &mut HeaderMap) {
         header::PROXY_AUTHENTICATE,
         header::PROXY_AUTHORIZATION,
         header::TE,
-        header::TRAILER,
         header::TRANSFER_ENCODING,
         header::UPGRADE,
     ] {
@@ -42,6 +77,36 @@ pub(crate) fn strip_request(headers: &mut HeaderMap) {
     if accepts_trailers {
         headers.insert(header::TE, TRAILERS);
     }
+    keep_announced(headers);
+}
+
+/// Of the announced trailers leaves those that may be sent.
+fn keep_announced(headers: &mut HeaderMap) {
+    let Entry::Occupied(announced) = headers.entry(header::TRAILER) else { return };
+    let values: Vec<HeaderValue> = announced.remove_entry_mult().1.collect();
+    let may_come = |name: &&str| HeaderName::try_from(*name).is_ok_and(|name| may_trail(&name));
+    let kept: Vec<&str> = values.iter().flat_map(tokens).filter(may_come).collect();
+    if let Ok(value) = HeaderValue::try_from(kept.join(", "))
+        && !value.is_empty()
+    {
+        headers.insert(header::TRAILER, value);
+    }
+}
+
+/// Removes from the trailers of a request all that an application must not learn so late (RFC 9110 section 6.5.1): what
+/// frames or routes the request, says who makes it or where it comes from, or what its content is. Programs that take
+/// trailers for headers would believe it.
+pub(crate) fn strip_trailers(trailers: &mut HeaderMap) {
+    let unwanted: Vec<HeaderName> = trailers.keys().filter(|name| !may_trail(name)).cloned().collect();
+    for name in unwanted {
+        trailers.remove(name);
+    }
+}
+
+fn may_trail(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    let starts_with = |prefix: &&str| name.starts_with(*prefix);
+    !NEVER_TRAILERS.contains(&name) && !NEVER_TRAILER_PREFIXES.iter().any(starts_with)
 }
 
 /// Removes what concerns only the connection to the application. `Trailer` stays, since trailers are passed on.
@@ -127,6 +192,7 @@ pub(crate) fn set_identity(headers: &mut HeaderMap, identity: &[(HeaderName, Hea
 pub(crate) fn frame(method: &Method, headers: &mut HeaderMap, body: &Body) {
     headers.remove(header::TRANSFER_ENCODING);
     if body.is_end_stream() {
+        headers.remove(header::TRAILER);
         // Some servers insist on a length where the method usually has content.
         if matches!(*method, Method::POST | Method::PUT | Method::PATCH) {
             headers.insert(header::CONTENT_LENGTH, ZERO);
@@ -209,7 +275,7 @@ mod tests {
                 ("proxy-authorization", "Basic eDp5"),
                 ("proxy-authenticate", "Basic"),
                 ("te", "gzip"),
-                ("trailer", "x-forwarded-user"),
+                ("trailer", "x-forwarded-user, authorization, Content-Length"),
                 ("transfer-encoding", "chunked"),
                 ("upgrade", "h2c"),
                 ("http2-settings", "AAMAAABk"),
@@ -219,11 +285,41 @@ mod tests {
             &[("http2-settings", "AAMAAABk"), ("x-stay", "1"), ("host", "h")],
         );
         check(strip_request, &[("te", "gzip"), ("te", "deflate, Trailers")], &[("te", "trailers")]);
+        check(
+            strip_request,
+            &[("trailer", "X-Sum, Cookie"), ("trailer", "grpc-status, b@d,X-Real-IP")],
+            &[("trailer", "X-Sum, grpc-status")],
+        );
+        check(strip_request, &[("connection", "trailer"), ("trailer", "x-sum")], &[]);
         check(strip_request, &[("connection", "te"), ("te", "trailers")], &[]);
         check(
             strip_request,
             &[("connection", "Host, Content-Length"), ("host", "h"), ("content-length", "3")],
             &[("host", "h"), ("content-length", "3")],
+        );
+    }
+
+    #[test]
+    fn trailers_of_a_request_can_pose_as_nothing() {
+        check(
+            strip_trailers,
+            &[
+                ("x-forwarded-user", "evil"),
+                ("x-forwarded-for", "10.0.0.1"),
+                ("x-auth-request-email", "evil"),
+                ("gap-auth", "evil"),
+                ("authorization", "Basic eDp5"),
+                ("cookie", "a=b"),
+                ("host", "evil.test"),
+                ("content-length", "3"),
+                ("content-type", "text/html"),
+                ("transfer-encoding", "chunked"),
+                ("proxy", "evil.test"),
+                ("te", "trailers"),
+                ("x-checksum", "1"),
+                ("grpc-status", "0"),
+            ],
+            &[("x-checksum", "1"), ("grpc-status", "0")],
         );
     }
 

@@ -78,6 +78,8 @@ impl Signer {
         let headers = &mut parts.headers;
         // The application sees the length as it is signed, also where the client sent pieces of unknown number.
         headers.remove(header::TRANSFER_ENCODING);
+        // What is not under the signature is not sent.
+        headers.remove(header::TRAILER);
         if !body.is_empty() {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
         }

@@ -524,25 +524,31 @@ async fn large_bodies_pass_both_ways_unchanged() {
 }
 
 #[tokio::test]
-async fn trailers_of_an_answer_pass_and_those_of_a_request_do_not() {
-    let (uri, _) = scripted(|mut stream, _| async move {
-        let head = read_head(&mut stream).await;
-        assert!(!head.contains("\r\ntrailer:"), "{head}");
-        let mut body = [0; 13];
-        stream.read_exact(&mut body).await.unwrap();
-        assert_eq!(&body, b"3\r\nabc\r\n0\r\n\r\n");
-        let answer = "HTTP/1.1 200 OK\r\nTrailer: x-sum\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 7\r\n\r\n";
-        stream.write_all(answer.as_bytes()).await.unwrap();
-    })
-    .await;
-    let front = front(upstreams(config(&uri))).await;
-    let answer = raw(
-        front,
-        "POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nTE: trailers\r\nTrailer: x-forwarded-user\r\n\
-         Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-Forwarded-User: evil\r\n\r\n",
-    )
-    .await;
-    assert!(answer.to_ascii_lowercase().ends_with("0\r\nx-sum: 7\r\n\r\n"), "{answer}");
+async fn trailers_pass_both_ways_but_can_pose_as_nothing() {
+    for (announced, sent, passed) in [
+        ("X-Sum", "X-Sum: 3\r\n", "0\r\nx-sum: 3\r\n\r\n"),
+        ("X-Sum, Authorization", "Authorization: evil\r\nX-Sum: 3\r\n", "0\r\nx-sum: 3\r\n\r\n"),
+        ("X-Forwarded-User", "X-Forwarded-User: evil\r\n", "0\r\n\r\n"),
+        ("", "X-Forwarded-User: evil\r\nContent-Length: 9\r\nX-Unannounced: 1\r\n", "0\r\n\r\n"),
+    ] {
+        let (uri, _) = scripted(move |mut stream, _| async move {
+            let head = read_head(&mut stream).await;
+            assert!(!head.contains("authorization: evil") && !head.to_lowercase().contains("trailer: x-f"), "{head}");
+            let mut body = vec![0; 8 + passed.len()];
+            stream.read_exact(&mut body).await.unwrap();
+            assert_eq!(String::from_utf8_lossy(&body).to_lowercase(), format!("3\r\nabc\r\n{passed}"));
+            let answer = "HTTP/1.1 200 OK\r\nTrailer: x-sum\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 7\r\n\r\n";
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        })
+        .await;
+        let front = front(upstreams(config(&uri))).await;
+        let head = format!(
+            "POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nTE: trailers\r\nTrailer: {announced}"
+        );
+        let content = format!("Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n{sent}\r\n");
+        let answer = raw(front, &format!("{head}\r\n{content}")).await;
+        assert!(answer.to_ascii_lowercase().ends_with("0\r\nx-sum: 7\r\n\r\n"), "{answer}");
+    }
 }
 
 #[tokio::test]

@@ -185,6 +185,20 @@ async fn trailers_pass_with_content_and_without() {
     assert!(http_body::Body::is_end_stream(response.body()));
 }
 
+#[tokio::test]
+async fn trailers_of_a_request_pass_but_can_pose_as_nothing() {
+    let (uri, _) = scripted(|stream, _| mirror(stream)).await;
+    let front = front(upstreams(h2c(&uri))).await;
+    for (sent, seen) in [
+        ("X-Sum: 3\r\nX-Forwarded-User: evil\r\nCookie: evil\r\n", "\nabc\ntrailers: {\"x-sum\": \"3\"}"),
+        ("X-Forwarded-User: evil\r\nAuthorization: evil\r\n", "\nabc"),
+    ] {
+        let head = "POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let answer = raw(front, &format!("{head}3\r\nabc\r\n0\r\n{sent}\r\n")).await;
+        assert!(answer.ends_with(seen) && !answer.contains("evil"), "{answer}");
+    }
+}
+
 /// Content in pieces. After them it does not end.
 struct Endless(VecDeque<&'static str>);
 
