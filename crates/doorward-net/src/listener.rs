@@ -12,7 +12,7 @@ use std::{
     },
     path::{Path, PathBuf},
     str::FromStr,
-    sync::{Mutex, OnceLock, PoisonError},
+    sync::{Mutex, OnceLock, PoisonError, RwLock},
 };
 
 use listenfd::ListenFd;
@@ -106,6 +106,16 @@ fn parse_unix(text: &str, rest: &str) -> Result<ListenAddress, InvalidListenAddr
     Ok(ListenAddress::Unix { path: path.into(), mode })
 }
 
+impl ListenAddress {
+    /// Whether only one of the two can be listened on. Addresses that overlap in other ways are found out by binding.
+    pub fn is_same_place(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Unix { path, .. }, Self::Unix { path: other, .. }) => path == other,
+            _ => self == other,
+        }
+    }
+}
+
 impl fmt::Display for ListenAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -133,7 +143,7 @@ pub enum BindError {
 #[derive(Debug)]
 pub struct Listener {
     kind: Kind,
-    tls: Option<TlsServerConfig>,
+    tls: RwLock<Option<TlsServerConfig>>,
 }
 
 #[derive(Debug)]
@@ -207,7 +217,7 @@ impl Listener {
                 .map_err(failed)?
                 .ok_or_else(|| BindError::NotInherited { address: address.clone() })?,
         };
-        Ok(Self { kind, tls })
+        Ok(Self { kind, tls: RwLock::new(tls) })
     }
 
     /// Waits for the next connection. Errors concern one connection or are passing shortages (too many open files):
@@ -232,9 +242,14 @@ impl Listener {
         }
     }
 
-    /// The TLS configuration that this listener's connections use.
-    pub const fn tls(&self) -> Option<&TlsServerConfig> {
-        self.tls.as_ref()
+    /// The TLS configuration for connections that are accepted now.
+    pub fn tls(&self) -> Option<TlsServerConfig> {
+        self.tls.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Uses another TLS configuration, or none, for connections that are accepted from now on.
+    pub fn replace_tls(&self, tls: Option<TlsServerConfig>) {
+        *self.tls.write().unwrap_or_else(PoisonError::into_inner) = tls;
     }
 
     /// The bound address of a TCP listener: with the real port if port 0 was asked for.

@@ -1,12 +1,7 @@
 //! TLS on both sides. Every configuration is built on the same named provider, and TLS 1.2 is the least we speak.
 //! Verification of an upstream is switched off only by [`ServerVerification::Disabled`], for that upstream alone.
 
-use std::{
-    fmt, io,
-    str::FromStr,
-    sync::{Arc, PoisonError, RwLock},
-    time::Duration,
-};
+use std::{fmt, io, str::FromStr, sync::Arc, time::Duration};
 
 use rustls::{
     CipherSuite, ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme,
@@ -16,8 +11,7 @@ use rustls::{
         CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
     },
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
-    server::{ClientHello, ResolvesServerCert},
-    sign::CertifiedKey,
+    sign::{CertifiedKey, SingleCertAndKey},
     version::{TLS12, TLS13},
 };
 use thiserror::Error;
@@ -99,29 +93,16 @@ pub enum TlsConfigError {
     NoRoots(String),
 }
 
-/// What a TLS listener needs. Clones share the certificate, so that all of them see a new one.
+/// What a TLS listener needs.
 #[derive(Clone, Debug)]
-pub struct TlsServerConfig {
-    config: Arc<ServerConfig>,
-    certificate: Arc<CurrentCertificate>,
-}
-
-/// The certificate of the next handshake.
-#[derive(Debug)]
-struct CurrentCertificate(RwLock<Arc<CertifiedKey>>);
-
-impl ResolvesServerCert for CurrentCertificate {
-    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner)))
-    }
-}
+pub struct TlsServerConfig(Arc<ServerConfig>);
 
 impl TlsServerConfig {
     /// Offers `h2` and `http/1.1` by ALPN.
     pub fn new(options: TlsServerOptions<'_>) -> Result<Self, TlsConfigError> {
         let TlsServerOptions { certificate, min_version, cipher_suites } = options;
         let mut provider = aws_lc_rs::default_provider();
-        let certificate = Arc::new(CurrentCertificate(RwLock::new(load(certificate, &provider)?)));
+        let certificate = load(certificate, &provider)?;
         restrict(&mut provider, cipher_suites)?;
         let versions: &[&SupportedProtocolVersion] = match min_version {
             TlsVersion::Tls12 => &[&TLS13, &TLS12],
@@ -131,20 +112,13 @@ impl TlsServerConfig {
             .with_protocol_versions(versions)
             .map_err(TlsConfigError::Suites)?
             .with_no_client_auth()
-            .with_cert_resolver(Arc::<CurrentCertificate>::clone(&certificate));
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(certificate)));
         config.alpn_protocols = vec![HTTP2.to_vec(), HTTP1.to_vec()];
-        Ok(Self { config: Arc::new(config), certificate })
-    }
-
-    /// Uses another certificate from the next handshake on; the old one stays if the new one is unusable.
-    pub fn replace_certificate(&self, certificate: CertificatePem<'_>) -> Result<(), TlsConfigError> {
-        let loaded = load(certificate, self.config.crypto_provider())?;
-        *self.certificate.0.write().unwrap_or_else(PoisonError::into_inner) = loaded;
-        Ok(())
+        Ok(Self(Arc::new(config)))
     }
 }
 
-fn load(pem: CertificatePem<'_>, provider: &CryptoProvider) -> Result<Arc<CertifiedKey>, TlsConfigError> {
+fn load(pem: CertificatePem<'_>, provider: &CryptoProvider) -> Result<CertifiedKey, TlsConfigError> {
     let chain = CertificateDer::pem_slice_iter(pem.chain)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| TlsConfigError::Certificate(error.to_string()))?;
@@ -153,7 +127,7 @@ fn load(pem: CertificatePem<'_>, provider: &CryptoProvider) -> Result<Arc<Certif
     }
     let key =
         PrivateKeyDer::from_pem_slice(pem.key).map_err(|error| TlsConfigError::Key(error.to_string()))?;
-    CertifiedKey::from_der(chain, key, provider).map(Arc::new).map_err(TlsConfigError::Pair)
+    CertifiedKey::from_der(chain, key, provider).map_err(TlsConfigError::Pair)
 }
 
 /// Leaves the named TLS 1.2 suites, and all of TLS 1.3.
@@ -215,7 +189,7 @@ const INSECURE_SUITES: [&str; 17] = [
 
 /// Shakes hands with a client, within `limit`.
 pub async fn handshake(socket: Socket, config: &TlsServerConfig, limit: Duration) -> io::Result<TlsStream> {
-    match timeout(limit, TlsAcceptor::from(Arc::clone(&config.config)).accept(socket)).await {
+    match timeout(limit, TlsAcceptor::from(Arc::clone(&config.0)).accept(socket)).await {
         Ok(shaken) => shaken,
         Err(_elapsed) => Err(io::Error::new(io::ErrorKind::TimedOut, "the TLS handshake took too long")),
     }

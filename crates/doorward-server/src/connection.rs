@@ -124,8 +124,7 @@ impl Workers {
                     let index = next.fetch_add(1, Ordering::Relaxed) % self.inboxes.len().max(1);
                     if let Some(inbox) = self.inboxes.get(index) {
                         let presence = self.roll.enter(Instant::now());
-                        let _ =
-                            inbox.send(Job { socket, tls: listener.tls().cloned(), slot, presence }).await;
+                        let _ = inbox.send(Job { socket, tls: listener.tls(), slot, presence }).await;
                     }
                 }
                 Err(error) => {
@@ -383,7 +382,7 @@ fn http_builder(limits: Limits) -> Builder<Streams> {
 }
 
 /// Serves the metrics on their own listener, on every path, until dropped.
-pub async fn serve_metrics(listener: Listener, gate: Arc<ArcSwap<Gate>>) -> Infallible {
+pub async fn serve_metrics(listener: Arc<Listener>, gate: Arc<ArcSwap<Gate>>) -> Infallible {
     let mut connections = JoinSet::new();
     loop {
         let Ok(accepted) = listener.accept().await else {
@@ -393,7 +392,7 @@ pub async fn serve_metrics(listener: Listener, gate: Arc<ArcSwap<Gate>>) -> Infa
         while connections.len() >= METRICS_CONNECTIONS {
             connections.join_next().await;
         }
-        connections.spawn(metrics_connection(accepted, listener.tls().cloned(), Arc::clone(&gate)));
+        connections.spawn(metrics_connection(accepted, listener.tls(), Arc::clone(&gate)));
         while connections.try_join_next().is_some() {}
     }
 }

@@ -815,7 +815,7 @@ async fn an_untrusted_certificate_is_refused_unless_verification_is_off() {
         loop {
             let accepted = listener.accept().await.unwrap();
             let shaken =
-                tls::handshake(accepted.socket, listener.tls().unwrap(), Duration::from_secs(10)).await;
+                tls::handshake(accepted.socket, &listener.tls().unwrap(), Duration::from_secs(10)).await;
             if let Ok(stream) = shaken {
                 tokio::spawn(http2::mirror(stream));
             }
