@@ -8,12 +8,10 @@ mod file;
 
 use std::{
     collections::HashMap,
-    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use arc_swap::ArcSwap;
 use aws_lc_rs::{hmac, rand::SystemRandom};
 use doorward_core::{ClientIp, Identity};
 use tokio::sync::{OnceCell, Semaphore};
@@ -23,7 +21,6 @@ use crate::{
     Attempt, Refusal,
     basic::{self, Credentials, Presented},
     throttle::{Throttle, Try, Turn},
-    watch::{WatchHandle, spawn_watch},
 };
 
 /// Passwords that are checked at the same time.
@@ -55,34 +52,22 @@ pub enum EmailSource {
 #[derive(Debug)]
 pub struct Htpasswd {
     config: Config,
-    loaded: ArcSwap<Loaded>,
-    throttle: Throttle,
-    checks: Arc<Semaphore>,
-    waiting: Semaphore,
+    loaded: Arc<Loaded>,
+    guard: Arc<Guard>,
 }
 
 impl Htpasswd {
     pub fn new(entries: Entries, config: Config) -> Self {
-        Self {
-            config,
-            loaded: ArcSwap::from_pointee(Loaded::new(entries)),
-            throttle: Throttle::new(),
-            checks: Arc::new(Semaphore::new(MOST_CHECKS)),
-            waiting: Semaphore::new(MOST_WAITING),
-        }
+        Self { config, loaded: Arc::new(Loaded::new(entries)), guard: Arc::new(Guard::new()) }
     }
 
-    /// Replaces all users by those of a new text; on an error the old ones stay. Forgets verified passwords.
-    pub fn reload(&self, text: &str) -> Result<(), InvalidHtpasswd> {
-        let entries = Entries::parse(text)?;
-        self.loaded.store(Arc::new(Loaded::new(entries)));
-        Ok(())
-    }
-
-    /// Keeps the users current with their file until the handle is dropped. Needs a tokio runtime.
-    pub fn watch(self: &Arc<Self>, path: impl Into<PathBuf>) -> WatchHandle {
-        let users = Arc::clone(self);
-        spawn_watch(path, move |text| users.reload(&text).map_err(|why| why.to_string()))
+    /// These users in place of `former` ones. Guesses counted so far still count; what was verified is forgotten if
+    /// anything about the users has changed.
+    #[must_use]
+    pub fn after(self, former: &Self) -> Self {
+        let unchanged = self.loaded.entries == former.loaded.entries;
+        let loaded = if unchanged { Arc::clone(&former.loaded) } else { self.loaded };
+        Self { config: self.config, loaded, guard: Arc::clone(&former.guard) }
     }
 
     /// Tries the value of an `Authorization` header. Guesses are counted by account and `client`; `now` is the present.
@@ -121,21 +106,21 @@ impl Htpasswd {
     }
 
     async fn verify(&self, credentials: &Credentials, client: ClientIp, now: Instant) -> Result<(), Refusal> {
-        let loaded = self.loaded.load_full();
+        let loaded = &self.loaded;
         let attempt = Try::new(&credentials.user, client);
         let Some(digest) = loaded.digest(credentials, attempt) else {
-            return self.look(&loaded, credentials, attempt, now).await;
+            return self.look(loaded, credentials, attempt, now).await;
         };
-        if self.throttle.may_recall(attempt, now) {
+        if self.guard.throttle.may_recall(attempt, now) {
             if loaded.remembers(&digest, now) {
                 return Ok(());
             }
-            self.throttle.missed(attempt, now);
+            self.guard.throttle.missed(attempt, now);
         }
         // A page brings many requests with the same password at once: they are one try, and get one answer.
         let shared = Shared::join(&loaded.underway, &digest);
         let look = || async {
-            let answer = self.look(&loaded, credentials, attempt, now).await;
+            let answer = self.look(loaded, credentials, attempt, now).await;
             if answer.is_ok() {
                 loaded.remember(&digest, now);
             }
@@ -152,30 +137,30 @@ impl Htpasswd {
         attempt: Try<'_>,
         now: Instant,
     ) -> Result<(), Refusal> {
-        match self.throttle.turn(attempt, now) {
+        match self.guard.throttle.turn(attempt, now) {
             Turn::Now => (),
             Turn::After(wait) => tokio::time::sleep(wait).await,
             Turn::Never => return Err(Refusal::Throttled),
         }
         match self.check(loaded, credentials).await {
             Ok(true) => {
-                self.throttle.succeeded(attempt);
+                self.guard.throttle.succeeded(attempt);
                 Ok(())
             }
             Ok(false) => Err(Refusal::WrongCredentials),
             Err(Busy) => {
-                self.throttle.give_back(attempt);
+                self.guard.throttle.give_back(attempt);
                 Err(Refusal::Busy)
             }
         }
     }
 
     async fn check(&self, loaded: &Arc<Loaded>, credentials: &Credentials) -> Result<bool, Busy> {
-        let _place = self.waiting.try_acquire().map_err(|_| Busy)?;
+        let _place = self.guard.waiting.try_acquire().map_err(|_| Busy)?;
         if loaded.entries.are_cheap() {
             return Ok(loaded.entries.verify(credentials));
         }
-        let turn = Arc::clone(&self.checks).acquire_owned().await.map_err(|_| Busy)?;
+        let turn = Arc::clone(&self.guard.checks).acquire_owned().await.map_err(|_| Busy)?;
         let loaded = Arc::clone(loaded);
         let credentials = credentials.clone();
         let check = move || {
@@ -185,6 +170,24 @@ impl Htpasswd {
             answer
         };
         tokio::task::spawn_blocking(check).await.map_err(|_| Busy)
+    }
+}
+
+/// Bounds what guessing can do.
+#[derive(Debug)]
+struct Guard {
+    throttle: Throttle,
+    checks: Arc<Semaphore>,
+    waiting: Semaphore,
+}
+
+impl Guard {
+    fn new() -> Self {
+        Self {
+            throttle: Throttle::new(),
+            checks: Arc::new(Semaphore::new(MOST_CHECKS)),
+            waiting: Semaphore::new(MOST_WAITING),
+        }
     }
 }
 

@@ -1,14 +1,12 @@
 //! Who is asking: credentials become an attempt.
 //!
 //! Schemes answer one of three things, so that a bad credential is never mistaken for a missing one. Here live HTTP
-//! Basic credentials checked against a password file, the file watcher that keeps such files current, and signed
-//! tokens checked by the issuers we trust.
+//! Basic credentials checked against a password file, and signed tokens checked by the issuers we trust.
 
 pub mod basic;
 pub mod bearer;
 pub mod htpasswd;
 mod throttle;
-pub mod watch;
 
 use doorward_core::Identity;
 

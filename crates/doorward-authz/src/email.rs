@@ -1,9 +1,7 @@
 //! Which e-mail addresses are allowed: domains, and a list kept in a file (reference: providers.md section 5).
 //! Addresses that different readers could understand differently match no domain and no list.
 
-use std::{collections::HashSet, fmt, sync::Arc};
-
-use arc_swap::ArcSwap;
+use std::{collections::HashSet, fmt};
 
 use crate::policy::{DenialReason, Provenance, Who};
 
@@ -11,12 +9,12 @@ use crate::policy::{DenialReason, Provenance, Who};
 #[derive(Clone, Debug)]
 pub struct EmailRule {
     domains: EmailDomains,
-    listed: Option<EmailList>,
+    listed: Option<EmailFile>,
 }
 
 impl EmailRule {
     /// Without a list, domains decide alone.
-    pub const fn new(domains: EmailDomains, listed: Option<EmailList>) -> Self {
+    pub const fn new(domains: EmailDomains, listed: Option<EmailFile>) -> Self {
         Self { domains, listed }
     }
 
@@ -124,33 +122,8 @@ impl Address {
     }
 }
 
-/// The addresses of an e-mail file, shared between the rule and whoever reloads the file.
-#[derive(Clone)]
-pub struct EmailList(Arc<ArcSwap<EmailFile>>);
-
-impl EmailList {
-    pub fn new(file: EmailFile) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(file)))
-    }
-
-    /// Replaces all addresses at once, for the very next request.
-    pub fn replace(&self, file: EmailFile) {
-        self.0.store(Arc::new(file));
-    }
-
-    fn contains(&self, address: &Address) -> bool {
-        self.0.load().0.contains(&address.0)
-    }
-}
-
-impl fmt::Debug for EmailList {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "EmailList({} addresses)", self.0.load().len())
-    }
-}
-
 /// The content of a file of allowed addresses (`--authenticated-emails-file`).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct EmailFile(HashSet<String>);
 
 impl EmailFile {
@@ -162,12 +135,14 @@ impl EmailFile {
         Self(lines.map(first_column).filter(|address| !address.is_empty()).collect())
     }
 
-    pub fn len(&self) -> usize {
-        self.0.len()
+    fn contains(&self, address: &Address) -> bool {
+        self.0.contains(&address.0)
     }
+}
 
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+impl fmt::Debug for EmailFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EmailFile({} addresses)", self.0.len())
     }
 }
 
@@ -200,10 +175,7 @@ mod tests {
 
     fn rule(domains: &[&str], listed: Option<&str>) -> EmailRule {
         let domains: Vec<String> = domains.iter().map(|&domain| domain.to_owned()).collect();
-        EmailRule::new(
-            EmailDomains::parse(&domains),
-            listed.map(|text| EmailList::new(EmailFile::parse(text))),
-        )
+        EmailRule::new(EmailDomains::parse(&domains), listed.map(EmailFile::parse))
     }
 
     fn ask(rule: &EmailRule, email: &str, provenance: Provenance) -> Result<(), DenialReason> {
@@ -293,15 +265,5 @@ mod tests {
         let mut found: Vec<&str> = file.0.iter().map(String::as_str).collect();
         found.sort_unstable();
         assert_eq!(found, ["carol@example.com", "dave@example.com", "eve@example.com", "frank@example.com"]);
-    }
-
-    #[test]
-    fn a_replaced_list_counts_at_once() {
-        let list = EmailList::new(EmailFile::parse("a@example.com"));
-        let rule = EmailRule::new(EmailDomains::parse(&[]), Some(list.clone()));
-        assert_eq!(ask(&rule, "a@example.com", Provenance::Provider), Ok(()));
-        list.replace(EmailFile::parse("b@example.com"));
-        assert_eq!(ask(&rule, "a@example.com", Provenance::Provider), Err(DenialReason::EmailNotAllowed));
-        assert_eq!(format!("{list:?}"), "EmailList(1 addresses)");
     }
 }

@@ -4,7 +4,7 @@
 use doorward_core::{InvalidPattern, PathPattern, RuleId};
 
 use crate::{
-    email::{EmailDomains, EmailList, EmailRule},
+    email::{EmailDomains, EmailFile, EmailRule},
     network::{InvalidNetwork, Networks},
     policy::{
         Access, ClientMatch, GroupRule, MethodMatch, PathMatch, Policy, Requirement, RouteMatch, RouteRule,
@@ -25,7 +25,7 @@ pub struct Config {
     /// `--email-domain`
     pub email_domains: Vec<String>,
     /// `--authenticated-emails-file`
-    pub authenticated_emails: Option<EmailList>,
+    pub authenticated_emails: Option<EmailFile>,
     /// `--allowed-group`, and whatever else the provider's options turn into groups.
     pub allowed_groups: Vec<String>,
 }

@@ -1,8 +1,7 @@
 //! May they: identity and request facts become a verdict.
 //!
 //! Rules stand in one ordered list and the first match decides; what no rule matches has to fulfil the default
-//! requirement. Deciding is pure: no IO, no clock. The one thing that changes while running is the list of e-mail
-//! addresses, which is swapped as a whole ([`EmailList`]).
+//! requirement. Deciding is pure: no IO, no clock, and nothing changes while running.
 //!
 //! For example with `--skip-auth-route=GET=^/public` and `--email-domain=example.com`: anybody may `GET /public/x`;
 //! `GET /public/%2e%2e/admin` needs a login, as somebody further on could read it as `/admin`; alice@example.com may
@@ -18,7 +17,7 @@ mod readings;
 
 pub use api_routes::ApiRoutes;
 pub use constraints::{Constraints, Semicolons};
-pub use email::{DomainRule, EmailDomains, EmailFile, EmailList, EmailRule};
+pub use email::{DomainRule, EmailDomains, EmailFile, EmailRule};
 pub use legacy::{
     Config, InvalidRule, Preflight, RuleFault, parse_skip_auth_regex, parse_skip_auth_route, parse_trusted_ip,
 };

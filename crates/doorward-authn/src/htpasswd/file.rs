@@ -13,12 +13,14 @@ const HIGHEST_COST: u32 = 18;
 const LOWEST_COST: u32 = 4;
 
 /// The users of a password file, at least one.
+#[derive(PartialEq, Eq)]
 pub struct Entries {
     users: HashMap<String, Hash>,
     /// The cost of the dearest bcrypt hash.
     highest_cost: Option<u32>,
 }
 
+#[derive(PartialEq, Eq)]
 enum Hash {
     Bcrypt { text: String, cost: u32 },
     Sha1(Vec<u8>),

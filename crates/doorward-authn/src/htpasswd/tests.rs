@@ -51,16 +51,28 @@ async fn groups_and_address_come_from_the_configuration() {
 }
 
 #[tokio::test]
-async fn a_reload_replaces_users_and_what_was_remembered() {
-    let users = users(&format!("{BOB}{CAROL}"), Config::default());
+async fn successors_forget_users_and_what_was_remembered_of_them() {
+    let bob = Some(header("bob:password"));
     let now = Instant::now();
-    assert_eq!(users.attempt_basic(Some(&header("bob:password")), HERE, now).await, named("bob"));
-    assert!(users.reload("bob").is_err());
-    assert_eq!(users.attempt_basic(Some(&header("bob:password")), HERE, now).await, named("bob"));
-    users.reload(CAROL).unwrap();
-    let gone = users.attempt_basic(Some(&header("bob:password")), HERE, now).await;
+    let both = users(&format!("{BOB}{CAROL}"), Config::default());
+    assert_eq!(both.attempt_basic(bob.as_deref(), HERE, now).await, named("bob"));
+    let same = users(&format!("{BOB}{CAROL}"), Config::default()).after(&both);
+    assert!(Arc::ptr_eq(&same.loaded, &both.loaded));
+    let carol = users(CAROL, Config::default()).after(&same);
+    let gone = carol.attempt_basic(bob.as_deref(), HERE, now).await;
     assert_eq!(gone, Attempt::Refused(Refusal::WrongCredentials));
-    assert_eq!(users.attempt_basic(Some(&header("carol:secret")), HERE, now).await, named("carol"));
+    assert_eq!(carol.attempt_basic(Some(&header("carol:secret")), HERE, now).await, named("carol"));
+}
+
+#[tokio::test]
+async fn successors_remember_guesses() {
+    let bob = Credentials::new("bob".to_owned(), "wrong".to_owned());
+    let now = Instant::now();
+    let former = users(BOB, Config::default());
+    let attempt = Try::new("bob", HERE);
+    while former.guard.throttle.turn(attempt, now) != Turn::Never {}
+    let users = users(&format!("{BOB}{CAROL}"), Config::default()).after(&former);
+    assert_eq!(users.attempt_form(bob, HERE, now).await, Attempt::Refused(Refusal::Throttled));
 }
 
 #[tokio::test(start_paused = true)]
@@ -115,7 +127,7 @@ async fn the_same_password_many_times_at_once_is_one_try() {
     assert_eq!(at_once(&users, page()).await, (250, 0, 0));
     let throttled = (0..250).map(|number| format!("bob:guess{number}"));
     at_once(&users, throttled).await;
-    assert!(users.loaded.load().underway.lock().unwrap().is_empty());
+    assert!(users.loaded.underway.lock().unwrap().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -132,7 +144,7 @@ async fn a_try_that_is_given_up_leaves_nothing_behind() {
     let header = header("carol:secret");
     let given_up = users.attempt_basic(Some(&header), HERE, Instant::now());
     assert!(tokio::time::timeout(Duration::ZERO, given_up).await.is_err());
-    assert!(users.loaded.load().underway.lock().unwrap().is_empty());
+    assert!(users.loaded.underway.lock().unwrap().is_empty());
     assert_eq!(users.attempt_basic(Some(&header), HERE, Instant::now()).await, named("carol"));
 }
 
@@ -142,7 +154,7 @@ async fn verified_credentials_are_remembered_for_a_while_and_kept_apart() {
     let now = Instant::now();
     let right = Credentials::new("carol".to_owned(), "secret".to_owned());
     let remembers = |credentials: &Credentials, client, now| {
-        let loaded = users.loaded.load();
+        let loaded = &users.loaded;
         let digest = loaded.digest(credentials, Try::new(&credentials.user, client)).unwrap();
         loaded.remembers(&digest, now)
     };
@@ -171,29 +183,9 @@ fn memory_is_bounded() {
     assert_eq!(loaded.remembered.lock().unwrap().len(), 1, "what expired makes room");
 }
 
-#[tokio::test]
-async fn a_watched_file_is_followed() {
-    let scratch = crate::watch::tests::Scratch::new();
-    let path = scratch.path("htpasswd");
-    std::fs::write(&path, BOB).unwrap();
-    let users = Arc::new(users(BOB, Config::default()));
-    let _handle = users.watch(&path);
-    std::fs::write(&path, CAROL).unwrap();
-    let follow = async {
-        while users.attempt_basic(Some(&header("carol:secret")), HERE, Instant::now()).await != named("carol")
-        {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_mins(1), follow).await.unwrap();
-    let gone = users.attempt_basic(Some(&header("bob:password")), HERE, Instant::now()).await;
-    assert_eq!(gone, Attempt::Refused(Refusal::WrongCredentials));
-}
-
 #[test]
 fn a_password_file_crosses_threads() {
     fn check<T: Send + Sync + 'static>() {}
     check::<Htpasswd>();
     check::<Attempt>();
-    check::<WatchHandle>();
 }

@@ -348,6 +348,5 @@ fn policies_cross_threads() {
     fn check<T: Send + Sync + 'static>() {}
     check::<Policy>();
     check::<Verdict>();
-    check::<crate::EmailList>();
     check::<crate::Constraints>();
 }
