@@ -8,7 +8,7 @@ use doorward_jose::Algorithm;
 use crate::http::HttpConfig;
 
 /// Everything that describes one provider and our registration there.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     pub kind: ProviderKind,
     /// What the sign-in page calls the provider.

@@ -52,10 +52,17 @@ pub enum Trust {
     /// The roots of the operating system.
     System,
     /// The certificates in these PEM files and nothing else.
-    Files(Vec<PathBuf>),
-    FilesAndSystem(Vec<PathBuf>),
+    Files(Vec<CaFile>),
+    FilesAndSystem(Vec<CaFile>),
     /// Any certificate (`--ssl-insecure-skip-verify`).
     Anything,
+}
+
+/// A PEM file of certificates, and what stands in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaFile {
+    pub path: PathBuf,
+    pub pem: Vec<u8>,
 }
 
 /// Why an exchange brought no answer. Whoever waits may try again, except for `Certificate`.
@@ -242,11 +249,10 @@ fn add_system_roots(roots: &mut RootCertStore) {
     }
 }
 
-fn add_files(mut roots: RootCertStore, files: &[PathBuf]) -> Result<RootCertStore, ConnectError> {
-    for path in files {
+fn add_files(mut roots: RootCertStore, files: &[CaFile]) -> Result<RootCertStore, ConnectError> {
+    for CaFile { path, pem } in files {
         let wrong = |reason: String| ConnectError::CaFile { path: path.clone(), reason };
-        let pem = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
-        let certificates = CertificateDer::pem_slice_iter(&pem)
+        let certificates = CertificateDer::pem_slice_iter(pem)
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| wrong(error.to_string()))?;
         if certificates.is_empty() {

@@ -86,6 +86,11 @@ impl Provider {
         self.shared().metadata.load().is_some()
     }
 
+    /// Whether this is the provider of that configuration, so that there is no need to connect to it again.
+    pub fn is_of(&self, config: &Config) -> bool {
+        self.shared().config == *config
+    }
+
     pub fn display_name(&self) -> &str {
         &self.shared().config.display_name
     }

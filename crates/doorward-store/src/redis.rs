@@ -23,7 +23,7 @@ pub use self::url::{InvalidRedisUrl, RedisUrl};
 use crate::{Held, Replaced, StoreError};
 
 /// How to reach Redis.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RedisConfig {
     pub servers: RedisServers,
     /// Overrides the user in the URL that was written last.
@@ -36,7 +36,7 @@ pub struct RedisConfig {
 }
 
 /// Which servers there are.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum RedisServers {
     Single(RedisUrl),
     /// The sentinels know where the master is. User and TLS settings are for the servers they name.

@@ -21,5 +21,5 @@ pub use logs::{
     ErrorLines, Layout, Level, LogConfig, LogConfigError, LogFile, Logs, Pings, Rotated, Stream, StreamState,
     TimeZone,
 };
-pub use metrics::{InFlight, LoginOutcome, Metrics, MetricsError, RefreshOutcome};
+pub use metrics::{InFlight, LoginOutcome, Metrics, MetricsError, RefreshOutcome, ReloadOutcome};
 pub use subscriber::LogSubscriber;

@@ -28,7 +28,7 @@ use crate::{
 const KEPT_BUFFER_BYTES: usize = 64 * 1024;
 
 /// Everything that the logs need to know. `Default` is oauth2-proxy's.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogConfig {
     pub standard: Stream,
     pub auth: Stream,

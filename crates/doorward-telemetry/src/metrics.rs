@@ -41,6 +41,14 @@ pub enum RefreshOutcome {
     Failed,
 }
 
+/// How a reload of the configuration ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReloadOutcome {
+    Taken,
+    /// The old configuration stays.
+    Refused,
+}
+
 /// All metrics of one process.
 #[derive(Debug)]
 pub struct Metrics {
@@ -52,6 +60,7 @@ pub struct Metrics {
     durations_by_method: [OnceLock<Histogram>; METHODS.len()],
     logins: IntCounterVec,
     refreshes: IntCounterVec,
+    last_reload: IntGauge,
     scrapes: IntCounter,
     scrapes_in_flight: IntGauge,
 }
@@ -83,6 +92,11 @@ impl Metrics {
         let logins = counters("doorward_logins_total", "Logins ended, by outcome.", "outcome")?;
         let refreshes =
             counters("doorward_session_refresh_total", "Session refreshes ended, by outcome.", "outcome")?;
+        let last_reload = gauge(
+            "doorward_config_last_reload_successful",
+            "1 if the configuration in use is the one last read, 0 if that was refused.",
+        )?;
+        last_reload.set(1);
         let scrapes =
             counters("promhttp_metric_handler_requests_total", "Scrapes, by HTTP status code.", "code")?;
         let scrapes_in_flight =
@@ -97,6 +111,7 @@ impl Metrics {
             durations_by_method: Default::default(),
             logins,
             refreshes,
+            last_reload,
             scrapes: scrapes.with_label_values(&["200"]),
             scrapes_in_flight,
             registry,
@@ -145,6 +160,10 @@ impl Metrics {
 
     pub fn session_refresh(&self, outcome: RefreshOutcome) {
         self.refreshes.with_label_values(&[refresh_label(outcome)]).inc();
+    }
+
+    pub fn config_reload(&self, outcome: ReloadOutcome) {
+        self.last_reload.set(i64::from(outcome == ReloadOutcome::Taken));
     }
 
     /// The exposition, in the text format 0.0.4 (`text/plain; version=0.0.4; charset=utf-8`).

@@ -4,7 +4,7 @@
 use std::{
     error::Error,
     fmt::{self, Write as _},
-    sync::Arc,
+    sync::{Arc, PoisonError, RwLock},
 };
 
 use serde_json::Value;
@@ -17,22 +17,31 @@ use tracing::{
 
 use crate::logs::{Level, Logs};
 
-/// See [`Logs::subscriber`]. Spans are not kept.
-#[derive(Debug)]
+/// See [`Logs::subscriber`]. Spans are not kept. Clones share the logs.
+#[derive(Clone, Debug)]
 pub struct LogSubscriber {
-    logs: Arc<Logs>,
+    logs: Arc<RwLock<Arc<Logs>>>,
 }
 
 impl LogSubscriber {
-    pub(crate) const fn new(logs: Arc<Logs>) -> Self {
-        Self { logs }
+    pub(crate) fn new(logs: Arc<Logs>) -> Self {
+        Self { logs: Arc::new(RwLock::new(logs)) }
+    }
+
+    /// Events go to these logs from now on.
+    pub fn redirect(&self, logs: Arc<Logs>) {
+        *self.logs.write().unwrap_or_else(PoisonError::into_inner) = logs;
+    }
+
+    fn logs(&self) -> Arc<Logs> {
+        Arc::clone(&self.logs.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl Subscriber for LogSubscriber {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        self.logs.wants_standard()
-            && metadata.is_event()
+        // The answer is remembered for good, and other logs may want what these do not.
+        metadata.is_event()
             && metadata.target().starts_with("doorward")
             && *metadata.level() <= tracing::Level::INFO
     }
@@ -42,6 +51,10 @@ impl Subscriber for LogSubscriber {
     }
 
     fn event(&self, event: &Event<'_>) {
+        let logs = self.logs();
+        if !logs.wants_standard() {
+            return;
+        }
         let metadata = event.metadata();
         let file = metadata.file().and_then(|path| path.rsplit(['/', '\\']).next()).unwrap_or("???");
         let place = format!("{file}:{}", metadata.line().unwrap_or(0));
@@ -52,7 +65,7 @@ impl Subscriber for LogSubscriber {
             tracing::Level::WARN => Level::Warn,
             _ => Level::Info,
         };
-        self.logs.standard(level, &place, &text.message, &text.fields);
+        logs.standard(level, &place, &text.message, &text.fields);
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {

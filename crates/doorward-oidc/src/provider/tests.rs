@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    AccountChoice, BearerError, ClientSecret, Grant, HttpConfig, IdentifyError, IssuerCheck, NonceCheck,
-    ProfileClaims, PublicFailure, RedeemError, RefreshError, Trust, UserinfoError,
+    AccountChoice, BearerError, CaFile, ClientSecret, Grant, HttpConfig, IdentifyError, IssuerCheck,
+    NonceCheck, ProfileClaims, PublicFailure, RedeemError, RefreshError, Trust, UserinfoError,
     testing::{Fake, NOW, Reply, STILL, Signer, callback, merge, now},
 };
 
@@ -631,7 +631,10 @@ async fn a_provider_behind_tls_is_used_with_its_ca() {
     let (fake, signer) = (Fake::start_tls().await, Signer::new("k1"));
     fake.behaves(&signer, &json!({"access_token": "at", "id_token": signer.sign(&fake.claims(json!({})))}));
     let mut config = fake.config();
-    config.http.trust = Trust::Files(vec![concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/ca.pem").into()]);
+    config.http.trust = Trust::Files(vec![CaFile {
+        path: "ca.pem".into(),
+        pem: include_bytes!("../../tests/data/ca.pem").to_vec(),
+    }]);
     assert!(redeem(&Provider::connect(config).await.unwrap()).await.is_ok());
 }
 

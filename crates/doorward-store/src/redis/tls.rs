@@ -9,7 +9,7 @@ use rustls::pki_types::pem::PemObject as _;
 use super::url::{Endpoint, RedisUrl, Scheme};
 
 /// TLS options. A CA file and the leave not to check certificates ask for TLS also where a URL does not.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RedisTls {
     /// Trusted besides the certificates of the system.
     pub authorities: Option<Authorities>,
@@ -26,7 +26,7 @@ pub enum TlsVerification {
 }
 
 /// Certificates that can all be used to verify others.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Authorities(Vec<CertificateDer<'static>>);
 
 /// Why a file is of no use as certificates of authorities.

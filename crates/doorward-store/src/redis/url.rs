@@ -12,7 +12,7 @@ use url::Url;
 ///
 /// `redis://[user:password@]host[:port][/database]`, `rediss://…` for TLS, or `unix://[user:password@]/path`, each
 /// with settings such as `?db=1&dial_timeout=2s`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RedisUrl {
     pub(super) endpoint: Endpoint,
     pub(super) username: Option<String>,
