@@ -10,6 +10,12 @@ use regex::{Captures, Regex};
 #[derive(Clone, Debug)]
 pub struct PathPattern(Regex);
 
+impl PartialEq for PathPattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_str() == other.0.as_str()
+    }
+}
+
 impl PathPattern {
     pub fn parse(expression: &str) -> Result<Self, InvalidPattern> {
         match Regex::new(&translate(expression)) {

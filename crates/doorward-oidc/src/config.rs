@@ -54,7 +54,7 @@ pub struct Config {
 }
 
 /// A parameter of the authorization request beyond the protocol's own.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LoginParameter {
     pub name: String,
     /// What is sent unless whoever begins the login wishes for something that is allowed. May be empty.
@@ -79,7 +79,7 @@ impl LoginParameter {
 }
 
 /// A value that whoever begins a login may wish for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum AllowedValue {
     Exactly(String),
     /// The expression is searched in the value; it is the operator's to anchor it.

@@ -633,6 +633,14 @@ options! {
         /// File that holds the cookie secret. Used when cookie-secret is empty.
         cookie_secret_file: Text = "",
             "cookie-secret-file", "OAUTH2_PROXY_COOKIE_SECRET_FILE", Core, Implemented;
+        /// Cookie secrets of before. What was sealed with one of them is still read, and sealed anew with
+        /// cookie-secret. Not in oauth2-proxy.
+        cookie_secret_previous: SecretList = "",
+            "cookie-secret-previous", "OAUTH2_PROXY_COOKIE_SECRET_PREVIOUS", Core, Implemented;
+        /// File that holds cookie secrets of before, one per line. Used when cookie-secret-previous is
+        /// empty. Not in oauth2-proxy.
+        cookie_secret_previous_file: Text = "",
+            "cookie-secret-previous-file", "OAUTH2_PROXY_COOKIE_SECRET_PREVIOUS_FILE", Core, Implemented;
         /// Domains for the cookies. The longest one that fits the host of the request is used.
         cookie_domains: List = "",
             "cookie-domain", "OAUTH2_PROXY_COOKIE_DOMAINS", Core, Implemented;

@@ -17,7 +17,7 @@ mod yaml;
 pub use defs::{Former, Group, Kind, OPTIONS, OptionDef, Options, Scope, Support};
 pub use docs::{help, reference_markdown};
 pub use duration::{DurationSyntax, SignedNanoseconds, format_duration, parse_duration};
-pub use load::{Job, Loaded, load};
+pub use load::{Configuration, Job, Loaded, load};
 pub use problem::{LoadError, OptionError, problem};
 pub use source::{Source, Sources};
 pub use structured::Structured;

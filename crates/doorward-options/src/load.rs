@@ -21,20 +21,22 @@ pub enum Loaded {
     Help(String),
     /// Print the version and stop with status 0.
     Version,
-    /// Do a job with the options.
-    Options {
-        /// The value of every option.
-        options: Box<Options>,
-        /// What the file of `--alpha-config` holds. It replaces the options of scope `Legacy`.
-        structured: Option<Box<Structured>>,
-        /// Where each value was written, and warnings about that.
-        sources: Sources,
-        /// What to do.
-        job: Job,
-    },
+    /// Do a job with the configuration.
+    Configuration(Configuration, Job),
 }
 
-/// What to do with the options.
+/// Everything that was written.
+#[derive(Debug)]
+pub struct Configuration {
+    /// The value of every option.
+    pub options: Box<Options>,
+    /// What the file of `--alpha-config` holds. It replaces the options of scope `Legacy`.
+    pub structured: Option<Box<Structured>>,
+    /// Where each value was written, and warnings about that.
+    pub sources: Sources,
+}
+
+/// What to do with a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Job {
     /// Serve.
@@ -86,7 +88,7 @@ pub fn load(
         Box::new(structured)
     });
     if errors.is_empty() {
-        Ok(Loaded::Options { options, structured, sources, job })
+        Ok(Loaded::Configuration(Configuration { options, structured, sources }, job))
     } else {
         Err(LoadError::Invalid(errors))
     }

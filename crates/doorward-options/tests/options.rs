@@ -17,8 +17,8 @@ use std::io;
 use std::path::Path;
 
 use doorward_options::{
-    Job, Kind, LoadError, Loaded, OPTIONS, OptionDef, Options, Scope, Source, Sources, load, problem,
-    reference_markdown,
+    Configuration, Job, Kind, LoadError, Loaded, OPTIONS, OptionDef, Options, Scope, Source, Sources, load,
+    problem, reference_markdown,
 };
 
 // === The table ===
@@ -63,7 +63,14 @@ fn our_row(def: &OptionDef) -> (String, Vec<String>) {
 }
 
 /// The options that oauth2-proxy does not have, in the order of the alphabet.
-const OUR_OWN: [&str; 4] = ["--compat", "--log-format", "--shutdown-timeout", "--strip-own-cookies"];
+const OUR_OWN: [&str; 6] = [
+    "--compat",
+    "--cookie-secret-previous",
+    "--cookie-secret-previous-file",
+    "--log-format",
+    "--shutdown-timeout",
+    "--strip-own-cookies",
+];
 
 #[test]
 fn every_option_of_oauth2_proxy_is_in_the_table_as_it_is_there() {
@@ -202,7 +209,7 @@ fn normalised(result: &Result<Loaded, LoadError>) -> String {
     match result {
         Ok(Loaded::Help(_)) => out.push_str("help\n"),
         Ok(Loaded::Version) => out.push_str("version\n"),
-        Ok(Loaded::Options { options, structured, sources, job }) => {
+        Ok(Loaded::Configuration(Configuration { options, structured, sources }, job)) => {
             match job {
                 Job::Serve => {}
                 Job::Test => out.push_str("config-test\n"),
@@ -280,7 +287,7 @@ fn nobody_sees_a_secret() {
 #[test]
 fn a_later_problem_names_option_source_and_mend() {
     let case = Case { toml: "\nemail_domains = []".to_owned(), ..Case::default() };
-    let Ok(Loaded::Options { sources, .. }) = run(&case) else { panic!() };
+    let Ok(Loaded::Configuration(Configuration { sources, .. }, _)) = run(&case) else { panic!() };
     for name in ["email_domains", "email-domain", "--email-domain"] {
         assert_eq!(*sources.of(name), Source::File { path: "/etc/x.cfg".into(), line: 2 });
         let error = problem(&sources, name, "nobody is admitted", "name a domain");

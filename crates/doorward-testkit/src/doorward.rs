@@ -204,6 +204,38 @@ impl Doorward {
         eventually(&format!("the log says {text:?}"), || self.log().contains(text));
     }
 
+    /// Where a file of the launch is.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path(name)
+    }
+
+    /// Waits until the configuration has been reloaded so many times since the start.
+    #[track_caller]
+    pub fn wait_for_reloads(&self, count: usize) {
+        eventually(&format!("{count} reloads"), || self.reloads() >= count);
+    }
+
+    /// How often the configuration has been reloaded since the start.
+    pub fn reloads(&self) -> usize {
+        self.log().matches("Configuration reloaded.").count()
+    }
+
+    /// Replaces a file of the launch, and waits until the configuration has been reloaded.
+    #[track_caller]
+    pub fn reload_with(&self, name: &str, text: &str) {
+        let before = self.reloads();
+        self.rewrite(name, text);
+        self.wait_for_reloads(before + 1);
+    }
+
+    /// Asks the process to reload its configuration (SIGHUP), and waits until it has done so.
+    #[track_caller]
+    pub fn reload(&self) {
+        let before = self.reloads();
+        self.signal("-HUP");
+        self.wait_for_reloads(before + 1);
+    }
+
     /// Replaces a file of the launch.
     pub fn rewrite(&self, name: &str, text: &str) {
         fs::write(self.folder.path(name), text).unwrap();
@@ -223,7 +255,12 @@ impl Doorward {
 
     /// Asks the process to stop (SIGTERM).
     pub fn terminate(&self) {
-        let status = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        self.signal("-TERM");
+    }
+
+    /// Sends a signal to the process.
+    pub fn signal(&self, signal: &str) {
+        let status = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
         assert!(status.success());
     }
 

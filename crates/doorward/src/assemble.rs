@@ -22,15 +22,13 @@ use std::{borrow::Cow, sync::Arc};
 use doorward_authn::{
     bearer::{BearerTokens, OnRefusal},
     htpasswd::Htpasswd,
-    watch::{WatchHandle, spawn_watch},
 };
-use doorward_authz::EmailFile;
 use doorward_core::redirect::AllowedHosts;
 use doorward_oidc::Provider;
-use doorward_options::{OptionError, Options, Sources, Structured};
+use doorward_options::{Configuration, OptionError, Options, Sources, Structured};
 use doorward_server::{
     Gate,
-    gate::{Bearer, ProviderButton, Sessions, SignIn, Telemetry},
+    gate::{Access, Bearer, ProviderButton, Sessions, SignIn, Telemetry},
     inject::{ClientCopies, Injection},
     pages::Pages,
     redirects::{self, Redirects, RelativeRedirectUrl, SecureCookies},
@@ -38,13 +36,13 @@ use doorward_server::{
     routes::{GoogleChecks, Health, Routes},
 };
 use doorward_session::{OwnCookies, StateEncoding};
-use doorward_telemetry::{Logs, Metrics};
+use doorward_telemetry::Metrics;
 use doorward_upstream::Upstreams;
 
 use http::HeaderName;
 
-use self::{access::Compiled, listeners::Listeners, problems::Problems, sessions::Keeping};
-use crate::demo::GROUNDS_HEADER;
+use self::{listeners::Listeners, logging::Logging, problems::Problems, sessions::Keeping};
+use crate::{demo::GROUNDS_HEADER, files::Files};
 
 /// How people sign in, before anything is contacted.
 #[derive(Debug)]
@@ -60,38 +58,56 @@ pub(crate) enum Provided {
 /// A configuration that has been checked but has not contacted anybody.
 #[derive(Debug)]
 pub(crate) struct Checked {
-    pub(crate) logs: Arc<Logs>,
-    /// Sentences for the log at start.
-    pub(crate) notices: Vec<String>,
+    pub(crate) logging: Logging,
+    notices: Vec<String>,
     pub listeners: Listeners,
     provided: Provided,
     keeping: Keeping,
-    access: Compiled,
-    htpasswd: Option<Arc<Htpasswd>>,
+    access: Access,
+    htpasswd: Option<Htpasswd>,
     injection: Injection,
     upstreams: Upstreams,
     pages: Pages,
     ingress: doorward_server::ingress::Config,
     redirects: Redirects,
-    files: WatchedFiles,
 }
 
-/// Files that are read again when they change.
-#[derive(Debug)]
-struct WatchedFiles {
-    emails: String,
-    htpasswd: String,
+impl Checked {
+    /// Sentences for the log, about the options and where they are written.
+    pub(crate) fn notices(&self, sources: &Sources) -> Vec<String> {
+        sources.warnings().iter().chain(&self.notices).cloned().collect()
+    }
 }
 
-/// A gate that is ready to serve, and what keeps its lists current.
+/// A gate that is ready to serve, and what the configuration after this one takes over.
 #[derive(Debug)]
 pub(crate) struct Assembled {
-    pub gate: Gate,
-    pub watches: Vec<WatchHandle>,
+    pub gate: Arc<Gate>,
+    pub listeners: Listeners,
+    pub former: Former,
+}
+
+/// The configuration in use: the next one takes over from it what has not changed, so that nobody is asked again, and
+/// what has to be remembered.
+#[derive(Clone, Debug)]
+pub(crate) struct Former {
+    pub gate: Arc<Gate>,
+    logging: Option<Logging>,
+    providers: Vec<Provider>,
+    kept: sessions::Kept,
+    /// What was said about it.
+    pub notices: Vec<String>,
+}
+
+impl Former {
+    /// The logs will be opened anew.
+    pub(crate) fn without_logs(self) -> Self {
+        Self { logging: None, ..self }
+    }
 }
 
 /// Who vouches for users: options, or the demo's built-in password.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum SignInSource {
     Options,
     Demo { htpasswd: String, banner: String },
@@ -106,19 +122,20 @@ pub(crate) enum Form {
     Structured,
 }
 
-/// Checks all options, and the structured file if there is one.
+/// Checks the whole configuration, and reads all files that it names.
 pub(crate) fn check(
-    options: &Options,
-    file: Option<&Structured>,
-    sources: &Sources,
+    configuration: &Configuration,
     source: SignInSource,
+    files: &Files,
+    former: Option<&Former>,
 ) -> Result<Checked, Vec<OptionError>> {
-    let mut problems = Problems::new(sources);
-    let checked = if let Some(file) = file {
-        checked((options, file, Form::Structured), &mut problems, source)
+    let mut problems = Problems::new(&configuration.sources, files);
+    let options = &configuration.options;
+    let checked = if let Some(file) = &configuration.structured {
+        checked((options, file, Form::Structured), &mut problems, source, former)
     } else {
         let structured = legacy::structured(options, &mut problems);
-        checked((options, &structured, Form::Flat), &mut problems, source)
+        checked((options, &structured, Form::Flat), &mut problems, source, former)
     };
     let found = problems.into_found();
     match checked {
@@ -127,17 +144,23 @@ pub(crate) fn check(
     }
 }
 
-/// The options as the structured form has them, for `--convert-config-to-alpha`, and what is wrong with them.
-pub(crate) fn converted(options: &Options, sources: &Sources) -> (Structured, Vec<OptionError>) {
-    let mut problems = Problems::new(sources);
-    let structured = legacy::structured(options, &mut problems);
-    (structured, problems.into_found())
+/// The structured form of a configuration, for `--convert-config-to-alpha`.
+pub(crate) fn converted(configuration: &Configuration) -> Result<Structured, Vec<OptionError>> {
+    if let Some(structured) = &configuration.structured {
+        return Ok(Structured::clone(structured));
+    }
+    let files = Files::default();
+    let mut problems = Problems::new(&configuration.sources, &files);
+    let structured = legacy::structured(&configuration.options, &mut problems);
+    let found = problems.into_found();
+    if found.is_empty() { Ok(structured) } else { Err(found) }
 }
 
 fn checked(
     (options, structured, form): (&Options, &Structured, Form),
     problems: &mut Problems<'_>,
     source: SignInSource,
+    former: Option<&Former>,
 ) -> Option<Checked> {
     let mut options = Cow::Borrowed(options);
     let mut first_provider = None;
@@ -157,7 +180,8 @@ fn checked(
         }
     };
     let options = options.as_ref();
-    let logs = logging::open(options, problems);
+    let former_logging = former.and_then(|former| former.logging.as_ref());
+    let logging = logging::open(options, former_logging, problems);
     let listeners = listeners::config(options, structured, form, problems);
     let client_copies = match (form, options.skip_auth_strip_headers) {
         (Form::Structured, _) | (Form::Flat, true) => ClientCopies::Removed,
@@ -167,7 +191,7 @@ fn checked(
     if matches!(provided, Some(Provided::PasswordsOnly)) {
         injection.explain_to_application(HeaderName::from_static(GROUNDS_HEADER));
     }
-    let keeping = sessions::config(options, &injection, problems);
+    let keeping = sessions::config(options, &injection, former.map(|former| &former.kept), problems);
     let access = access::config(options, first_provider, problems);
     let upstreams = upstreams::config(&structured.upstreams, form, options, problems);
     let name = match &provided {
@@ -184,7 +208,7 @@ fn checked(
     }
     differences::note(options, structured, problems);
     Some(Checked {
-        logs: logs?,
+        logging: logging?,
         notices: problems.take_notices(),
         listeners,
         provided: provided?,
@@ -196,10 +220,6 @@ fn checked(
         pages: pages?,
         ingress: ingress?,
         redirects: redirects?,
-        files: WatchedFiles {
-            emails: options.authenticated_emails_file.clone(),
-            htpasswd: options.htpasswd_file.clone(),
-        },
     })
 }
 
@@ -220,15 +240,18 @@ fn redirects(options: &Options, problems: &mut Problems<'_>) -> Option<Redirects
     Some(Redirects { allowed_hosts: allowed_hosts?, redirect_uri: redirect_uri? })
 }
 
-/// Contacts what has to be there at start (session store, provider) and builds the gate.
+/// Contacts what has to be there at start (session store, provider) unless that has been done, and builds the gate.
 pub(crate) async fn connect(
     checked: Checked,
-    options: &Options,
-    sources: &Sources,
-) -> Result<(Assembled, Listeners), Vec<OptionError>> {
-    let mut problems = Problems::new(sources);
+    configuration: &Configuration,
+    former: Option<&Former>,
+) -> Result<Assembled, Vec<OptionError>> {
+    let Configuration { options, structured: _, sources } = configuration;
+    let no_files = Files::default();
+    let mut problems = Problems::new(sources, &no_files);
+    let notices = checked.notices(sources);
     let Checked {
-        logs,
+        logging,
         notices: _,
         listeners,
         provided,
@@ -240,16 +263,24 @@ pub(crate) async fn connect(
         pages,
         ingress,
         redirects,
-        files,
     } = checked;
-    let contacted = contact(provided, options, &mut problems).await;
+    let contacted = contact(provided, options, former, &mut problems).await;
     let lifetime = keeping.lifetime();
-    let kept = sessions::connect(keeping, &mut problems).await;
-    let metrics = problems.take("metrics-address", Metrics::new(), "report this");
-    let (Some((provider, bearer)), Some((keeper, csrf)), Some(metrics)) = (contacted, kept, metrics) else {
+    let kept = sessions::connect(keeping, former.map(|former| &former.kept), &mut problems).await;
+    let metrics = match former {
+        Some(former) => Some(Arc::clone(&former.gate.telemetry.metrics)),
+        None => problems.take("metrics-address", Metrics::new().map(Arc::new), "report this"),
+    };
+    let (Some(Contacted { provider, bearer, all: providers }), Some((keeper, csrf, kept)), Some(metrics)) =
+        (contacted, kept, metrics)
+    else {
         return Err(problems.into_found());
     };
-    let watches = watches(&files, &access, htpasswd.as_ref());
+    let htpasswd =
+        htpasswd.map(|users| match former.and_then(|former| former.gate.sign_in.htpasswd.as_ref()) {
+            Some(former) => Arc::new(users.after(former)),
+            None => Arc::new(users),
+        });
     let schedule = Schedule {
         period: options.cookie_refresh,
         tokens: if options.cookie_refresh.is_zero() && injection.token_claims().next().is_none() {
@@ -260,7 +291,11 @@ pub(crate) async fn connect(
     };
     let button = if options.skip_provider_button { ProviderButton::Skipped } else { ProviderButton::Shown };
     let state = if options.encode_state { StateEncoding::Base64 } else { StateEncoding::Plain };
-    let gate = Gate {
+    let refresh = match former {
+        Some(former) => former.gate.sessions.refresh.rescheduled(schedule),
+        None => RefreshDesk::new(schedule),
+    };
+    let gate = Arc::new(Gate {
         ingress,
         routes: routes(options),
         redirects,
@@ -268,40 +303,64 @@ pub(crate) async fn connect(
         sessions: Sessions {
             keeper,
             csrf,
-            refresh: RefreshDesk::new(schedule),
+            refresh,
             lifetime,
             kept_from_applications: options.strip_own_cookies.then(|| OwnCookies::of(&options.cookie_name)),
         },
-        access: access.access,
+        access,
         injection,
         upstreams,
         pages,
-        telemetry: Telemetry { logs, metrics: Arc::new(metrics) },
+        telemetry: Telemetry { logs: Arc::clone(&logging.logs), metrics },
         https: listeners.https,
-    };
-    Ok((Assembled { gate, watches }, listeners))
+    });
+    let former = Former { gate: Arc::clone(&gate), logging: Some(logging), providers, kept, notices };
+    Ok(Assembled { gate, listeners, former })
+}
+
+/// Providers that are connected to.
+#[derive(Debug, Default)]
+struct Contacted {
+    provider: Option<Provider>,
+    bearer: Option<Bearer>,
+    all: Vec<Provider>,
 }
 
 /// The main provider, and those whose bearer tokens are accepted.
 async fn contact(
     provided: Provided,
     options: &Options,
+    former: Option<&Former>,
     problems: &mut Problems<'_>,
-) -> Option<(Option<Provider>, Option<Bearer>)> {
-    let Provided::Provider { main, extra } = provided else { return Some((None, None)) };
+) -> Option<Contacted> {
+    let Provided::Provider { main, extra } = provided else { return Some(Contacted::default()) };
     let mend = "correct the provider's options; --oidc-issuer-url is compared letter by letter";
-    let main = problems.take("oidc-issuer-url", Provider::connect(*main).await, mend)?;
+    let main = problems.take("oidc-issuer-url", connected(*main, former).await, mend)?;
+    let mut all = vec![main.clone()];
     if !options.skip_jwt_bearer_tokens {
-        return Some((Some(main), None));
+        return Some(Contacted { provider: Some(main), bearer: None, all });
     }
     let mut issuers = Vec::new();
     for config in extra {
         let mend = "correct the issuer's address";
-        issuers.push(problems.take("extra-jwt-issuers", Provider::connect(config).await, mend)?);
+        issuers.push(problems.take("extra-jwt-issuers", connected(config, former).await, mend)?);
     }
+    all.extend(issuers.iter().cloned());
     let on_refusal = if options.bearer_token_login_fallback { OnRefusal::TryNext } else { OnRefusal::Forbid };
     let tokens = BearerTokens::new(Some(main.clone()), issuers);
-    Some((Some(main), Some(Bearer { tokens, on_refusal })))
+    Some(Contacted { provider: Some(main), bearer: Some(Bearer { tokens, on_refusal }), all })
+}
+
+/// A provider that is connected to already keeps what it knows: metadata and keys.
+async fn connected(
+    config: doorward_oidc::Config,
+    former: Option<&Former>,
+) -> Result<Provider, doorward_oidc::ConnectError> {
+    let known = former.and_then(|former| former.providers.iter().find(|provider| provider.is_of(&config)));
+    match known {
+        Some(provider) => Ok(provider.clone()),
+        None => Provider::connect(config).await,
+    }
 }
 
 fn routes(options: &Options) -> Routes {
@@ -315,19 +374,4 @@ fn routes(options: &Options) -> Routes {
             google: if options.gcp_healthchecks { GoogleChecks::Answered } else { GoogleChecks::NotAnswered },
         },
     }
-}
-
-fn watches(files: &WatchedFiles, access: &Compiled, htpasswd: Option<&Arc<Htpasswd>>) -> Vec<WatchHandle> {
-    let mut watches = Vec::new();
-    if let Some(list) = access.emails.clone() {
-        let replace = move |text: String| {
-            list.replace(EmailFile::parse(&text));
-            Ok(())
-        };
-        watches.push(spawn_watch(files.emails.clone(), replace));
-    }
-    if let Some(htpasswd) = htpasswd.filter(|_| !files.htpasswd.is_empty()) {
-        watches.push(htpasswd.watch(&files.htpasswd));
-    }
-    watches
 }

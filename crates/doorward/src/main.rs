@@ -2,7 +2,10 @@
 
 mod assemble;
 mod demo;
+mod files;
+mod reload;
 mod run;
+mod sockets;
 
 use std::{
     env,
@@ -17,8 +20,8 @@ fn main() -> ExitCode {
     if args.first().is_some_and(|word| word == "demo") {
         return finish(run::demo(args.get(1..).unwrap_or_default()));
     }
-    let variable = |name: &str| env::var(name).ok();
-    match doorward_options::load(&args, &variable, &|path| std::fs::read_to_string(path)) {
+    let files = files::Files::default();
+    match reload::read(&args, &files) {
         Ok(Loaded::Help(text)) => {
             say(io::stderr(), &text);
             ExitCode::SUCCESS
@@ -28,10 +31,10 @@ fn main() -> ExitCode {
             say(io::stdout(), &format!("doorward {version} (a drop-in for oauth2-proxy v7)"));
             ExitCode::SUCCESS
         }
-        Ok(Loaded::Options { options, structured, sources, job }) => finish(match job {
-            Job::Serve => run::serve(&options, structured.as_deref(), &sources),
-            Job::Test => run::config_test(&options, structured.as_deref(), &sources),
-            Job::Convert => run::convert(&options, structured.map(|file| *file), &sources),
+        Ok(Loaded::Configuration(configuration, job)) => finish(match job {
+            Job::Serve => run::serve(args, &configuration, files),
+            Job::Test => run::config_test(&configuration, &files),
+            Job::Convert => run::convert(&configuration),
         }),
         Err(error) => {
             say(io::stderr(), &error.to_string());

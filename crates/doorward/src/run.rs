@@ -2,30 +2,25 @@
 
 use std::{
     ffi::OsString,
+    future::pending,
     io::{self, Write},
     sync::Arc,
-    thread,
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
 use aws_lc_rs::rand;
 use base64_simd::URL_SAFE_NO_PAD;
-use doorward_net::{BindError, Listener};
-use doorward_options::{OptionError, Options, Sources, Structured};
-use doorward_server::{
-    connection::{Workers, serve_metrics},
-    gate::Limits,
-};
+use doorward_options::{Configuration, OptionError, Sources};
+use doorward_server::gate::Limits;
 use thiserror::Error;
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    task::JoinSet,
-};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    assemble::{self, SignInSource, listeners::Endpoint},
+    assemble::{self, Assembled, SignInSource},
     demo,
+    files::Files,
+    reload::Reloader,
+    sockets::Sockets,
 };
 
 /// The headers of a request must arrive within this time, and an idle connection is kept as long. It is longer than
@@ -39,8 +34,8 @@ const LONGEST_DRAIN: Duration = Duration::from_hours(24 * 365 * 30);
 pub(crate) enum Failure {
     #[error("invalid configuration:\n{}", indented(.0))]
     Invalid(Vec<OptionError>),
-    #[error("{option}: {source}")]
-    Bind { option: &'static str, source: BindError },
+    #[error("{}", indented(.0).trim_start())]
+    Bind(Vec<OptionError>),
     #[error("the program cannot start: {0}")]
     Start(#[from] io::Error),
     #[error("doorward demo takes no arguments but an address to listen on, such as 127.0.0.1:4180")]
@@ -52,38 +47,33 @@ fn indented(errors: &[OptionError]) -> String {
 }
 
 /// `--config-test`: says whether the configuration is valid. The provider is not asked.
-pub(crate) fn config_test(
-    options: &Options,
-    structured: Option<&Structured>,
-    sources: &Sources,
-) -> Result<(), Failure> {
-    assemble::check(options, structured, sources, SignInSource::Options).map_err(Failure::Invalid)?;
+pub(crate) fn config_test(configuration: &Configuration, files: &Files) -> Result<(), Failure> {
+    assemble::check(configuration, SignInSource::Options, files, None).map_err(Failure::Invalid)?;
     let _ = writeln!(io::stdout(), "configuration is valid");
     Ok(())
 }
 
 /// `--convert-config-to-alpha`: prints the structured form of the options. They need not be complete.
-pub(crate) fn convert(
-    options: &Options,
-    structured: Option<Structured>,
-    sources: &Sources,
-) -> Result<(), Failure> {
-    let (structured, problems) = structured
-        .map_or_else(|| assemble::converted(options, sources), |structured| (structured, Vec::new()));
-    if !problems.is_empty() {
-        return Err(Failure::Invalid(problems));
-    }
+pub(crate) fn convert(configuration: &Configuration) -> Result<(), Failure> {
+    let structured = assemble::converted(configuration).map_err(Failure::Invalid)?;
     let _ = write!(io::stdout(), "{}", structured.to_yaml());
     Ok(())
 }
 
 /// The main job: serve until SIGINT or SIGTERM.
-pub(crate) fn serve(
-    options: &Options,
-    structured: Option<&Structured>,
-    sources: &Sources,
-) -> Result<(), Failure> {
-    runtime()?.block_on(serve_until_stopped(options, structured, sources, SignInSource::Options))
+pub(crate) fn serve(args: Vec<OsString>, configuration: &Configuration, files: Files) -> Result<(), Failure> {
+    let origin = Origin::Arguments { args, files };
+    runtime()?.block_on(serve_until_stopped(configuration, SignInSource::Options, origin))
+}
+
+/// Where the configuration comes from.
+enum Origin {
+    /// From outside, where it may change.
+    Arguments {
+        args: Vec<OsString>,
+        files: Files,
+    },
+    Demo,
 }
 
 /// `doorward demo [ADDRESS]`.
@@ -107,7 +97,9 @@ pub(crate) fn demo(args: &[OsString]) -> Result<(), Failure> {
             htpasswd: format!("{}:{hash}\n", demo::USER),
             banner: demo::BANNER.to_owned(),
         };
-        Box::pin(serve_until_stopped(&options, None, &Sources::default(), source)).await
+        let configuration =
+            Configuration { options: Box::new(options), structured: None, sources: Sources::default() };
+        Box::pin(serve_until_stopped(&configuration, source, Origin::Demo)).await
     })
 }
 
@@ -126,52 +118,46 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
 }
 
 async fn serve_until_stopped(
-    options: &Options,
-    structured: Option<&Structured>,
-    sources: &Sources,
+    configuration: &Configuration,
     source: SignInSource,
+    origin: Origin,
 ) -> Result<(), Failure> {
     let mut stop = Stop::new()?;
-    let mut checked = assemble::check(options, structured, sources, source).map_err(Failure::Invalid)?;
+    let (origin, files) = match origin {
+        Origin::Arguments { args, files } => (Some((args, Reloader::hangup()?)), files),
+        Origin::Demo => (None, Files::default()),
+    };
+    let checked = assemble::check(configuration, source, &files, None);
+    let checked = checked.map_err(Failure::Invalid)?;
+    let subscriber = checked.logging.logs.subscriber();
     // A second subscriber can only come from a test in the same process, which has its own ideas.
-    let _ = tracing::subscriber::set_global_default(checked.logs.subscriber());
-    for notice in sources.warnings().iter().chain(&std::mem::take(&mut checked.notices)) {
+    let _ = tracing::subscriber::set_global_default(subscriber.clone());
+    for notice in checked.notices(&configuration.sources) {
         tracing::info!("{notice}");
     }
-    let connected = assemble::connect(checked, options, sources).await;
-    let (assembled, listeners) = connected.map_err(Failure::Invalid)?;
-    let gate = Arc::new(ArcSwap::from_pointee(assembled.gate));
-    let workers = thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let drain = Some(options.shutdown_timeout).filter(|limit| !limit.is_zero()).unwrap_or(LONGEST_DRAIN);
-    let workers = Workers::start(workers, &gate, Limits { header_read: HEADER_READ, drain })?;
-    let workers = Arc::new(workers);
-
-    let mut tasks = JoinSet::new();
-    for endpoint in listeners.requests {
-        let (address, listener) = bind(endpoint).await?;
-        tracing::info!("Listening on {address}.");
-        let workers = Arc::clone(&workers);
-        tasks.spawn(async move { workers.accept_from(&listener).await });
-    }
-    for endpoint in listeners.metrics {
-        let (address, listener) = bind(endpoint).await?;
-        tracing::info!("Serving metrics on {address}.");
-        tasks.spawn(serve_metrics(listener, Arc::clone(&gate)));
-    }
-    let signal = stop.wait().await;
+    let assembled = assemble::connect(checked, configuration, None).await;
+    let Assembled { gate, listeners, former } = assembled.map_err(Failure::Invalid)?;
+    let drain = Some(configuration.options.shutdown_timeout).filter(|limit| !limit.is_zero());
+    let limits = Limits { header_read: HEADER_READ, drain: drain.unwrap_or(LONGEST_DRAIN) };
+    let mut sockets = Sockets::new(Arc::clone(&gate), limits)?;
+    let plan = sockets.plan(listeners, &configuration.sources).await.map_err(Failure::Bind)?;
+    sockets.carry_out(plan, gate);
+    let reloads = async {
+        match origin {
+            Some((args, hangup)) => {
+                let reloader = Reloader::new(args, hangup, subscriber, former, files);
+                Box::pin(reloader.run(&mut sockets)).await
+            }
+            None => pending().await,
+        }
+    };
+    let signal = tokio::select! {
+        signal = stop.wait() => signal,
+        never = reloads => match never {},
+    };
     tracing::info!("{signal} came: finishing the requests under way.");
-    tasks.shutdown().await;
-    if let Some(workers) = Arc::into_inner(workers) {
-        workers.drain().await;
-    }
-    drop(assembled.watches);
+    sockets.close().await;
     Ok(())
-}
-
-async fn bind(endpoint: Endpoint) -> Result<(String, Listener), Failure> {
-    let Endpoint { option, address, tls } = endpoint;
-    let listener = Listener::bind(&address, tls).await.map_err(|source| Failure::Bind { option, source })?;
-    Ok((address.to_string(), listener))
 }
 
 /// The signals that end the program.

@@ -1,9 +1,7 @@
 //! Options that say who may come in: they compile into the one policy model.
 
-use std::{fs, sync::Arc};
-
 use doorward_authn::htpasswd::{Config as HtpasswdConfig, EmailSource, Entries, Htpasswd};
-use doorward_authz::{ApiRoutes, EmailFile, EmailList, Policy, Preflight, Semicolons};
+use doorward_authz::{ApiRoutes, EmailFile, Policy, Preflight, Semicolons};
 use doorward_options::{Options, structured::Provider};
 use doorward_server::gate::{Access, JsonErrors, LoginsFor};
 
@@ -12,19 +10,12 @@ use super::{
     problems::Problems,
 };
 
-/// The rules, and the list of addresses to watch.
-#[derive(Debug)]
-pub(crate) struct Compiled {
-    pub access: Access,
-    pub emails: Option<EmailList>,
-}
-
 /// `provider` is the one that logs people in; its groups and roles are restrictions.
 pub(crate) fn config(
     options: &Options,
     provider: Option<&Provider>,
     problems: &mut Problems<'_>,
-) -> Option<Compiled> {
+) -> Option<Access> {
     if options.email_domains.is_empty()
         && options.authenticated_emails_file.is_empty()
         && options.htpasswd_file.is_empty()
@@ -36,9 +27,8 @@ pub(crate) fn config(
     let emails = emails(&options.authenticated_emails_file, problems);
     let api_routes = ApiRoutes::parse(&options.api_routes).map_err(|error| format!("bad regex: {error}"));
     let api_routes = problems.take("api-route", api_routes, "write a regular expression of RE2 syntax");
-    let policy = policy(options, provider, emails.clone().flatten(), problems);
-    let emails = emails?;
-    let access = Access {
+    let policy = emails.and_then(|emails| policy(options, provider, emails, problems));
+    Some(Access {
         policy: policy?,
         api_routes: api_routes?,
         json_errors: if options.force_json_errors { JsonErrors::Always } else { JsonErrors::ForApiClients },
@@ -48,14 +38,13 @@ pub(crate) fn config(
         } else {
             LoginsFor::Pages
         },
-    };
-    Some(Compiled { access, emails })
+    })
 }
 
 fn policy(
     options: &Options,
     provider: Option<&Provider>,
-    emails: Option<EmailList>,
+    emails: Option<EmailFile>,
     problems: &mut Problems<'_>,
 ) -> Option<Policy> {
     let groups = provider.iter().flat_map(|provider| provider.allowed_groups.iter().cloned());
@@ -107,36 +96,32 @@ fn note_blind_rules(options: &Options, policy: &Policy, problems: &mut Problems<
 
 /// `Some(None)` if no file is configured.
 #[expect(clippy::option_option, reason = "outer: did it work; inner: is there a list")]
-fn emails(path: &str, problems: &mut Problems<'_>) -> Option<Option<EmailList>> {
+fn emails(path: &str, problems: &mut Problems<'_>) -> Option<Option<EmailFile>> {
     if path.is_empty() {
         return Some(None);
     }
-    let read = fs::read_to_string(path).map_err(|error| format!("the file {path:?} cannot be read: {error}"));
+    let read = problems.read_text(path).map_err(|error| format!("the file {path:?} cannot be read: {error}"));
     let text = problems.take("authenticated-emails-file", read, "name a file with one address per line")?;
-    Some(Some(EmailList::new(EmailFile::parse(&text))))
+    Some(Some(EmailFile::parse(&text)))
 }
 
 /// `Some(None)` if no file is configured.
 #[expect(clippy::option_option, reason = "outer: did it work; inner: is there a file")]
-pub(crate) fn htpasswd(options: &Options, problems: &mut Problems<'_>) -> Option<Option<Arc<Htpasswd>>> {
+pub(crate) fn htpasswd(options: &Options, problems: &mut Problems<'_>) -> Option<Option<Htpasswd>> {
     let path = &options.htpasswd_file;
     if path.is_empty() {
         return Some(None);
     }
-    let read = fs::read_to_string(path).map_err(|error| format!("the file {path:?} cannot be read: {error}"));
+    let read = problems.read_text(path).map_err(|error| format!("the file {path:?} cannot be read: {error}"));
     let text = problems.take("htpasswd-file", read, "name an htpasswd file with bcrypt entries")?;
     parse_htpasswd(options, &text, problems).map(Some)
 }
 
 /// Users and their passwords, from the text of a file.
-pub(crate) fn parse_htpasswd(
-    options: &Options,
-    text: &str,
-    problems: &mut Problems<'_>,
-) -> Option<Arc<Htpasswd>> {
+pub(crate) fn parse_htpasswd(options: &Options, text: &str, problems: &mut Problems<'_>) -> Option<Htpasswd> {
     let mend = "correct the line; htpasswd -B makes entries that work";
     let entries = problems.take("htpasswd-file", Entries::parse(text), mend)?;
     let email = if options.prefer_email_to_user { EmailSource::UserName } else { EmailSource::Nothing };
     let config = HtpasswdConfig { groups: options.htpasswd_user_groups.clone(), email };
-    Some(Arc::new(Htpasswd::new(entries, config)))
+    Some(Htpasswd::new(entries, config))
 }

@@ -68,7 +68,8 @@ mod tests {
     fn a7_by_default_only_this_machine_and_private_networks_are_proxies() {
         let options = Options { reverse_proxy: true, ..Options::defaults() };
         let sources = Sources::default();
-        let mut problems = Problems::new(&sources);
+        let files = crate::files::Files::default();
+        let mut problems = Problems::new(&sources, &files);
         let Some(Forwarded::From { proxies, .. }) = forwarded(&options, &mut problems) else {
             panic!("{:?}", problems.into_found());
         };

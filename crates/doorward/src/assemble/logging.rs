@@ -10,8 +10,19 @@ use doorward_telemetry::{
 
 use super::problems::Problems;
 
-/// Opens the logs.
-pub(crate) fn open(options: &Options, problems: &mut Problems<'_>) -> Option<Arc<Logs>> {
+/// Open logs, and what they were opened with.
+#[derive(Clone, Debug)]
+pub(crate) struct Logging {
+    pub config: LogConfig,
+    pub logs: Arc<Logs>,
+}
+
+/// Opens the logs, unless they are open already.
+pub(crate) fn open(
+    options: &Options,
+    former: Option<&Logging>,
+    problems: &mut Problems<'_>,
+) -> Option<Logging> {
     let layout = match options.log_format.as_str() {
         "text" => Layout::Text,
         "json" => Layout::Json,
@@ -21,8 +32,12 @@ pub(crate) fn open(options: &Options, problems: &mut Problems<'_>) -> Option<Arc
             return None;
         }
     };
-    match Logs::new(&config(options, layout)) {
-        Ok(logs) => Some(Arc::new(logs)),
+    let config = config(options, layout);
+    if let Some(former) = former.filter(|former| former.config == config) {
+        return Some(former.clone());
+    }
+    match Logs::new(&config) {
+        Ok(logs) => Some(Logging { config, logs: Arc::new(logs) }),
         Err(error) => {
             let option = match &error {
                 LogConfigError::Format { option, .. } => option,

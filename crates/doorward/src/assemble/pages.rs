@@ -1,6 +1,6 @@
 //! Options of the pages.
 
-use std::{fs, io::ErrorKind, path::Path};
+use std::{io::ErrorKind, path::Path};
 
 use base64_simd::STANDARD;
 use doorward_options::Options;
@@ -59,7 +59,7 @@ fn custom_templates(folder: &str, problems: &mut Problems<'_>) -> Option<CustomT
     if folder.is_empty() {
         return Some(CustomTemplates::default());
     }
-    let mut read = |name: &str| match fs::read_to_string(Path::new(folder).join(name)) {
+    let mut read = |name: &str| match problems.read_text(Path::new(folder).join(name)) {
         Ok(text) => Ok(Some(text)),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
         Err(error) => {
@@ -98,7 +98,8 @@ fn logo(setting: &str, problems: &mut Problems<'_>) -> Option<Logo> {
             return None;
         }
     };
-    let read = fs::read(setting).map_err(|error| format!("the logo {setting:?} cannot be read: {error}"));
+    let read =
+        problems.read(setting).map_err(|error| format!("the logo {setting:?} cannot be read: {error}"));
     let bytes = problems.take("custom-sign-in-logo", read, MEND)?;
     Some(image(&format!("data:{media_type};base64,{}", STANDARD.encode_to_string(bytes))))
 }

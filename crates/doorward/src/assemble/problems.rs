@@ -1,19 +1,24 @@
 //! Collects everything that is wrong with a configuration, so that it is reported in one go, and what is worth
 //! saying about it although nothing is wrong.
 
+use std::{io, path::Path};
+
 use doorward_options::{OptionError, Sources, problem};
+
+use crate::files::Files;
 
 /// The complaints so far.
 #[derive(Debug)]
 pub(crate) struct Problems<'a> {
     sources: &'a Sources,
+    files: &'a Files,
     found: Vec<OptionError>,
     notices: Vec<String>,
 }
 
 impl<'a> Problems<'a> {
-    pub(crate) const fn new(sources: &'a Sources) -> Self {
-        Self { sources, found: Vec::new(), notices: Vec::new() }
+    pub(crate) const fn new(sources: &'a Sources, files: &'a Files) -> Self {
+        Self { sources, files, found: Vec::new(), notices: Vec::new() }
     }
 
     /// Notes a mistake: which option, what is wrong, how to mend it.
@@ -40,6 +45,16 @@ impl<'a> Problems<'a> {
     /// How many mistakes have been noted.
     pub(crate) const fn count(&self) -> usize {
         self.found.len()
+    }
+
+    /// Reads a file that belongs to the configuration: from now on, a change of it is a change of the configuration.
+    pub(crate) fn read(&self, path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
+        self.files.read(path.as_ref())
+    }
+
+    /// As [`Problems::read`], for text.
+    pub(crate) fn read_text(&self, path: impl AsRef<Path>) -> io::Result<String> {
+        self.files.read_text(path.as_ref())
     }
 
     /// A sentence for the log at start.

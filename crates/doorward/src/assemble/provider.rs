@@ -1,13 +1,13 @@
 //! Options of the identity provider and of the login there.
 
-use std::{fs, path::PathBuf, str::FromStr};
+use std::{path::PathBuf, str::FromStr};
 
 use doorward_authn::bearer::extra_issuer;
 use doorward_core::{SecretString, pattern::PathPattern};
 use doorward_jose::Algorithm;
 use doorward_oidc::{
-    AllowedValue, ClientSecret, Config, Discovery, EmailVerification, HttpConfig, IssuerCheck, KeySource,
-    LoginParameter, NonceCheck, Pkce, ProfileClaims, ProviderKind, Trust,
+    AllowedValue, CaFile, ClientSecret, Config, Discovery, EmailVerification, HttpConfig, IssuerCheck,
+    KeySource, LoginParameter, NonceCheck, Pkce, ProfileClaims, ProviderKind, Trust,
 };
 use doorward_options::{
     Options,
@@ -197,7 +197,7 @@ fn client_secret(provider: &Provider, problems: &mut Problems<'_>) -> Option<Cli
         return None;
     }
     let path = PathBuf::from(&provider.client_secret_file);
-    if let Err(error) = fs::read(&path) {
+    if let Err(error) = problems.read(&path) {
         let message = format!("could not read client secret file {}: {error}", path.display());
         problems.add("client-secret-file", message, "name a file that the program may read");
         return None;
@@ -232,7 +232,7 @@ fn keys(oidc: &Oidc, problems: &mut Problems<'_>) -> Option<KeySource> {
 }
 
 fn public_key(file: &str, problems: &mut Problems<'_>) -> Option<Vec<u8>> {
-    let read = fs::read(file).map_err(|error| format!("the file {file:?} cannot be read: {error}"));
+    let read = problems.read(file).map_err(|error| format!("the file {file:?} cannot be read: {error}"));
     problems.take("oidc-public-key-file", read, "name a PEM file that the program may read")
 }
 
@@ -248,14 +248,16 @@ fn trust(provider: &Provider, options: &Options, problems: &mut Problems<'_>) ->
     if options.ssl_insecure_skip_verify {
         return Some(Trust::Anything);
     }
-    let files: Vec<PathBuf> = provider.ca_files.iter().map(PathBuf::from).collect();
-    for file in &files {
-        if let Err(error) = fs::read(file) {
-            let message = format!("the file {} cannot be read: {error}", file.display());
-            problems.add("provider-ca-file", message, "name a PEM file that the program may read");
-            return None;
-        }
-    }
+    let mend = "name a PEM file that the program may read";
+    let read: Option<Vec<CaFile>> = provider
+        .ca_files
+        .iter()
+        .map(|file| {
+            let pem = problems.read(file).map_err(|error| format!("the file {file} cannot be read: {error}"));
+            problems.take("provider-ca-file", pem, mend).map(|pem| CaFile { path: file.into(), pem })
+        })
+        .collect();
+    let files = read?;
     Some(match (files.is_empty(), provider.use_system_trust_store) {
         (true, _) => Trust::System,
         (false, true) => Trust::FilesAndSystem(files),
@@ -348,12 +350,16 @@ fn given(text: &str) -> Option<String> {
 }
 
 /// The text of a secret, or of the file that holds it; one newline at the end of a file is not part of it.
-pub(crate) fn secret_or_file(secret: &SecretString, file: &str) -> Result<SecretString, String> {
+pub(crate) fn secret_or_file(
+    secret: &SecretString,
+    file: &str,
+    problems: &Problems<'_>,
+) -> Result<SecretString, String> {
     if !secret.expose().is_empty() || file.is_empty() {
         return Ok(secret.clone());
     }
     let text =
-        fs::read_to_string(file).map_err(|error| format!("the file {file:?} cannot be read: {error}"))?;
+        problems.read_text(file).map_err(|error| format!("the file {file:?} cannot be read: {error}"))?;
     let text = text.strip_suffix('\n').unwrap_or(&text);
     Ok(text.strip_suffix('\r').unwrap_or(text).into())
 }

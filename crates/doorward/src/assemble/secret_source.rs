@@ -1,6 +1,6 @@
 //! Texts that stand in the configuration, in a variable or in a file (reference page alpha-config).
 
-use std::{env, fs};
+use std::env;
 
 use doorward_core::SecretString;
 use doorward_options::structured::SecretSource;
@@ -32,7 +32,8 @@ pub(crate) fn bytes(source: &SecretSource, place: &str, problems: &mut Problems<
             problems.take(place, value, "set the variable").map(String::into_bytes)
         }
         ("", "", path) if !path.is_empty() => {
-            let read = fs::read(path)
+            let read = problems
+                .read(path)
                 .map_err(|error| format!("error loading secret from file: {path:?} cannot be read: {error}"));
             problems.take(place, read, "name a file that the program may read")
         }

@@ -1,13 +1,16 @@
 //! Options of cookies and of the session store.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
-use doorward_core::{Secret, SecretString};
+use doorward_core::{Secret, SecretString, Timestamp};
 use doorward_options::{Options, format_duration};
 use doorward_server::inject::Injection;
 use doorward_session::{
-    CookieConfig, CookieName, CookieSecret, CookieTransport, CsrfKeeper, Keeper, PerRequest, SameSite,
-    ScriptAccess, StoredTokens,
+    CookieConfig, CookieName, CookieSecret, CookieTransport, CsrfKeeper, Keeper, PerRequest, PreviousSecret,
+    SameSite, ScriptAccess, StoredTokens,
 };
 use doorward_store::{Authorities, RedisConfig, RedisServers, RedisUrl, Store, TlsVerification};
 
@@ -17,14 +20,54 @@ use super::{problems::Problems, provider::secret_or_file};
 #[derive(Debug)]
 pub(crate) struct Keeping {
     cookies: CookieConfig,
+    secrets: Secrets,
     store: StoreChoice,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 enum StoreChoice {
     Cookie,
     Redis(Box<RedisConfig>),
 }
+
+/// The open store, if sessions are kept in one, and the cookie secrets: for the configuration that comes next.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    secrets: Secrets,
+    store: Option<(StoreChoice, Arc<Store>)>,
+}
+
+/// Cookie secrets as they are written.
+#[derive(Clone, Debug)]
+struct Secrets {
+    current: SecretString,
+    /// Previous ones that were current in this process, and until when.
+    retired: Vec<(SecretString, Timestamp)>,
+}
+
+impl Secrets {
+    /// The current secret of before goes on being read. Once it is named as previous, being named decides: taken from
+    /// there it is out.
+    fn new(current: SecretString, named: &[SecretString], former: Option<&Self>, now: Timestamp) -> Self {
+        let mut retired = former.map_or_else(Vec::new, |former| {
+            let latest = (former.current.clone(), now);
+            former.retired.iter().cloned().chain([latest]).collect()
+        });
+        retired.retain(|(secret, _)| *secret != current && !named.contains(secret));
+        Self { current, retired }
+    }
+
+    /// Forgets secrets under which nothing is read any more. Zero stands for no limit.
+    fn forget(&mut self, lifetimes: [Duration; 2], now: Timestamp) {
+        if lifetimes.iter().all(|lifetime| !lifetime.is_zero()) {
+            let longest = lifetimes.into_iter().max().unwrap_or_default();
+            self.retired.retain(|(_, at)| now.since(*at) <= longest + CLOCK_SKEW);
+        }
+    }
+}
+
+/// Clocks and requests under way get this much.
+const CLOCK_SKEW: Duration = Duration::from_mins(5);
 
 impl Keeping {
     /// `--cookie-expire`, unless it is unlimited.
@@ -36,9 +79,11 @@ impl Keeping {
 pub(crate) fn config(
     options: &Options,
     injection: &Injection,
+    former: Option<&Kept>,
     problems: &mut Problems<'_>,
 ) -> Option<Keeping> {
-    let secret = secret(options, problems);
+    let current = secret(options, problems);
+    let named = previous_secrets(options, problems);
     let mend = "write letters, digits and the characters !#$%&'*+-.^_`|~, at most 256";
     let name = problems.take("cookie-name", CookieName::try_from(options.cookie_name.clone()), mend);
     let same_site = same_site("cookie-samesite", &options.cookie_samesite, problems);
@@ -48,6 +93,15 @@ pub(crate) fn config(
     let csrf_limit =
         natural("cookie-csrf-per-request-limit", options.cookie_csrf_per_request_limit, problems);
     let store = store(options, problems);
+    let (secret, written) = current?;
+    let now = Timestamp::from(SystemTime::now());
+    let (mut previous, named) = named?;
+    let mut secrets = Secrets::new(written, &named, former.map(|former| &former.secrets), now);
+    secrets.forget([options.cookie_expire, options.cookie_csrf_expire], now);
+    previous.extend(secrets.retired.iter().filter_map(|(secret, at)| {
+        let secret = CookieSecret::try_from(secret.expose().as_bytes()).ok()?;
+        Some(PreviousSecret { secret, retired: Some(*at) })
+    }));
     let cookies = CookieConfig {
         name: name?,
         path: options.cookie_path.clone(),
@@ -65,18 +119,19 @@ pub(crate) fn config(
         },
         csrf_limit: csrf_limit?,
         stored_tokens: if options.session_cookie_minimal { StoredTokens::None } else { StoredTokens::All },
-        secret: secret?,
+        secret,
+        previous,
     };
-    Some(Keeping { cookies, store: store? })
+    Some(Keeping { cookies, secrets, store: store? })
 }
 
-fn secret(options: &Options, problems: &mut Problems<'_>) -> Option<CookieSecret> {
+fn secret(options: &Options, problems: &mut Problems<'_>) -> Option<(CookieSecret, SecretString)> {
     const MEND: &str = "make one with: openssl rand -base64 32 | tr -- '+/' '-_'";
     if options.cookie_secret.expose().is_empty() && options.cookie_secret_file.is_empty() {
         problems.add("cookie-secret", "missing setting: cookie-secret or cookie-secret-file", MEND);
         return None;
     }
-    let written = secret_or_file(&options.cookie_secret, &options.cookie_secret_file);
+    let written = secret_or_file(&options.cookie_secret, &options.cookie_secret_file, problems);
     let text = problems.take("cookie-secret-file", written, MEND)?;
     let option =
         if options.cookie_secret.expose().is_empty() { "cookie-secret-file" } else { "cookie-secret" };
@@ -87,7 +142,32 @@ fn secret(options: &Options, problems: &mut Problems<'_>) -> Option<CookieSecret
              which makes a shorter key than its length suggests. A new one made with openssl rand is better."
         );
     }
-    Some(secret)
+    Some((secret, text))
+}
+
+/// The secrets that were the cookie secret before: from the list, or from the lines of the file.
+fn previous_secrets(
+    options: &Options,
+    problems: &mut Problems<'_>,
+) -> Option<(Vec<PreviousSecret>, Vec<SecretString>)> {
+    let (list, file) = (options.cookie_secret_previous.expose(), &options.cookie_secret_previous_file);
+    let (option, texts) = if !list.is_empty() || file.is_empty() {
+        ("cookie-secret-previous", list.clone())
+    } else {
+        let read =
+            problems.read_text(file).map_err(|error| format!("the file {file:?} cannot be read: {error}"));
+        let text =
+            problems.take("cookie-secret-previous-file", read, "name a file with one secret per line")?;
+        let lines = text.lines().filter(|line| !line.is_empty()).map(ToOwned::to_owned);
+        ("cookie-secret-previous-file", lines.collect())
+    };
+    let mend = "write secrets as they stood in cookie-secret, or leave the option out";
+    let secrets = texts.iter().map(|text| {
+        let secret = problems.take(option, CookieSecret::try_from(text.as_bytes()), mend)?;
+        Some(PreviousSecret { secret, retired: None })
+    });
+    let secrets: Option<Vec<_>> = secrets.collect();
+    Some((secrets?, texts.into_iter().map(SecretString::from).collect()))
 }
 
 fn same_site(option: &str, text: &str, problems: &mut Problems<'_>) -> Option<SameSite> {
@@ -240,7 +320,7 @@ fn redis_authorities(options: &Options, problems: &mut Problems<'_>) -> Option<O
     if path.is_empty() {
         return Some(None);
     }
-    let read = std::fs::read(path).map_err(|error| format!("{path:?} cannot be read: {error}"));
+    let read = problems.read(path).map_err(|error| format!("{path:?} cannot be read: {error}"));
     let read = read
         .and_then(|pem| Authorities::from_pem(&pem).map_err(|error| format!("the file {path:?} {error}")));
     let mend = "name a readable file with the certificate of the authority that signed the one of Redis, in PEM form";
@@ -262,23 +342,33 @@ fn natural(option: &str, number: i64, problems: &mut Problems<'_>) -> Option<Opt
     problems.take(option, number, mend).map(|number| Some(number).filter(|number| *number > 0))
 }
 
-/// Reaches the store, and makes the keepers of sessions and of logins under way.
-pub(crate) async fn connect(keeping: Keeping, problems: &mut Problems<'_>) -> Option<(Keeper, CsrfKeeper)> {
-    let Keeping { cookies, store } = keeping;
+/// Reaches the store, unless it is open already, and makes the keepers of sessions and of logins under way.
+pub(crate) async fn connect(
+    keeping: Keeping,
+    former: Option<&Kept>,
+    problems: &mut Problems<'_>,
+) -> Option<(Keeper, CsrfKeeper, Kept)> {
+    let Keeping { cookies, secrets, store: choice } = keeping;
     let csrf = CsrfKeeper::new(&cookies);
-    let keeper = match store {
-        StoreChoice::Cookie => Keeper::cookie(&cookies),
-        StoreChoice::Redis(config) => {
+    let open = former.and_then(|former| former.store.clone()).filter(|(former, _)| *former == choice);
+    let (keeper, store) = match (&choice, open) {
+        (StoreChoice::Cookie, _) => (Keeper::cookie(&cookies), None),
+        (StoreChoice::Redis(_), Some((_, store))) => {
+            (Keeper::ticket(&cookies, Arc::clone(&store)), Some((choice, store)))
+        }
+        (StoreChoice::Redis(config), None) => {
             let option = match config.servers {
                 RedisServers::Single(_) => "redis-connection-url",
                 RedisServers::Sentinel { .. } => "redis-sentinel-connection-urls",
                 RedisServers::Cluster(_) => "redis-cluster-connection-urls",
             };
             let mend = "start Redis, or correct address, user, password and TLS options";
-            let store = problems.take(option, Store::connect_redis(*config).await, mend)?;
+            let store = Store::connect_redis((**config).clone()).await;
+            let store = problems.take(option, store, mend)?;
             problems.take(option, store.probe(cookies.name.as_str()).await, mend)?;
-            Keeper::ticket(&cookies, Arc::new(store))
+            let store = Arc::new(store);
+            (Keeper::ticket(&cookies, Arc::clone(&store)), Some((choice, store)))
         }
     };
-    Some((keeper, csrf))
+    Some((keeper, csrf, Kept { secrets, store }))
 }

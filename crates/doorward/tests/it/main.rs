@@ -48,6 +48,8 @@ mod redirects;
 #[cfg(test)]
 mod refresh;
 #[cfg(test)]
+mod reload;
+#[cfg(test)]
 mod sessions;
 #[cfg(test)]
 mod support;

@@ -122,16 +122,16 @@ impl Redis {
 
     /// The answer to `DBSIZE`.
     fn size(&self) -> String {
-        self.ask("DBSIZE")
+        self.ask("DBSIZE").trim().to_owned()
     }
 
-    /// The answer to one short command, as it comes.
+    /// The beginning of the answer to a command.
     pub(crate) fn ask(&self, command: &str) -> String {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.write_all(format!("{command}\r\n").as_bytes()).unwrap();
-        let mut buffer = [0; 1024];
+        let mut buffer = [0; 4096];
         let length = stream.read(&mut buffer).unwrap();
-        String::from_utf8_lossy(&buffer[..length]).trim().to_owned()
+        String::from_utf8_lossy(&buffer[..length]).into_owned()
     }
 
     pub(crate) fn stop(&mut self) {
