@@ -17,7 +17,8 @@ use doorward_authz::{Attempt, Judged, Provenance, Verdict, Who};
 use doorward_core::{SecretString, Timestamp};
 use doorward_oidc::{IdTokenError, RefreshError, Validity};
 use doorward_session::{
-    Cleared, LoadError, Loaded, Lock, LockError, RequestCookies, SaveError, Saved, Session, Updated, Visit,
+    Cleared, LoadError, Loaded, Lock, LockError, RequestCookies, SaveError, Saved, SealedWith, Session,
+    Updated, Visit,
 };
 use doorward_telemetry::RefreshOutcome;
 use http::{HeaderValue, header::AUTHORIZATION};
@@ -196,9 +197,9 @@ async fn by_stored_session(gate: &Arc<Gate>, arrival: &Arrival, freshness: Fresh
             return Visitor { set_cookies, ..Visitor::nobody(Shortfall::Session(why)) };
         }
     };
-    let due = gate.sessions.refresh.schedule.due(&loaded.session, arrival.now);
-    let renew = due == Due::Refresh
-        && gate.sign_in.provider.is_some()
+    let outdated =
+        is_due(gate, &loaded.session, arrival.now) || loaded.sealed_with() == SealedWith::PreviousSecret;
+    let renew = outdated
         && match freshness {
             Freshness::AsStored => false,
             Freshness::Renewed(judged) => {
@@ -207,7 +208,7 @@ async fn by_stored_session(gate: &Arc<Gate>, arrival: &Arrival, freshness: Fresh
             }
         };
     if renew {
-        return Box::pin(refreshed(gate, arrival, loaded)).await;
+        return Box::pin(refreshed(gate, arrival, loaded)).await.password_file_if_bare();
     }
     Visitor::known(loaded.session, Provenance::Provider).password_file_if_bare()
 }
@@ -222,6 +223,11 @@ impl Visitor {
         }
         self
     }
+}
+
+/// Whether the provider is to be asked about a session.
+fn is_due(gate: &Gate, session: &Session, now: Timestamp) -> bool {
+    gate.sign_in.provider.is_some() && gate.sessions.refresh.schedule.due(session, now) == Due::Refresh
 }
 
 /// A provider's session always has an expiry, a nonce or a token; one made from the password file has none.
@@ -330,6 +336,10 @@ enum Answer {
 
 impl RefreshWork {
     async fn run(&self, loaded: Loaded) -> Outcome {
+        if !is_due(&self.gate, &loaded.session, self.now) {
+            // Only its seal is old.
+            return self.untouched(&loaded, AttemptResult::Renewed);
+        }
         let keeper = &self.gate.sessions.keeper;
         let lock = match keeper.lock(&loaded).await {
             Ok(lock) => lock,
@@ -372,8 +382,8 @@ impl RefreshWork {
                 return self.ended(loaded, lock, End::Gone).await;
             }
         };
-        if self.gate.sessions.refresh.schedule.due(&loaded.session, self.now) == Due::Fresh {
-            return untouched(&loaded, AttemptResult::Renewed);
+        if !is_due(&self.gate, &loaded.session, self.now) {
+            return self.untouched(&loaded, AttemptResult::Renewed);
         }
         match self.ask(&loaded.session).await {
             Answer::Renewed(session) => self.save(*session, loaded, lock).await,
@@ -445,7 +455,24 @@ impl RefreshWork {
         if let Some(why) = self.is_over(&loaded.session).await {
             return self.ended(loaded, lock, why).await;
         }
-        untouched(&loaded, AttemptResult::Failed)
+        self.untouched(&loaded, AttemptResult::Failed)
+    }
+
+    /// The session as it is, sealed with the current secret.
+    fn untouched(&self, loaded: &Loaded, attempt: AttemptResult) -> Outcome {
+        let as_it_is = || Saved { key: loaded.key(), set_cookies: Vec::new() };
+        let saved = match loaded.sealed_with() {
+            SealedWith::CurrentSecret => as_it_is(),
+            SealedWith::PreviousSecret => {
+                let cookies = RequestCookies::new(&self.headers);
+                let visit = Visit { cookies: &cookies, host: &self.host, now: self.now };
+                self.gate.sessions.keeper.reseal(loaded, &visit).unwrap_or_else(|error| {
+                    tracing::error!("A session could not be sealed with the current secret: {error}");
+                    as_it_is()
+                })
+            }
+        };
+        kept(Arc::clone(&loaded.session), saved, attempt)
     }
 
     /// What becomes of a session of which somebody else holds the lock, or may have held it meanwhile: what they make
@@ -456,13 +483,13 @@ impl RefreshWork {
             Err(LoadError::Unavailable(_)) => loaded,
             Err(LoadError::Absent | LoadError::Invalid(_)) => return ended_by_somebody_else(&loaded.session),
         };
-        if self.gate.sessions.refresh.schedule.due(&loaded.session, self.now) == Due::Fresh {
-            return untouched(&loaded, AttemptResult::Renewed);
+        if !is_due(&self.gate, &loaded.session, self.now) {
+            return self.untouched(&loaded, AttemptResult::Renewed);
         }
         if self.is_over(&loaded.session).await.is_some() {
             return ended_by_somebody_else(&loaded.session);
         }
-        untouched(&loaded, AttemptResult::Failed)
+        self.untouched(&loaded, AttemptResult::Failed)
     }
 
     /// Whether a session that nobody has refreshed is good no more, and why.
@@ -516,11 +543,6 @@ impl RefreshWork {
 fn kept(session: Arc<Session>, saved: Saved, attempt: AttemptResult) -> Outcome {
     let Saved { key, set_cookies } = saved;
     Outcome { refreshed: Refreshed::Kept { session, set_cookies: set_cookies.into(), key }, attempt }
-}
-
-fn untouched(loaded: &Loaded, attempt: AttemptResult) -> Outcome {
-    let saved = Saved { key: loaded.key(), set_cookies: Vec::new() };
-    kept(Arc::clone(&loaded.session), saved, attempt)
 }
 
 /// The session was ended while the provider was asked: the new tokens are dropped.

@@ -25,7 +25,7 @@ use tokio::sync::watch;
 #[derive(Debug)]
 pub struct RefreshDesk {
     pub schedule: Schedule,
-    slots: Mutex<Slots>,
+    slots: Arc<Mutex<Slots>>,
 }
 
 /// When a session is due.
@@ -178,7 +178,13 @@ pub enum Turn {
 
 impl RefreshDesk {
     pub fn new(schedule: Schedule) -> Self {
-        Self { schedule, slots: Mutex::default() }
+        Self { schedule, slots: Arc::default() }
+    }
+
+    /// The same desk by another schedule: what is under way, was finished lately or was ended is known to both.
+    #[must_use]
+    pub fn rescheduled(&self, schedule: Schedule) -> Self {
+        Self { schedule, slots: Arc::clone(&self.slots) }
     }
 
     /// Takes the turn for the session with this key, or joins the one under way.
@@ -375,6 +381,7 @@ mod tests {
             csrf_limit: None,
             stored_tokens: StoredTokens::All,
             secret: CookieSecret::try_from(&b"0123456789abcdef"[..]).unwrap(),
+            previous: vec![],
         })
     }
 

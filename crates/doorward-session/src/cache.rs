@@ -8,6 +8,7 @@ use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{Equivalent, OptionsBuilder, Weighter};
 
 use crate::codec::v7::envelope::Mac;
+use crate::keep::SealedWith;
 use crate::session::Session;
 
 /// A session that was verified, with what its cookie says of itself.
@@ -16,6 +17,7 @@ pub(crate) struct Verified {
     pub(crate) session: Arc<Session>,
     pub(crate) signed_at: i64,
     pub(crate) mac: Mac,
+    pub(crate) sealed_with: SealedWith,
 }
 
 /// Sessions by the complete text of their cookie.

@@ -107,6 +107,15 @@ impl Keeper {
         }
     }
 
+    /// Seals what the browser holds of a session with the current secret. The session does not change; in a cookie it
+    /// has another key from then on.
+    pub fn reseal(&self, loaded: &Loaded, visit: &Visit<'_>) -> Result<Saved, SaveError> {
+        match self {
+            Self::Cookie(keeper) => keeper.save(&loaded.session, visit),
+            Self::Ticket(keeper) => Ok(keeper.reseal(loaded, visit)),
+        }
+    }
+
     /// Forgets the sessions that came with a request.
     pub async fn clear(&self, visit: &Visit<'_>) -> Cleared {
         match self {
@@ -145,6 +154,15 @@ impl Keeper {
 pub struct Loaded {
     pub session: Arc<Session>,
     origin: Origin,
+    sealed_with: SealedWith,
+}
+
+/// Which secret a cookie was sealed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SealedWith {
+    CurrentSecret,
+    /// It is to be [sealed anew](Keeper::reseal), for this secret will be gone some day.
+    PreviousSecret,
 }
 
 #[derive(Clone, Debug)]
@@ -154,6 +172,10 @@ enum Origin {
 }
 
 impl Loaded {
+    pub const fn sealed_with(&self) -> SealedWith {
+        self.sealed_with
+    }
+
     /// The same for all requests with the same session and for no others. A session in a cookie gets a new one
     /// whenever it is saved.
     pub fn key(&self) -> SessionKey {

@@ -27,10 +27,11 @@ pub use self::keep::cookie::CookieKeeper;
 pub use self::keep::lock::{Lock, LockError};
 pub use self::keep::ticket::TicketKeeper;
 pub use self::keep::{
-    Cleared, InvalidSession, Keeper, LoadError, Loaded, SaveError, Saved, SessionKey, Updated, Visit,
+    Cleared, InvalidSession, Keeper, LoadError, Loaded, SaveError, Saved, SealedWith, SessionKey, Updated,
+    Visit,
 };
 pub use self::random::NoRandomness;
-pub use self::secret::{CookieSecret, InvalidCookieSecret};
+pub use self::secret::{CookieSecret, InvalidCookieSecret, PreviousSecret};
 pub use self::session::Session;
 
 #[cfg(test)]

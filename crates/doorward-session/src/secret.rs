@@ -1,6 +1,7 @@
 //! The cookie secret and the two keys made from it (wire-formats, section 1).
 
 use aws_lc_rs::hmac;
+use doorward_core::Timestamp;
 
 use crate::codec::v7::cipher::CookieCipher;
 
@@ -10,6 +11,15 @@ pub struct CookieSecret {
     pub(crate) signing: hmac::Key,
     pub(crate) cipher: CookieCipher,
     reading: Reading,
+}
+
+/// A secret that was the cookie secret before.
+#[derive(Clone, Debug)]
+pub struct PreviousSecret {
+    pub secret: CookieSecret,
+    /// When it stopped being the cookie secret: what claims to be sealed later is not read. Without this, nobody knows,
+    /// because others may still seal with it.
+    pub retired: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -24,5 +24,6 @@ pub(crate) fn config() -> CookieConfig {
         csrf_limit: None,
         stored_tokens: StoredTokens::All,
         secret: CookieSecret::try_from(&b"0123456789abcdef0123456789abcdef"[..]).unwrap(),
+        previous: vec![],
     }
 }

@@ -281,14 +281,7 @@ pub(crate) async fn connect(
             Some(former) => Arc::new(users.after(former)),
             None => Arc::new(users),
         });
-    let schedule = Schedule {
-        period: options.cookie_refresh,
-        tokens: if options.cookie_refresh.is_zero() && injection.token_claims().next().is_none() {
-            ExpiringTokens::LeftAlone
-        } else {
-            ExpiringTokens::Refreshed
-        },
-    };
+    let schedule = schedule(options, &injection);
     let button = if options.skip_provider_button { ProviderButton::Skipped } else { ProviderButton::Shown };
     let state = if options.encode_state { StateEncoding::Base64 } else { StateEncoding::Plain };
     let refresh = match former {
@@ -324,6 +317,17 @@ struct Contacted {
     provider: Option<Provider>,
     bearer: Option<Bearer>,
     all: Vec<Provider>,
+}
+
+/// Expiring tokens are of interest if sessions are refreshed anyway, or if a header carries a token.
+fn schedule(options: &Options, injection: &Injection) -> Schedule {
+    let period = options.cookie_refresh;
+    let tokens = if period.is_zero() && injection.token_claims().next().is_none() {
+        ExpiringTokens::LeftAlone
+    } else {
+        ExpiringTokens::Refreshed
+    };
+    Schedule { period, tokens }
 }
 
 /// The main provider, and those whose bearer tokens are accepted.

@@ -51,7 +51,7 @@ fn every_mistake_in_a_tls_listener_is_named() {
 #[test]
 fn cve_2024_39321_no_early_data_is_taken() {
     let server = server(OURS, TlsVersion::Tls13, &[]).unwrap();
-    assert_eq!((server.config.max_early_data_size, server.config.send_half_rtt_data), (0, false));
+    assert_eq!((server.0.max_early_data_size, server.0.send_half_rtt_data), (0, false));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::secret::CookieSecret;
+use crate::secret::{CookieSecret, PreviousSecret};
 
 /// How our cookies are named, dressed and sealed. One value serves the session's and the login's cookies.
 #[derive(Clone, Debug)]
@@ -27,6 +27,8 @@ pub struct CookieConfig {
     /// Which tokens go into a session cookie. A stored session always holds all.
     pub stored_tokens: StoredTokens,
     pub secret: CookieSecret,
+    /// What was sealed with these is read as well; nothing is sealed with them.
+    pub previous: Vec<PreviousSecret>,
 }
 
 /// The name of a cookie: an HTTP token (RFC 6265 section 4.1.1) of at most 256 characters.

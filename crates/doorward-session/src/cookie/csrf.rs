@@ -8,7 +8,7 @@ use doorward_core::{SecretString, Timestamp};
 use http::HeaderValue;
 
 use super::config::{CookieConfig, CookieName, PerRequest};
-use super::jar::Jar;
+use super::jar::{Jar, Unsealed};
 use super::request::RequestCookies;
 use crate::codec::v7::msgpack::{Reader, Writer};
 use crate::codec::{Unencodable, Unsealable};
@@ -170,8 +170,8 @@ impl CsrfKeeper {
         if text.len() > MAX_COOKIE_BYTES {
             return Err(Unsealable.into());
         }
-        let mut opened = self.jar.open_as(name, text, now)?;
-        let plain = self.jar.secret.cipher.decrypt(&mut opened.payload)?;
+        let Unsealed { mut opened, secret, sealed_with: _ } = self.jar.open_as(name, text, now)?;
+        let plain = secret.cipher.decrypt(&mut opened.payload)?;
         Ok((LoginAttempt::decode(plain)?, opened.signed_at))
     }
 

@@ -7,14 +7,16 @@ use super::config::{CookieConfig, CookieName};
 use super::request::RequestCookies;
 use super::set_cookie::{Dress, Kind};
 use super::split;
-use crate::codec::v7::envelope::{self, Lifetime, Opened};
-use crate::keep::{InvalidSession, Visit};
-use crate::secret::CookieSecret;
+use crate::codec::Unsealable;
+use crate::codec::v7::envelope::{self, CLOCK_SKEW, Lifetime, Opened};
+use crate::keep::{InvalidSession, SealedWith, Visit};
+use crate::secret::{CookieSecret, PreviousSecret};
 
 #[derive(Debug)]
 pub(crate) struct Jar {
     pub(crate) name: CookieName,
     pub(crate) secret: CookieSecret,
+    previous: Vec<PreviousSecret>,
     pub(crate) lifetime: Lifetime,
     pub(crate) dress: Dress,
 }
@@ -35,6 +37,7 @@ impl Jar {
         Self {
             name: config.name.clone(),
             secret: config.secret.clone(),
+            previous: config.previous.clone(),
             lifetime: Lifetime::new(kind.expire),
             dress: Dress::new(config, kind),
         }
@@ -44,7 +47,7 @@ impl Jar {
         envelope::seal(&self.secret.signing, self.name.as_str(), payload, signed_at.seconds)
     }
 
-    pub(crate) fn open(&self, text: &[u8], now: Timestamp) -> Result<Opened, InvalidSession> {
+    pub(crate) fn open(&self, text: &[u8], now: Timestamp) -> Result<Unsealed<'_>, InvalidSession> {
         self.open_as(&self.name, text, now)
     }
 
@@ -54,13 +57,25 @@ impl Jar {
         name: &CookieName,
         text: &[u8],
         now: Timestamp,
-    ) -> Result<Opened, InvalidSession> {
-        let opened = envelope::open(&self.secret.signing, name.as_str(), text)?;
-        if self.lifetime.admits(opened.signed_at, now) {
-            Ok(opened)
+    ) -> Result<Unsealed<'_>, InvalidSession> {
+        let unsealed = self.verify(name, text)?;
+        if self.lifetime.admits(unsealed.opened.signed_at, now) {
+            Ok(unsealed)
         } else {
             Err(InvalidSession::OutsideLifetime)
         }
+    }
+
+    fn verify(&self, name: &CookieName, text: &[u8]) -> Result<Unsealed<'_>, Unsealable> {
+        let with = |secret: &CookieSecret| envelope::open(&secret.signing, name.as_str(), text);
+        if let Ok(opened) = with(&self.secret) {
+            return Ok(Unsealed { opened, secret: &self.secret, sealed_with: SealedWith::CurrentSecret });
+        }
+        let unsealed = self.previous.iter().find_map(|previous| {
+            let opened = with(&previous.secret).ok().filter(|opened| previous.covers(opened.signed_at))?;
+            Some(Unsealed { opened, secret: &previous.secret, sealed_with: SealedWith::PreviousSecret })
+        });
+        unsealed.ok_or(Unsealable)
     }
 
     /// The lines that remove our cookie and its parts, those that the request holds, but for the names in `kept`.
@@ -83,6 +98,20 @@ impl Jar {
             }
         }
         names
+    }
+}
+
+/// A verified value, and the secret that its payload is encrypted with.
+pub(crate) struct Unsealed<'a> {
+    pub(crate) opened: Opened,
+    pub(crate) secret: &'a CookieSecret,
+    pub(crate) sealed_with: SealedWith,
+}
+
+impl PreviousSecret {
+    fn covers(&self, signed_at: i64) -> bool {
+        // Requests under way at the change, and clocks, get some minutes.
+        self.retired.is_none_or(|retired| signed_at <= retired.saturating_add(CLOCK_SKEW).seconds)
     }
 }
 

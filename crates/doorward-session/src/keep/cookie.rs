@@ -12,7 +12,7 @@ use crate::cache::{SessionCache, Verified};
 use crate::codec::Unsealable;
 use crate::codec::v7::{envelope, frame, session as codec};
 use crate::cookie::config::{CookieConfig, StoredTokens};
-use crate::cookie::jar::Jar;
+use crate::cookie::jar::{Jar, Unsealed};
 use crate::cookie::request::RequestCookies;
 use crate::cookie::split;
 use crate::random;
@@ -64,16 +64,17 @@ impl CookieKeeper {
             Some(verified) if self.jar.lifetime.admits(verified.signed_at, now) => verified,
             Some(_) => return Err(InvalidSession::OutsideLifetime),
             None => {
-                let mut opened = self.jar.open(text, now)?;
-                let plain = self.jar.secret.cipher.decrypt(&mut opened.payload)?;
+                let Unsealed { mut opened, secret, sealed_with } = self.jar.open(text, now)?;
+                let plain = secret.cipher.decrypt(&mut opened.payload)?;
                 let session = Arc::new(codec::decode(&frame::decompress(plain)?)?);
-                let verified = Verified { session, signed_at: opened.signed_at, mac: opened.mac };
+                let verified =
+                    Verified { session, signed_at: opened.signed_at, mac: opened.mac, sealed_with };
                 self.cache.insert(text, verified.clone());
                 verified
             }
         };
-        let Verified { session, signed_at: _, mac } = verified;
-        Ok(Loaded { session, origin: Origin::Cookie(mac) })
+        let Verified { session, signed_at: _, mac, sealed_with } = verified;
+        Ok(Loaded { session, origin: Origin::Cookie(mac), sealed_with })
     }
 
     pub(super) fn save(&self, session: &Session, visit: &Visit<'_>) -> Result<Saved, SaveError> {

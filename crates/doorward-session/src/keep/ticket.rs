@@ -9,13 +9,13 @@ use http::HeaderValue;
 
 use super::lock::{Lock, LockError};
 use super::{
-    Cleared, InvalidSession, LoadError, Loaded, MAX_CANDIDATES, Origin, SaveError, Saved, SessionKey,
-    Updated, Visit,
+    Cleared, InvalidSession, LoadError, Loaded, MAX_CANDIDATES, Origin, SaveError, Saved, SealedWith,
+    SessionKey, Updated, Visit,
 };
 use crate::codec::Unsealable;
 use crate::codec::v7::session as codec;
 use crate::cookie::config::{CookieConfig, StoredTokens};
-use crate::cookie::jar::Jar;
+use crate::cookie::jar::{Jar, Unsealed};
 use crate::cookie::request::RequestCookies;
 use crate::session::Session;
 use crate::ticket::Ticket;
@@ -44,7 +44,7 @@ impl TicketKeeper {
         let mut failure = LoadError::Absent;
         for ticket in self.tickets(cookies, now) {
             let loaded = match ticket {
-                Ok(ticket) => self.fetch(ticket).await,
+                Ok((ticket, sealed_with)) => self.fetch(ticket, sealed_with).await,
                 Err(error) => Err(error.into()),
             };
             match loaded {
@@ -57,20 +57,20 @@ impl TicketKeeper {
     }
 
     pub(super) fn presented(&self, cookies: &RequestCookies<'_>, now: Timestamp) -> Vec<SessionKey> {
-        self.tickets(cookies, now).flatten().map(|ticket| SessionKey::of_ticket(&ticket)).collect()
+        self.tickets(cookies, now).flatten().map(|(ticket, _)| SessionKey::of_ticket(&ticket)).collect()
     }
 
     pub(super) async fn reload(&self, loaded: &Loaded) -> Result<Loaded, LoadError> {
         match &loaded.origin {
-            Origin::Ticket(ticket) => self.fetch(ticket.clone()).await,
+            Origin::Ticket(ticket) => self.fetch(ticket.clone(), loaded.sealed_with).await,
             Origin::Cookie(_) => Ok(loaded.clone()),
         }
     }
 
-    async fn fetch(&self, ticket: Ticket) -> Result<Loaded, LoadError> {
+    async fn fetch(&self, ticket: Ticket, sealed_with: SealedWith) -> Result<Loaded, LoadError> {
         let mut sealed = self.store.get(ticket.id()).await?.ok_or(InvalidSession::NotInStore)?;
         let session = Arc::new(codec::decode(ticket.open(&mut sealed)?)?);
-        Ok(Loaded { session, origin: Origin::Ticket(ticket) })
+        Ok(Loaded { session, origin: Origin::Ticket(ticket), sealed_with })
     }
 
     pub(super) async fn create(
@@ -111,6 +111,15 @@ impl TicketKeeper {
         }
     }
 
+    /// Signs the ticket anew; what it opens stays as it is.
+    pub(super) fn reseal(&self, loaded: &Loaded, visit: &Visit<'_>) -> Saved {
+        let set_cookies = match &loaded.origin {
+            Origin::Ticket(ticket) => self.set_cookies(&loaded.session, ticket, visit),
+            Origin::Cookie(_) => Vec::new(),
+        };
+        Saved { key: loaded.key(), set_cookies }
+    }
+
     fn seal(session: &Session, ticket: &Ticket, visit: &Visit<'_>) -> Result<Vec<u8>, SaveError> {
         let created_at = session.created_at.unwrap_or(visit.now);
         Ok(ticket.seal(&codec::encode(session, created_at, StoredTokens::All)?)?)
@@ -145,7 +154,7 @@ impl TicketKeeper {
 
     async fn delete_presented(&self, visit: &Visit<'_>) -> Result<(), StoreError> {
         let mut result = Ok(());
-        for ticket in self.tickets(visit.cookies, visit.now).flatten() {
+        for (ticket, _) in self.tickets(visit.cookies, visit.now).flatten() {
             result = result.and(self.store.delete(ticket.id()).await);
         }
         result
@@ -156,15 +165,16 @@ impl TicketKeeper {
         &self,
         cookies: &RequestCookies<'_>,
         now: Timestamp,
-    ) -> impl Iterator<Item = Result<Ticket, InvalidSession>> {
+    ) -> impl Iterator<Item = Result<(Ticket, SealedWith), InvalidSession>> {
         cookies.all(self.jar.name.as_str()).take(MAX_CANDIDATES).map(move |text| self.ticket(text, now))
     }
 
-    fn ticket(&self, text: &[u8], now: Timestamp) -> Result<Ticket, InvalidSession> {
+    fn ticket(&self, text: &[u8], now: Timestamp) -> Result<(Ticket, SealedWith), InvalidSession> {
         if text.len() > MAX_TEXT_BYTES {
             return Err(Unsealable.into());
         }
-        Ok(Ticket::decode(&self.jar.open(text, now)?.payload)?)
+        let Unsealed { opened, secret: _, sealed_with } = self.jar.open(text, now)?;
+        Ok((Ticket::decode(&opened.payload)?, sealed_with))
     }
 }
 

@@ -469,3 +469,56 @@ fn every_future_is_send_and_every_keeper_shared() {
     send(keeper.clear(&visit));
     send(keeper.ready());
 }
+
+#[tokio::test]
+async fn what_a_previous_secret_sealed_is_read_and_sealed_anew() {
+    let retired = CookieSecret::try_from(&b"fedcba9876543210"[..]).unwrap();
+    let old = CookieConfig { secret: retired.clone(), ..config() };
+    let reading = |retired_at| CookieConfig {
+        previous: vec![PreviousSecret { secret: retired.clone(), retired: retired_at }],
+        ..config()
+    };
+    let store = Arc::new(Store::memory(MemoryLimits::default()));
+    let keeper = |config: &CookieConfig, kind: usize| match kind {
+        0 => Keeper::cookie(config),
+        _ => Keeper::ticket(config, Arc::clone(&store)),
+    };
+    let at = |offset: i64| Timestamp::from_seconds(NOW.seconds + offset);
+    for kind in [0, 1] {
+        let mut browser = Browser::default();
+        create(&keeper(&old, kind), &mut browser, &session(10)).await;
+        assert_unsealable(&load(&keeper(&config(), kind), &browser, NOW).await, "no previous secret");
+        assert_unsealable(
+            &load(&keeper(&reading(Some(at(-301))), kind), &browser, NOW).await,
+            "sealed later",
+        );
+        let reading = keeper(&reading(Some(at(-299))), kind);
+        assert!(
+            load(&reading, &browser, at(7 * 24 * 3600)).await.is_err(),
+            "a previous secret prolongs nothing"
+        );
+        let loaded = load(&reading, &browser, NOW).await.unwrap();
+        assert_eq!(loaded.sealed_with(), SealedWith::PreviousSecret);
+        assert_eq!(load(&reading, &browser, NOW).await.unwrap().sealed_with(), SealedWith::PreviousSecret);
+        assert_eq!(reading.presented(&RequestCookies::new(&browser.headers()), NOW).len(), 1);
+
+        let headers = browser.headers();
+        let visit = Visit { cookies: &RequestCookies::new(&headers), host: HOST, now: NOW };
+        let saved = reading.reseal(&loaded, &visit).unwrap();
+        browser.obey(&saved.set_cookies);
+        let again = load(&keeper(&config(), kind), &browser, NOW).await.unwrap();
+        assert_eq!((again.sealed_with(), again.key()), (SealedWith::CurrentSecret, saved.key));
+        assert_eq!(again.session, loaded.session);
+    }
+    let attempt = LoginAttempt::random().unwrap();
+    let mut browser = Browser::default();
+    let headers = browser.headers();
+    let visit = Visit { cookies: &RequestCookies::new(&headers), host: HOST, now: NOW };
+    browser.obey(&CsrfKeeper::new(&old).begin(&attempt, &visit).unwrap());
+    let headers = browser.headers();
+    let find = |config: &CookieConfig| {
+        CsrfKeeper::new(config).find(&attempt.state_hash(), &RequestCookies::new(&headers), NOW)
+    };
+    assert!(find(&reading(None)).unwrap().0 == attempt);
+    assert!(find(&config()).is_err());
+}

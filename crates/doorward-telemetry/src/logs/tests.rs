@@ -51,6 +51,7 @@ fn auth() -> AuthLine<'static> {
 }
 
 #[track_caller]
+#[expect(clippy::large_types_passed_by_value, reason = "each case builds its own")]
 fn check(line: RequestLine<'_>, expected: &str) {
     let logs = Logs::in_memory(&config());
     logs.request(&line);

@@ -123,7 +123,7 @@ impl Lifetime {
 }
 
 const MAC_TEXT_BYTES: usize = 44;
-const CLOCK_SKEW: Duration = Duration::from_mins(5);
+pub(crate) const CLOCK_SKEW: Duration = Duration::from_mins(5);
 
 #[cfg(test)]
 mod tests;
