@@ -4,7 +4,7 @@
 use std::process::Command;
 
 use crate::{
-    Outcome, arrows, deny, docs,
+    Outcome, arrows, deny, docs, named_tests,
     process::{self, Success},
     unused,
 };
@@ -23,6 +23,7 @@ const STEPS: &[Step] = &[
     ("arrows", |_| arrows::check()),
     ("deny", |_| deny::check()),
     ("unused", |_| unused::check()),
+    ("named-tests", |_| named_tests::check()),
     ("parts", |_| process::run(&mut process::command("scripts/parts", &["install"]))),
     ("clippy", |_| clippy()),
     ("build", |_| {

@@ -14,6 +14,7 @@ mod conformance;
 mod deny;
 mod docs;
 mod metadata;
+mod named_tests;
 mod process;
 mod unused;
 
@@ -26,6 +27,7 @@ cargo xtask ci [STEP]...              what has to pass before a change lands; na
 cargo xtask arrows                    which crate may use which, and who may make a permit
 cargo xtask deny                      licences, sources, bans and duplicates by deny.toml
 cargo xtask unused                    dependencies that no source file names
+cargo xtask named-tests               whether every test that docs/security-tests.md and its like name is there
 cargo xtask docs [--check]            writes docs/options.md, or only says whether it is up to date
 cargo xtask conformance RUNNER [--update]
                                       runs the black-box cases that ever passed; --update adds those that newly do
@@ -50,6 +52,7 @@ fn run(words: &[&str]) -> Outcome {
         ["arrows"] => arrows::check(),
         ["deny"] => deny::check(),
         ["unused"] => unused::check(),
+        ["named-tests"] => named_tests::check(),
         ["docs"] => docs::write(),
         ["docs", "--check"] => docs::check(),
         ["conformance", runner] => conformance::check(runner, conformance::Newcomers::Name),

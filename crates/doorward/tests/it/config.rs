@@ -330,3 +330,19 @@ fn what_is_brought_back_is_named_at_start_with_its_price() {
         stage.doorward.wait_for_log(&format!("Unsafe as in oauth2-proxy, by --compat={name}"));
     }
 }
+
+#[test]
+fn metrics_have_the_names_of_the_reference_and_say_nothing_of_its_runtime() {
+    let metrics = doorward_testkit::free_address();
+    let stage = Stage::new(&[&format!("--metrics-address={metrics}")]);
+    stage.browser().get("/page");
+    let text = doorward_testkit::Browser::new(metrics).get("/metrics").text();
+    for name in ["requests_total", "requests_in_flight", "response_duration_seconds_bucket"] {
+        assert!(text.contains(&format!("\noauth2_proxy_{name}")), "{name}\n{text}");
+    }
+    assert!(
+        text.contains("\nprocess_resident_memory_bytes") && text.contains("\ndoorward_logins_total"),
+        "{text}"
+    );
+    assert!(!text.lines().any(|line| line.starts_with("go_")), "{text}");
+}

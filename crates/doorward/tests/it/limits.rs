@@ -54,6 +54,17 @@ fn a_path_with_a_backslash_is_refused() {
 }
 
 #[test]
+fn encoded_dot_segments_are_refused() {
+    let stage = Stage::new(&["--skip-auth-route=.*"]);
+    for target in ["/a/%2e%2e/b", "/%2E/b", "/a/.%2e", "/a/%2e./b"] {
+        assert_eq!(stage.browser().get(target).status, 400, "{target}");
+    }
+    for target in ["/a/%2e%2e%2e/b", "/a/x%2e/b", "/a?b=/%2e%2e/"] {
+        assert_ne!(stage.browser().get(target).status, 400, "{target}");
+    }
+}
+
+#[test]
 fn after_a_refused_tunnel_nothing_more_is_read() {
     let stage = Stage::new(&["--skip-auth-route=.*"]);
     let host = stage.browser().host();
