@@ -45,18 +45,21 @@ pub(crate) fn note(options: &Options, structured: &Structured, problems: &mut Pr
             problems.notice(format!("Unsafe as in oauth2-proxy, by --compat={name}: {price}"));
         }
     }
-    if options.redirect_url.is_empty() && !options.relative_redirect_url {
+    let has_provider = !options.client_id.is_empty();
+    if has_provider && options.redirect_url.is_empty() && !options.relative_redirect_url {
         problems.notice(
             "The address to which providers send browsers back is made of the host that a request names. \
              --redirect-url pins it down.",
         );
     }
-    let lines: Vec<&str> = differences(options, structured).collect();
-    if !lines.is_empty() {
-        problems.notice(format!(
-            "This configuration is safer here than in oauth2-proxy (docs/coming-from-oauth2-proxy.md): {}",
-            lines.join(" ")
-        ));
+    let mut lines = differences(options, structured).peekable();
+    if lines.peek().is_some() {
+        problems.notice(
+            "This configuration is safer here than in oauth2-proxy (docs/coming-from-oauth2-proxy.md):",
+        );
+    }
+    for line in lines {
+        problems.notice(format!("- {line}"));
     }
 }
 

@@ -409,3 +409,14 @@ fn b5_a_value_in_the_store_that_is_no_session_is_none() {
     }
     stage.doorward.assert_alive();
 }
+
+#[test]
+fn a_provider_that_never_answers_a_sign_out_is_left() {
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let url = format!("--backend-logout-url=http://{}/logout", silent.local_addr().unwrap());
+    let stage = Stage::new(&[&url]);
+    let mut browser = stage.logged_in();
+    assert_eq!(browser.get("/oauth2/sign_out").status, 302);
+    assert!(browser.cookies.is_empty());
+    drop(silent);
+}
