@@ -689,7 +689,9 @@ options! {
         /// Leave the tokens of the provider out of sessions kept in cookies.
         session_cookie_minimal: Bool = "false",
             "session-cookie-minimal", "OAUTH2_PROXY_SESSION_COOKIE_MINIMAL", Core, Implemented;
-        /// URL of a single Redis server: redis://, rediss:// or unix://.
+        /// URL of a single Redis server: redis://[user:password@]host[:port][/database], the same with rediss://
+        /// for TLS, or unix:///path. The settings db, dial_timeout, read_timeout, conn_max_idle_time and
+        /// skip_verify may follow a question mark; others of oauth2-proxy are accepted and have no effect.
         redis_connection_url: Secret = "",
             "redis-connection-url", "OAUTH2_PROXY_REDIS_CONNECTION_URL", Core, Implemented;
         /// User name for Redis. It replaces the one in the URL.
@@ -701,28 +703,31 @@ options! {
         /// Seconds after which an idle connection to Redis is closed. 0 means never.
         redis_connection_idle_timeout: Int = "0",
             "redis-connection-idle-timeout", "OAUTH2_PROXY_REDIS_CONNECTION_IDLE_TIMEOUT", Core, Implemented;
-        /// PEM file with authorities accepted for TLS connections to Redis besides those of the system.
+        /// PEM file with authorities accepted for TLS connections to Redis besides those of the system. It asks for
+        /// TLS whatever the URL says.
         redis_ca_path: Text = "",
             "redis-ca-path", "OAUTH2_PROXY_REDIS_CA_PATH", Core, Implemented;
-        /// Do not check the certificate of Redis. Unsafe.
+        /// Do not check the certificate of Redis. It asks for TLS whatever the URL says. Unsafe.
         redis_insecure_skip_tls_verify: Bool = "false",
             "redis-insecure-skip-tls-verify", "OAUTH2_PROXY_REDIS_INSECURE_SKIP_TLS_VERIFY", Core, Implemented;
-        /// Find the Redis server with the help of sentinels.
+        /// Find the Redis server with the help of sentinels, also after they have chosen another one.
         redis_use_sentinel: Bool = "false",
             "redis-use-sentinel", "OAUTH2_PROXY_REDIS_USE_SENTINEL", Core, Implemented;
-        /// URLs of the sentinels.
+        /// URLs of the sentinels. What the last one says about user, password and TLS is for the servers that they
+        /// name; TLS is for the sentinels too.
         redis_sentinel_connection_urls: SecretList = "",
             "redis-sentinel-connection-urls", "OAUTH2_PROXY_REDIS_SENTINEL_CONNECTION_URLS", Core, Implemented;
         /// Name under which the sentinels know the Redis server.
         redis_sentinel_master_name: Text = "",
             "redis-sentinel-master-name", "OAUTH2_PROXY_REDIS_SENTINEL_MASTER_NAME", Core, Implemented;
-        /// Password of the sentinels.
+        /// Password of the sentinels themselves.
         redis_sentinel_password: Secret = "",
             "redis-sentinel-password", "OAUTH2_PROXY_REDIS_SENTINEL_PASSWORD", Core, Implemented;
         /// Talk to a Redis cluster.
         redis_use_cluster: Bool = "false",
             "redis-use-cluster", "OAUTH2_PROXY_REDIS_USE_CLUSTER", Core, Implemented;
-        /// URLs of the nodes of the Redis cluster.
+        /// URLs of some nodes of the Redis cluster, which name the others. What the last one says about user,
+        /// password and TLS counts for all. With TLS the nodes have to announce names that their certificates hold.
         redis_cluster_connection_urls: SecretList = "",
             "redis-cluster-connection-urls", "OAUTH2_PROXY_REDIS_CLUSTER_CONNECTION_URLS", Core, Implemented;
     }

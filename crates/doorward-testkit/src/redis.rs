@@ -141,6 +141,11 @@ impl Redis {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
+    /// Flags that keep sessions here.
+    pub fn flags(&self) -> [String; 2] {
+        ["--session-store-type=redis".to_owned(), format!("--redis-connection-url={}", self.url())]
+    }
+
     /// The names of all keys.
     pub fn keys(&self) -> Vec<String> {
         self.cli(&["keys", "*"]).lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()

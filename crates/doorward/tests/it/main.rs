@@ -45,6 +45,7 @@ mod published_elsewhere;
 mod races;
 #[cfg(test)]
 mod redirects;
+mod redis;
 #[cfg(test)]
 mod refresh;
 #[cfg(test)]

@@ -5,7 +5,6 @@
 use std::{
     io::{Read, Write},
     net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
-    process::{Child, Command, Stdio},
     sync::{
         Arc, Condvar, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -13,7 +12,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use doorward_testkit::{Answer, Browser, Endpoint, Provider, Request, eventually, free_address};
+use doorward_testkit::{Answer, Browser, Endpoint, Provider, Redis, Request, eventually};
 use serde_json::{Value, json};
 
 use crate::{
@@ -97,55 +96,6 @@ fn pass_on(mut from: TcpStream, mut to: TcpStream, before_each: impl Fn(&[u8])) 
     let _ = to.shutdown(Shutdown::Both);
 }
 
-/// A real Redis that ends with the test.
-pub(crate) struct Redis {
-    process: Child,
-    address: SocketAddr,
-}
-
-impl Redis {
-    pub(crate) fn start() -> Self {
-        let address = free_address();
-        let process = Command::new("redis-server")
-            .args(["--port", &address.port().to_string(), "--bind", "127.0.0.1"])
-            .args(["--save", "", "--appendonly", "no"])
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("these tests need redis-server on the PATH");
-        eventually("redis listens", || TcpStream::connect(address).is_ok());
-        Self { process, address }
-    }
-
-    pub(crate) fn flags(&self) -> [String; 2] {
-        ["--session-store-type=redis".to_owned(), format!("--redis-connection-url=redis://{}", self.address)]
-    }
-
-    /// The answer to `DBSIZE`.
-    fn size(&self) -> String {
-        self.ask("DBSIZE").trim().to_owned()
-    }
-
-    /// The beginning of the answer to a command.
-    pub(crate) fn ask(&self, command: &str) -> String {
-        let mut stream = TcpStream::connect(self.address).unwrap();
-        stream.write_all(format!("{command}\r\n").as_bytes()).unwrap();
-        let mut buffer = [0; 4096];
-        let length = stream.read(&mut buffer).unwrap();
-        String::from_utf8_lossy(&buffer[..length]).into_owned()
-    }
-
-    pub(crate) fn stop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
-
 /// Somebody whose session is due, and a valve that is closed.
 struct Race {
     valve: Valve,
@@ -194,7 +144,7 @@ impl Race {
 fn on_every_store(check: impl Fn(Race) + Sync) {
     thread::scope(|scope| {
         scope.spawn(|| check(Race::new(None)));
-        scope.spawn(|| check(Race::new(Some(Redis::start()))));
+        scope.spawn(|| check(Race::new(Some(Redis::start(&[])))));
     });
 }
 
@@ -207,7 +157,7 @@ fn a_refresh_under_way_does_not_undo_a_sign_out() {
         assert!(browser.cookies.is_empty());
         race.assert_over(request);
         if let Some(redis) = &race.redis {
-            assert_eq!(redis.size(), ":0");
+            assert_eq!(redis.keys(), Vec::<String>::new());
         }
     });
 }
@@ -234,7 +184,7 @@ fn a_refresh_under_way_does_not_undo_another_login() {
 
 #[test]
 fn a_refresh_under_way_does_not_undo_a_sign_out_at_another_process() {
-    let race = Race::new(Some(Redis::start()));
+    let race = Race::new(Some(Redis::start(&[])));
     let redis = race.redis.as_ref().unwrap();
     let flags = redis.flags();
     let sibling = race.stage.sibling(&[SHORT, &flags[0], &flags[1]]);
@@ -246,7 +196,7 @@ fn a_refresh_under_way_does_not_undo_a_sign_out_at_another_process() {
     let late = request.join().unwrap();
     assert_eq!(late.status, 401, "{}", late.text());
     assert!(!brings_session(&late));
-    assert_eq!(redis.size(), ":0");
+    assert_eq!(redis.keys(), Vec::<String>::new());
 }
 
 #[test]
@@ -286,7 +236,7 @@ fn a_refresh_that_is_about_somebody_else_or_unverified_ends_the_session() {
 
 #[test]
 fn a_sign_out_that_does_not_reach_the_store_says_so() {
-    let mut redis = Redis::start();
+    let mut redis = Redis::start(&[]);
     let flags = redis.flags();
     let stage = Stage::launch(|launch| launch.flags(flags.iter().map(String::as_str)));
     let mut browser = stage.logged_in();
@@ -341,7 +291,7 @@ fn the_password_form_of_another_site_signs_nobody_in() {
 
 #[test]
 fn a_cookie_that_a_neighbour_has_set_signs_nobody_out() {
-    let redis = Redis::start();
+    let redis = Redis::start(&[]);
     let flags = redis.flags();
     for flags in [&[][..], &flags[..]] {
         let stage = Stage::launch(|launch| launch.flags(flags.iter().map(String::as_str)));
