@@ -7,7 +7,10 @@ use crate::defs::{Group, Kind, OPTIONS, OptionDef, Support};
 /// The text of `--help`: all flags by purpose.
 pub fn help() -> String {
     let mut text = String::from(
-        "Usage: doorward [flags]\n\n\
+        "Usage: doorward [flags]\n\
+         \x20      doorward demo [address]\n\
+         \x20      doorward completion bash|zsh|fish\n\
+         \x20      doorward man\n\n\
          A flag wins over its environment variable, which wins over the file that --config names.\n\
          Flags take two dashes. --help shows this text.\n",
     );
@@ -26,7 +29,7 @@ pub fn help() -> String {
 }
 
 /// What a value looks like; nothing for flags that stand alone.
-const fn type_word(kind: Kind) -> &'static str {
+pub(crate) const fn type_word(kind: Kind) -> &'static str {
     match kind {
         Kind::Bool => "",
         Kind::BoolWord => "true|false",
@@ -37,7 +40,7 @@ const fn type_word(kind: Kind) -> &'static str {
     }
 }
 
-fn remarks(def: &OptionDef) -> String {
+pub(crate) fn remarks(def: &OptionDef) -> String {
     let mut text = String::new();
     if let Some(note) = def.deprecated {
         let _ = write!(text, " Deprecated: {note}.");

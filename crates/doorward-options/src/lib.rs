@@ -3,21 +3,25 @@
 //! Compatible with oauth2-proxy v7 (reference pages options and options-rules); `tests/options.tsv` holds its names.
 
 mod cli;
+mod completion;
 mod defs;
 mod docs;
 mod duration;
 mod file;
 mod load;
+mod man;
 mod problem;
 mod source;
 pub mod structured;
 mod value;
 mod yaml;
 
+pub use completion::{Shell, completion};
 pub use defs::{Former, Group, Kind, OPTIONS, OptionDef, Options, Scope, Support};
 pub use docs::{help, reference_markdown};
 pub use duration::{DurationSyntax, SignedNanoseconds, format_duration, parse_duration};
 pub use load::{Configuration, Job, Loaded, load};
+pub use man::man;
 pub use problem::{LoadError, OptionError, problem};
 pub use source::{Source, Sources};
 pub use structured::Structured;

@@ -39,6 +39,7 @@ pub struct Launch {
 pub struct Doorward {
     child: Child,
     log: Arc<Mutex<String>>,
+    readers: Vec<thread::JoinHandle<()>>,
     /// Files of this launch.
     folder: Folder,
     pub address: SocketAddr,
@@ -139,10 +140,10 @@ impl Launch {
     pub fn start(self) -> Doorward {
         let mut child = self.command().spawn().expect("the program can be started");
         let log = Arc::new(Mutex::new(String::new()));
-        collect(child.stdout.take().unwrap(), &log);
-        collect(child.stderr.take().unwrap(), &log);
+        let readers =
+            vec![collect(child.stdout.take().unwrap(), &log), collect(child.stderr.take().unwrap(), &log)];
         let Self { folder, address, issued, .. } = self;
-        let mut doorward = Doorward { child, log, folder, address, issued };
+        let mut doorward = Doorward { child, log, readers, folder, address, issued };
         let mut browser = doorward.browser();
         eventually("the program answers /ping", || {
             if let Some(status) = doorward.child.try_wait().unwrap() {
@@ -268,6 +269,15 @@ impl Doorward {
     #[track_caller]
     pub fn ended(&mut self) -> ExitStatus {
         until("the program ends", || self.child.try_wait().unwrap())
+    }
+
+    /// Stops the process and returns all that it has written: the line of a request may come after its answer.
+    #[track_caller]
+    pub fn whole_log(&mut self) -> String {
+        self.terminate();
+        self.ended();
+        self.readers.drain(..).for_each(|reader| reader.join().unwrap());
+        self.log()
     }
 
     /// The process is alive and answers.

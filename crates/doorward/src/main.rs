@@ -9,16 +9,24 @@ mod sockets;
 
 use std::{
     env,
+    ffi::OsString,
     io::{self, Write},
     process::ExitCode,
 };
 
-use doorward_options::{Job, Loaded};
+use doorward_options::{Job, Loaded, Shell};
 
 fn main() -> ExitCode {
     let args: Vec<_> = env::args_os().skip(1).collect();
-    if args.first().is_some_and(|word| word == "demo") {
-        return finish(run::demo(args.get(1..).unwrap_or_default()));
+    let rest = args.get(1..).unwrap_or_default();
+    match args.first().and_then(|word| word.to_str()) {
+        Some("demo") => return finish(run::demo(rest)),
+        Some("completion") => return completion(rest),
+        Some("man") => {
+            say(io::stdout(), doorward_options::man().trim_end());
+            return ExitCode::SUCCESS;
+        }
+        _ => {}
     }
     let files = files::Files::default();
     match reload::read(&args, &files) {
@@ -41,6 +49,20 @@ fn main() -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// `doorward completion SHELL`.
+fn completion(args: &[OsString]) -> ExitCode {
+    let shell = match args {
+        [shell] => shell.to_str().and_then(Shell::parse),
+        _ => None,
+    };
+    let Some(shell) = shell else {
+        say(io::stderr(), "completion: name a shell, one of bash, zsh and fish");
+        return ExitCode::from(2);
+    };
+    say(io::stdout(), doorward_options::completion(shell).trim_end());
+    ExitCode::SUCCESS
 }
 
 fn finish(result: Result<(), run::Failure>) -> ExitCode {

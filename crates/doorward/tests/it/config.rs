@@ -1,5 +1,7 @@
 //! What stops the start, and that it is said well.
 
+use std::process::Command;
+
 use doorward_options::{Kind, OPTIONS, OptionDef, Support};
 use doorward_testkit::Launch;
 
@@ -226,7 +228,7 @@ fn an_address_in_use_is_named() {
     let stage = Stage::new(&[]);
     let address = format!("--http-address={}", stage.doorward.address);
     // The other one answers /ping on this address, so the end has to be looked for directly.
-    let output = std::process::Command::new(std::env::var("DOORWARD_BIN").unwrap_or(PROGRAM.to_owned()))
+    let output = Command::new(std::env::var("DOORWARD_BIN").unwrap_or(PROGRAM.to_owned()))
         .args([&address, "--provider=oidc", "--client-id=x", "--client-secret=y", "--email-domain=*"])
         .args([&format!("--oidc-issuer-url={}", stage.provider.issuer()), "--cookie-secret=0123456789abcdef"])
         .output()
@@ -345,4 +347,41 @@ fn metrics_have_the_names_of_the_reference_and_say_nothing_of_its_runtime() {
         "{text}"
     );
     assert!(!text.lines().any(|line| line.starts_with("go_")), "{text}");
+}
+
+#[test]
+fn bash_completes_words_and_flags() {
+    for (words, expected) in [
+        ("doorward --log-f", "--log-format\n"),
+        ("doorward --cookie-secure --oidc-iss", "--oidc-issuer-url\n"),
+        ("doorward comp", "completion\n"),
+        ("doorward completion z", "zsh\n"),
+        ("doorward --nothing-like-it", "\n"),
+    ] {
+        let script = format!(
+            "source <(\"$0\" completion bash); COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
+             complete -p doorward >/dev/null && {{ _doorward; echo \"${{COMPREPLY[*]}}\"; }}"
+        );
+        let output = Command::new("bash").args(["-c", &script, PROGRAM]).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{words}: {output:?}");
+    }
+}
+
+#[test]
+fn pages_for_people_are_printed() {
+    let run = |args: &[&str]| Command::new(PROGRAM).args(args).output().unwrap();
+    let page = run(&["man"]);
+    assert!(page.status.success() && page.stdout.starts_with(b".TH DOORWARD 1"));
+    for (shell, start) in [("bash", "# Comp"), ("zsh", "#compdef"), ("fish", "# Comp")] {
+        let script = run(&["completion", shell]);
+        assert!(script.status.success() && script.stdout.starts_with(start.as_bytes()), "{shell}");
+    }
+    for args in [&["completion"][..], &["completion", "csh"], &["completion", "bash", "zsh"]] {
+        let refused = run(args);
+        assert_eq!((refused.status.code(), refused.stdout.len()), (Some(2), 0), "{args:?}");
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("bash, zsh and fish"));
+    }
+    // As the reference has it.
+    let help = run(&["--help"]);
+    assert!(help.status.success() && help.stdout.is_empty() && help.stderr.starts_with(b"Usage"));
 }

@@ -274,18 +274,17 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-/// The lines that one request has left, in the order they came.
-fn lines_of(stage: &Stage, act: impl FnOnce()) -> Vec<String> {
+/// Lines of the start and the end, which may come at any time.
+const UNRELATED: &[&str] =
+    &["\"/ping\"", "a watched file was loaded", "the identity provider is ready", "SIGTERM"];
+
+/// The lines that the program writes from here to its end.
+fn lines_of(stage: &mut Stage, act: impl FnOnce(&Stage)) -> Vec<String> {
     let before = stage.doorward.log().len();
-    act();
-    // Lines come in order: with this one, all others are there.
-    let mark = format!("/mark-{before}");
-    stage.browser().send(Request::get(&mark).header("User-Agent", "the end"));
-    until("the log reaches the end", || {
-        let log = stage.doorward.log().split_off(before);
-        let complete = log.lines().any(|line| line.contains(&mark) && line.contains("the end"));
-        complete.then(|| log.lines().filter(|line| !line.contains(&mark)).map(ToOwned::to_owned).collect())
-    })
+    act(stage);
+    let log = stage.doorward.whole_log().split_off(before);
+    let related = |line: &&str| !UNRELATED.iter().any(|text| line.contains(text));
+    log.lines().filter(related).map(ToOwned::to_owned).collect()
 }
 
 fn launch(case: &Case, format: &str) -> Stage {
@@ -295,16 +294,16 @@ fn launch(case: &Case, format: &str) -> Stage {
         let launch = if own_domain { launch.without("email-domain") } else { launch };
         launch
             .file("htpasswd", BOB)
-            .flags(["--errors-to-info-log", "--skip-auth-route=^/mark", &format])
+            .flags(["--errors-to-info-log", &format])
             .flags(case.flags.iter().copied())
     })
 }
 
 fn happened(case: &Case, format: &str) -> Vec<String> {
-    let stage = launch(case, format);
+    let mut stage = launch(case, format);
     let mut browser = stage.browser();
     (case.prepare)(&stage, &mut browser);
-    lines_of(&stage, || (case.refused)(&stage, &mut browser))
+    lines_of(&mut stage, |stage| (case.refused)(stage, &mut browser))
 }
 
 /// A line of the request log, in the default template.
@@ -369,14 +368,14 @@ fn a_store_that_is_down_is_the_reason() {
     for format in ["text", "json"] {
         let mut redis = Redis::start();
         let flags = redis.flags();
-        let stage = Stage::launch(|launch| {
+        let mut stage = Stage::launch(|launch| {
             let format = format!("--log-format={format}");
             let flags = flags.iter().map(String::as_str);
-            launch.flags(["--errors-to-info-log", "--skip-auth-route=^/mark", &format]).flags(flags)
+            launch.flags(["--errors-to-info-log", &format]).flags(flags)
         });
         let mut browser = stage.logged_in();
         redis.stop();
-        let lines = lines_of(&stage, || assert_eq!(browser.get("/x").status, 500));
+        let lines = lines_of(&mut stage, |_| assert_eq!(browser.get("/x").status, 500));
         let wanted = match format {
             "text" => "outcome=error reason=store_unavailable",
             _ => r#""outcome":"error","reason":"store_unavailable""#,
@@ -411,9 +410,9 @@ fn what_was_let_in_says_why_in_json() {
 
 #[test]
 fn one_request_has_one_id_in_all_lines_and_on_its_page() {
-    let stage = Stage::new(&["--log-format=json", "--skip-auth-route=^/mark"]);
+    let mut stage = Stage::new(&["--log-format=json"]);
     let mut page = String::new();
-    let lines = lines_of(&stage, || page = stage.browser().get("/oauth2/callback?error=x").text());
+    let lines = lines_of(&mut stage, |stage| page = stage.browser().get("/oauth2/callback?error=x").text());
     let ids: BTreeSet<String> = lines
         .iter()
         .map(|line| serde_json::from_str::<Value>(line).unwrap()["request_id"].as_str().unwrap().to_owned())
@@ -429,17 +428,17 @@ const EVIL: &str = "x\u{85}y\u{2028}z\u{9b}31m\t\"} [AuthSuccess] {\"stream\":\"
 #[test]
 fn nobody_can_write_lines_of_his_own() {
     for format in ["text", "json"] {
-        let stage = Stage::launch(|launch| {
+        let mut stage = Stage::launch(|launch| {
             launch
                 .file("htpasswd", BOB)
                 .flag("--htpasswd-file={file:htpasswd}")
-                .flags(["--skip-auth-route=^/mark", &format!("--log-format={format}")])
+                .flags([&*format!("--log-format={format}")])
         });
         stage.provider.set(|knobs| {
             knobs.claim("email", "jane\n2026 [AuthSuccess]@example.com");
             knobs.claim("preferred_username", "a\r\nb");
         });
-        let lines = lines_of(&stage, || {
+        let lines = lines_of(&mut stage, |stage| {
             let evil = |request: Request| request.header("User-Agent", EVIL).header("X-Request-Id", EVIL);
             stage.browser().send(evil(Request::get("/x%0d%0ay?z=%0a")));
             stage.browser().send(evil(Request::get("/x")).basic("bob [AuthSuccess]\u{85}", "y"));
@@ -471,7 +470,7 @@ fn is_line_of_ours(line: &str) -> bool {
 fn no_secret_is_in_any_line() {
     let passwords = ["htpasswd-password", "another-password"];
     for format in ["text", "json"] {
-        let stage = Stage::launch(|launch| {
+        let mut stage = Stage::launch(|launch| {
             launch
                 .file("htpasswd", BOB)
                 // No variable makes it say more; these are those of other programs.
@@ -479,7 +478,7 @@ fn no_secret_is_in_any_line() {
                 .variable("DEBUG", "1")
                 .flag("--htpasswd-file={file:htpasswd}")
                 .flags([SHORT, "--skip-jwt-bearer-tokens", "--show-debug-on-error"])
-                .flags(["--pass-access-token", "--set-authorization-header", "--skip-auth-route=^/mark"])
+                .flags(["--pass-access-token", "--set-authorization-header"])
                 .flag(&format!("--log-format={format}"))
         });
         let mut secrets: BTreeSet<String> = passwords.iter().map(ToString::to_string).collect();
@@ -521,14 +520,13 @@ fn no_secret_is_in_any_line() {
             let target = format!("/oauth2/callback?code=the-code&state={}", encoded(&sent));
             stage.browser().send(Request::get(&target).header("Cookie", &cookie));
         }
-        lines_of(&stage, || ());
 
         secrets.extend([broken, good, half, "the-code".into()]);
         secrets.extend(sent.split(':').next().map(ToOwned::to_owned));
         secrets.extend([Provider::CLIENT_SECRET.to_owned(), Launch::COOKIE_SECRET.to_owned()]);
         // Tokens and codes that the provider gave out are looked for when the program ends.
         secrets.extend(stage.provider.codes());
-        let log = stage.doorward.log();
+        let log = stage.doorward.whole_log();
         for secret in secrets {
             assert!(!log.contains(&secret), "{secret}\n{log}");
         }
