@@ -348,6 +348,21 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_tells_the_truth() {
+        let page = include_str!("../../../docs/upstreams.md");
+        let (_, table) = page.split_once("<!-- table: rewrite -->\n").unwrap();
+        let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+        let mut count = 0;
+        for row in rows {
+            let cells: Vec<&str> = row.split('`').skip(1).step_by(2).collect();
+            let [path, target, request, expected] = cells[..] else { panic!("{row}") };
+            check((path, target), request, expected);
+            count += 1;
+        }
+        assert_eq!(count, 4);
+    }
+
+    #[test]
     fn the_query_of_the_target_is_appended_to_that_of_the_request() {
         let old = ("^/old/(.*)$", "/new?page=$1");
         check(old, "/old/thing", "/new?page=thing");

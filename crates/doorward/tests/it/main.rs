@@ -20,6 +20,8 @@ mod frames;
 #[cfg(test)]
 mod greedy;
 #[cfg(test)]
+mod grpc;
+#[cfg(test)]
 mod headers;
 #[cfg(test)]
 mod hostile_provider;
