@@ -4,7 +4,7 @@
 use std::process::Command;
 
 use crate::{
-    Outcome, arrows, deny, docs, named_tests,
+    Outcome, arrows, deny, docs, fuzz, named_tests,
     process::{self, Success},
     unused,
 };
@@ -24,6 +24,7 @@ const STEPS: &[Step] = &[
     ("deny", |_| deny::check()),
     ("unused", |_| unused::check()),
     ("named-tests", |_| named_tests::check()),
+    ("fuzz", |_| fuzz::check()),
     ("parts", |_| process::run(&mut process::command("scripts/parts", &["install"]))),
     ("clippy", |_| clippy()),
     ("build", |_| {

@@ -13,6 +13,7 @@ mod ci;
 mod conformance;
 mod deny;
 mod docs;
+mod fuzz;
 mod metadata;
 mod named_tests;
 mod process;
@@ -28,6 +29,7 @@ cargo xtask arrows                    which crate may use which, and who may mak
 cargo xtask deny                      licences, sources, bans and duplicates by deny.toml
 cargo xtask unused                    dependencies that no source file names
 cargo xtask named-tests               whether every test that docs/security-tests.md and its like name is there
+cargo xtask fuzz                      every fuzz target has seeds and an ordinary test that runs them
 cargo xtask docs [--check]            writes docs/options.md, or only says whether it is up to date
 cargo xtask conformance RUNNER [--update]
                                       runs the black-box cases that ever passed; --update adds those that newly do
@@ -53,6 +55,7 @@ fn run(words: &[&str]) -> Outcome {
         ["deny"] => deny::check(),
         ["unused"] => unused::check(),
         ["named-tests"] => named_tests::check(),
+        ["fuzz"] => fuzz::check(),
         ["docs"] => docs::write(),
         ["docs", "--check"] => docs::check(),
         ["conformance", runner] => conformance::check(runner, conformance::Newcomers::Name),

@@ -154,7 +154,7 @@ pub fn extra_issuer(entry: &str, main: &Config) -> Result<Config, InvalidExtraIs
 }
 
 /// The token in the value of a header: two words with one blank between them, the scheme spelled exactly.
-fn find(value: &[u8]) -> Result<SecretString, NoToken> {
+pub(crate) fn find(value: &[u8]) -> Result<SecretString, NoToken> {
     let mut words = value.split(|&byte| byte == b' ');
     let (Some(scheme), Some(word), None) = (words.next(), words.next(), words.next()) else {
         return Err(NoToken::NotTwoWords);

@@ -5,6 +5,8 @@
 
 pub mod basic;
 pub mod bearer;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod htpasswd;
 mod throttle;
 

@@ -1,5 +1,7 @@
 //! The shared nouns. Pure: no IO, no clock, no randomness, no runtime; every other room may use this one.
 
+#[doc(hidden)]
+pub mod fuzz;
 pub mod identity;
 pub mod pattern;
 pub mod permit;

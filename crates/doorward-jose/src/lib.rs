@@ -3,6 +3,8 @@
 
 pub mod algorithm;
 pub mod claims_check;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod jwk;
 pub mod jws;
 mod strict_json;

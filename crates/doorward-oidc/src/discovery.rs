@@ -152,7 +152,15 @@ impl Metadata {
             let status = answer.status.as_u16();
             return Err(DiscoveryError::Passing(format!("the metadata were answered with status {status}")));
         }
-        match serde_json::from_slice(&answer.body) {
+        Self::of_document(config, written, &answer.body)
+    }
+
+    pub(crate) fn of_document(
+        config: &Config,
+        written: &Written,
+        document: &[u8],
+    ) -> Result<Self, DiscoveryError> {
+        match serde_json::from_slice(document) {
             Ok(Value::Object(document)) => Self::read(config, written, &document),
             _ => Err(DiscoveryError::Passing("the metadata are not a JSON object".to_owned())),
         }

@@ -6,6 +6,8 @@
 mod bearer;
 pub mod config;
 mod discovery;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod http;
 mod identify;
 mod jwks;

@@ -246,7 +246,7 @@ fn proofs(client_id: &str, secret: &SecretString) -> Vec<SecretString> {
     codes.map(SecretString::from).collect()
 }
 
-fn read_answer<'a>(
+pub(crate) fn read_answer<'a>(
     answer: &Answer,
     secrets: impl Iterator<Item = &'a SecretString>,
 ) -> Result<TokenAnswer, TokenRequestError> {

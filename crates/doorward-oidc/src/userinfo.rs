@@ -52,15 +52,23 @@ pub(crate) async fn fetch(
     if answer.status.as_u16() != 200 {
         return Err(UserinfoError::Status(answer.status.as_u16()));
     }
-    let claims = if answer.media_type() == "application/jwt" {
+    if answer.media_type() == "application/jwt" {
         let token = std::str::from_utf8(&answer.body).map_err(|_| UserinfoError::Malformed)?;
-        verifier.userinfo(token.trim(), means).await?
-    } else {
-        match serde_json::from_slice(&answer.body) {
-            Ok(Value::Object(claims)) => claims,
-            _ => return Err(UserinfoError::Malformed),
-        }
-    };
+        let claims = verifier.userinfo(token.trim(), means).await?;
+        return about_the_same(claims, id_claims);
+    }
+    of_document(&answer.body, id_claims)
+}
+
+/// The claims of an unsigned answer.
+pub(crate) fn of_document(document: &[u8], id_claims: &Claims) -> Result<Claims, UserinfoError> {
+    match serde_json::from_slice(document) {
+        Ok(Value::Object(claims)) => about_the_same(claims, id_claims),
+        _ => Err(UserinfoError::Malformed),
+    }
+}
+
+fn about_the_same(claims: Claims, id_claims: &Claims) -> Result<Claims, UserinfoError> {
     match (claims.get("sub"), id_claims.get("sub")) {
         (Some(theirs), Some(ours)) if theirs != ours => Err(UserinfoError::OtherSubject),
         _ => Ok(claims),

@@ -8,6 +8,8 @@ mod defs;
 mod docs;
 mod duration;
 mod file;
+#[doc(hidden)]
+pub mod fuzz;
 mod load;
 mod man;
 mod problem;

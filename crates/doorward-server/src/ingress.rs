@@ -377,7 +377,8 @@ fn after_name(text: &[u8]) -> Option<&[u8]> {
 }
 
 fn is_port(digits: &[u8]) -> bool {
-    digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit)
+    let number = || str::from_utf8(digits).ok()?.parse::<u16>().ok();
+    digits.iter().all(u8::is_ascii_digit) && (digits.is_empty() || number().is_some())
 }
 
 #[cfg(test)]

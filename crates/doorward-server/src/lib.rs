@@ -7,6 +7,8 @@ pub mod connection;
 pub mod endpoints;
 pub mod explain;
 pub mod form;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod gate;
 pub mod handle;
 pub mod ingress;

@@ -1,6 +1,5 @@
 //! Whole lives of sessions, and what all tests share.
 
-mod fuzzed;
 mod lives;
 mod vectors;
 

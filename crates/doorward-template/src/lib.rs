@@ -17,6 +17,8 @@
 mod escape;
 mod eval;
 mod functions;
+#[doc(hidden)]
+pub mod fuzz;
 mod lex;
 mod parse;
 mod plan;

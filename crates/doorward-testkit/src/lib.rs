@@ -18,6 +18,7 @@
 
 mod browser;
 mod cookie;
+pub mod corpus;
 mod doorward;
 mod echo;
 mod http1;

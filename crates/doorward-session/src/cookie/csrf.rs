@@ -47,7 +47,7 @@ impl LoginAttempt {
         hash(&self.nonce)
     }
 
-    fn encode(&self) -> Result<Vec<u8>, Unencodable> {
+    pub(crate) fn encode(&self) -> Result<Vec<u8>, Unencodable> {
         let Self { state, nonce, verifier } = self;
         let mut writer = Writer::with_capacity(512);
         writer.map(2 + usize::from(verifier.is_some()))?;

@@ -1,0 +1,60 @@
+//! Bodies for fuzzing: each takes any bytes, must not panic, and checks what has to hold of an answer.
+
+use doorward_authz::Networks;
+use doorward_core::{Timestamp, request::Scheme};
+use doorward_net::{Body, Peer, WorkerId};
+use http::{HeaderName, HeaderValue, Request};
+use url::Url;
+
+use crate::ingress::{Config, Connection, Forwarded};
+
+/// Header lines that a trusted proxy sent. What is believed is one host, and a target that begins with a path.
+pub fn forwarded(bytes: &[u8]) {
+    let mut request = Request::new(Body::Empty);
+    request.headers_mut().insert(http::header::HOST, HeaderValue::from_static("own.example"));
+    for line in bytes.split(|byte| *byte == b'\n').take(100) {
+        let mut halves = line.splitn(2, |byte| *byte == b':');
+        if let (Some(name), Some(value)) = (halves.next(), halves.next())
+            && let (Ok(name), Ok(value)) =
+                (HeaderName::from_bytes(name), HeaderValue::from_bytes(value.trim_ascii()))
+        {
+            request.headers_mut().append(name, value);
+        }
+    }
+    let Some((config, connection)) = trusting() else { return };
+    let Ok(arrival) = config.read(&connection, request, Timestamp::default()) else { return };
+    let host = arrival.facts.host_str();
+    match Url::parse(&format!("https://{host}/own")) {
+        Ok(url) => assert!(url.has_host() && url.path() == "/own" && url.username().is_empty(), "{host:?}"),
+        // Browsers do not know it, as with a name that ends in a number: then at least it means nothing else.
+        Err(_) => {
+            assert!(
+                host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-:".contains(&byte)),
+                "{host:?}"
+            );
+        }
+    }
+    for target in [&arrival.facts.target, arrival.facts.judged()] {
+        assert!(target.raw_path().starts_with('/') && !target.raw_path().contains(['\\', '#', ' ']));
+    }
+}
+
+/// Whoever is connected is a proxy that we believe.
+fn trusting() -> Option<(Config, Connection)> {
+    let forwarded = Forwarded::From {
+        proxies: Networks::parse(&["10.0.0.0/8".to_owned()]).ok()?,
+        client_ip_header: HeaderName::from_static("x-forwarded-for"),
+    };
+    let config = Config { forwarded, request_id_header: HeaderName::from_static("x-request-id") };
+    Some((config, Connection { peer: Peer::Unix, scheme: Scheme::Http, worker: WorkerId(0) }))
+}
+
+#[cfg(test)]
+mod tests {
+    use doorward_testkit::corpus;
+
+    #[test]
+    fn what_a_proxy_says_is_well_formed_or_refused() {
+        corpus::run("forwarded", super::forwarded);
+    }
+}
