@@ -6,7 +6,7 @@ use doorward_net::{Body, Peer, WorkerId};
 use http::{HeaderName, HeaderValue, Request};
 use url::Url;
 
-use crate::ingress::{Config, Connection, Forwarded};
+use crate::ingress::{Config, Connection, Forwarded, StrangersHeaders};
 
 /// Header lines that a trusted proxy sent. What is believed is one host, and a target that begins with a path.
 pub fn forwarded(bytes: &[u8]) {
@@ -44,6 +44,7 @@ fn trusting() -> Option<(Config, Connection)> {
     let forwarded = Forwarded::From {
         proxies: Networks::parse(&["10.0.0.0/8".to_owned()]).ok()?,
         client_ip_header: HeaderName::from_static("x-forwarded-for"),
+        strangers: StrangersHeaders::Removed,
     };
     let config = Config { forwarded, request_id_header: HeaderName::from_static("x-request-id") };
     Some((config, Connection { peer: Peer::Unix, scheme: Scheme::Http, worker: WorkerId(0) }))
