@@ -41,9 +41,20 @@ impl Form {
             Self::Sentinel(watched) => Self::of_watched(watched),
             Self::Cluster(cluster) => Self::of_cluster(cluster),
         };
-        config.tls.authorities = Some(Authorities::from_pem(Redis::AUTHORITY.as_bytes()).unwrap())
-            .filter(|_| format!("{config:?}").contains("Rediss"));
+        if self.is_encrypted() {
+            config.tls.authorities = Some(Authorities::from_pem(Redis::AUTHORITY.as_bytes()).unwrap());
+        }
         connect(config).await.unwrap_or_else(|error| panic!("{self:?}: {error}"))
+    }
+
+    fn is_encrypted(&self) -> bool {
+        let server = match self {
+            Self::Memory => return false,
+            Self::Single(redis) => redis,
+            Self::Sentinel(watched) => &watched.sentinel,
+            Self::Cluster(cluster) => &cluster.nodes[0],
+        };
+        server.url().starts_with("rediss:")
     }
 
     pub(crate) fn of_watched(watched: &Watched) -> RedisConfig {
