@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 
 use doorward_testkit::{
-    Browser, Endpoint, Fault, Launch, Provider, Request, Signature, Token, eventually, resigned, until,
+    Browser, Endpoint, Fault, Launch, Provider, Redis, Request, Signature, Token, eventually, resigned, until,
 };
 use serde_json::{Value, json};
 
-use crate::races::Redis;
 use crate::refresh::{SHORT, wait_until_due};
 use crate::support::{BOB, CSRF, PROGRAM, SESSION, Stage, encoded};
 
@@ -366,7 +365,7 @@ fn the_page_about_logs_has_every_word() {
 #[test]
 fn a_store_that_is_down_is_the_reason() {
     for format in ["text", "json"] {
-        let mut redis = Redis::start();
+        let mut redis = Redis::start(&[]);
         let flags = redis.flags();
         let mut stage = Stage::launch(|launch| {
             let format = format!("--log-format={format}");

@@ -3,11 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use doorward_testkit::{Browser, Endpoint, Fault, Request, Signature, free_address};
+use doorward_testkit::{Browser, Endpoint, Fault, Redis, Request, Signature, free_address};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    races::Redis,
     refresh::{SHORT, wait_until_due},
     support::{
         BOB, CSRF, SESSION, Stage, assert_login_accepted, assert_login_refused, brings_session, encoded,
@@ -374,7 +373,7 @@ fn cve_2026_32595_and_2026_41263_an_unknown_user_is_answered_like_a_known_one() 
 
 #[test]
 fn cve_2024_21492_after_signing_out_a_copied_cookie_is_worth_nothing() {
-    let redis = Redis::start();
+    let redis = Redis::start(&[]);
     let flags = redis.flags();
     let stage = Stage::launch(|launch| launch.flags(flags.iter().map(String::as_str)));
     let mut browser = stage.logged_in();
@@ -383,7 +382,7 @@ fn cve_2024_21492_after_signing_out_a_copied_cookie_is_worth_nothing() {
     assert_eq!(browser.get("/oauth2/sign_out").status, 302);
     assert_eq!(copy.clone().get("/oauth2/auth").status, 401);
     assert_eq!(copy.clone().get("/page").status, 403);
-    assert_eq!(redis.ask("DBSIZE"), ":0");
+    assert_eq!(redis.cli(&["dbsize"]).trim(), "0");
 }
 
 #[test]

@@ -329,7 +329,7 @@ fn a18_what_another_site_embeds_signs_nobody_out() {
 
 #[test]
 fn with_the_store_down_nobody_gets_in() {
-    let mut redis = Redis::start();
+    let mut redis = Redis::start(&[]);
     let flags = redis.flags();
     let stage = Stage::launch(|launch| launch.flags(flags.iter().map(String::as_str)));
     let browser = stage.logged_in();
@@ -346,16 +346,16 @@ fn with_the_store_down_nobody_gets_in() {
 
 #[test]
 fn b5_a_value_in_the_store_that_is_no_session_is_none() {
-    let redis = Redis::start();
+    let redis = Redis::start(&[]);
     let flags = redis.flags();
     let mut stage = Stage::launch(|launch| launch.flags(flags.iter().map(String::as_str)));
     for value in ["x", "elevenbytes", "twelve-bytes", "\"\"", "\"\\x00\\xff\\x80\""] {
         let mut browser = stage.logged_in();
-        let keys = redis.ask("KEYS *");
+        let keys = redis.cli(&["keys", "*"]);
         let key = keys.lines().last().unwrap().trim().to_owned();
-        assert!(redis.ask(&format!("SET {key} {value}")).contains("OK"), "{key}");
+        assert!(redis.cli(&["--quoted-input", "set", &key, value]).contains("OK"), "{key}");
         assert_eq!(browser.get("/oauth2/auth").status, 401, "{value}");
-        redis.ask("FLUSHALL");
+        redis.cli(&["flushall"]);
     }
     stage.doorward.assert_alive();
 }

@@ -10,13 +10,10 @@ use std::{
 };
 
 use doorward_net::{ServerVerification, client_config};
-use doorward_testkit::{Browser, Echo, Endpoint, Launch, Provider, Request, eventually, free_address};
+use doorward_testkit::{Browser, Echo, Endpoint, Launch, Provider, Redis, Request, eventually, free_address};
 use rustls::{ClientConnection, StreamOwned, pki_types::ServerName};
 
-use crate::{
-    races::Redis,
-    support::{BOB, CAROL, PROGRAM, Stage, brings_session, parts},
-};
+use crate::support::{BOB, CAROL, PROGRAM, Stage, brings_session, parts};
 
 const CERTIFICATE: &str = include_str!("tls/certificate.pem");
 const KEY: &str = include_str!("tls/key.pem");
@@ -282,7 +279,7 @@ fn assert_no_secret_in_the_log(stage: &Stage) {
 #[test]
 fn a_new_cookie_secret_signs_nobody_out_and_seals_every_session_anew() {
     thread::scope(|scope| {
-        for redis in [None, Some(Redis::start())] {
+        for redis in [None, Some(Redis::start(&[]))] {
             scope.spawn(move || {
                 let stage = with_secret_file(redis.as_ref(), |launch| launch);
                 let mut browser = stage.logged_in();
@@ -396,14 +393,14 @@ fn named_previous_secrets_are_read_by_other_instances_until_they_are_taken_away(
 
 #[test]
 fn provider_and_store_are_not_asked_again_for_what_has_not_changed() {
-    let redis = Redis::start();
+    let redis = Redis::start(&[]);
     let flags = redis.flags();
     let stage = configured("skip_auth_routes = [\"^/one$\"]", |launch| {
         launch.flags(flags.iter().map(String::as_str)).flag("--skip-jwt-bearer-tokens")
     });
     let mut browser = stage.logged_in();
     let asked = || {
-        let connections = redis.ask("INFO stats");
+        let connections = redis.cli(&["info", "stats"]);
         let line = connections.lines().find(|line| line.starts_with("total_connections_received:")).unwrap();
         let connections: usize = line.split(':').nth(1).unwrap().trim().parse().unwrap();
         (stage.provider.count(Endpoint::Discovery), stage.provider.count(Endpoint::Keys), connections)
