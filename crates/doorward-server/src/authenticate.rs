@@ -130,8 +130,11 @@ enum Token {
 /// Sessions of bearer tokens live for one request: they are never stored, refreshed or turned into cookies.
 async fn by_bearer_token(gate: &Gate, arrival: &Arrival) -> Token {
     let Some(bearer) = &gate.sign_in.bearer else { return Token::None };
-    let header = arrival.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
-    match bearer.tokens.attempt(header, arrival.now).await {
+    let Some(header) = arrival.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes) else {
+        return Token::None;
+    };
+    // Here and below, what is large and rare is boxed, so that ordinary requests do not carry the space for it.
+    match Box::pin(bearer.tokens.attempt(Some(header), arrival.now)).await {
         BearerAttempt::NotPresented => Token::None,
         BearerAttempt::Accepted(grant) => Token::Accepted(Arc::new(Session {
             created_at: Some(arrival.now),
@@ -156,7 +159,7 @@ async fn by_password(gate: &Gate, arrival: &Arrival) -> Password {
     let Some(header) = arrival.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes) else {
         return Password::None;
     };
-    match htpasswd.attempt_basic(Some(header), arrival.facts.client, Instant::now()).await {
+    match Box::pin(htpasswd.attempt_basic(Some(header), arrival.facts.client, Instant::now())).await {
         Credential::NotPresented => Password::None,
         Credential::Refused(refusal) => {
             let user = match basic::read(Some(header)) {
@@ -193,7 +196,7 @@ async fn by_stored_session(gate: &Arc<Gate>, arrival: &Arrival, freshness: Fresh
             return Visitor::without(Standing::Unknown, Shortfall::Store(error.to_string()));
         }
         Err(LoadError::Invalid(why)) => {
-            let set_cookies = forget(gate, arrival).await;
+            let set_cookies = Box::pin(forget(gate, arrival)).await;
             return Visitor { set_cookies, ..Visitor::nobody(Shortfall::Session(why)) };
         }
     };

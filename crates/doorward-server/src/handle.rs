@@ -139,7 +139,8 @@ async fn proxied(gate: &Arc<Gate>, arrival: Box<Arrival>, record: &mut Record) -
             let grounds = permit.grounds().clone();
             let response = match found {
                 UpstreamRoute::Found(upstream) => {
-                    forward(gate, upstream, Passage { permit, arrival, visitor: &visitor }, record).await
+                    let passage = Passage { permit, arrival, visitor: &visitor };
+                    Box::pin(forward(gate, upstream, passage, record)).await
                 }
                 UpstreamRoute::AddSlash => add_slash(&arrival),
                 UpstreamRoute::NotFound => respond::text_error(StatusCode::NOT_FOUND, "404 page not found\n"),

@@ -70,7 +70,8 @@ impl Keeper {
     pub async fn load(&self, cookies: &RequestCookies<'_>, now: Timestamp) -> Result<Loaded, LoadError> {
         match self {
             Self::Cookie(keeper) => keeper.load(cookies, now),
-            Self::Ticket(keeper) => keeper.load(cookies, now).await,
+            // Asking a store takes room that requests with the session in a cookie need not carry.
+            Self::Ticket(keeper) => Box::pin(keeper.load(cookies, now)).await,
         }
     }
 

@@ -63,17 +63,8 @@ pub(crate) fn strip_request(headers: &mut HeaderMap) {
     let accepts_trailers = headers.get(header::TE).is_some_and(|first| {
         has_token(first, "trailers") || headers.get_all(header::TE).iter().any(|te| has_token(te, "trailers"))
     });
-    for name in [
-        KEEP_ALIVE,
-        PROXY_CONNECTION,
-        header::PROXY_AUTHENTICATE,
-        header::PROXY_AUTHORIZATION,
-        header::TE,
-        header::TRANSFER_ENCODING,
-        header::UPGRADE,
-    ] {
-        headers.remove(name);
-    }
+    remove_hop_by_hop(headers);
+    headers.remove(header::TRANSFER_ENCODING);
     if accepts_trailers {
         headers.insert(header::TE, TRAILERS);
     }
@@ -116,15 +107,25 @@ pub(crate) fn strip_response(headers: &mut HeaderMap) {
     if headers.remove(header::TRANSFER_ENCODING).is_some() {
         headers.remove(header::CONTENT_LENGTH);
     }
-    for name in [
-        KEEP_ALIVE,
-        PROXY_CONNECTION,
-        header::PROXY_AUTHENTICATE,
-        header::PROXY_AUTHORIZATION,
-        header::TE,
-        header::UPGRADE,
-    ] {
-        headers.remove(name);
+    remove_hop_by_hop(headers);
+}
+
+/// Hop-by-hop fields that are the same in both directions.
+const HOP_BY_HOP: [HeaderName; 6] = [
+    KEEP_ALIVE,
+    PROXY_CONNECTION,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::UPGRADE,
+];
+
+/// Most messages have none of these, which one look at the names tells.
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
+        for name in HOP_BY_HOP {
+            headers.remove(name);
+        }
     }
 }
 
@@ -180,11 +181,12 @@ pub(crate) fn join_cookies(headers: &mut HeaderMap) {
 
 /// Sets the identity in place of anything of the same names. A name may come several times.
 pub(crate) fn set_identity(headers: &mut HeaderMap, identity: &[(HeaderName, HeaderValue)]) {
-    for (name, _) in identity {
-        headers.remove(name);
-    }
-    for (name, value) in identity {
-        headers.append(name.clone(), value.clone());
+    for (index, (name, value)) in identity.iter().enumerate() {
+        if identity.iter().take(index).any(|(earlier, _)| earlier == name) {
+            headers.append(name.clone(), value.clone());
+        } else {
+            headers.insert(name.clone(), value.clone());
+        }
     }
 }
 
