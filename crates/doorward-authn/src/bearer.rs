@@ -103,10 +103,15 @@ impl BearerTokens {
 /// Why an entry of `--extra-jwt-issuers` cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidExtraIssuer {
-    #[error("invalid jwt verifier uri=audience spec: {0}")]
-    NoAudience(String),
-    #[error("the issuer {0:?} is not an absolute http or https URL")]
-    Issuer(String),
+    // No text repeats the entry: a URL may hold a password.
+    #[error("invalid jwt verifier uri=audience spec")]
+    NoAudience,
+    #[error("the issuer is not an absolute http or https URL without user and password")]
+    Issuer,
+}
+
+fn has_user(url: &Url) -> bool {
+    !url.username().is_empty() || url.password().is_some()
 }
 
 /// How to verify tokens of an entry `issuer=audience` of `--extra-jwt-issuers`. The claims that name the audience,
@@ -117,9 +122,11 @@ pub fn extra_issuer(entry: &str, main: &Config) -> Result<Config, InvalidExtraIs
         .split_once('=')
         // An empty audience would accept tokens for nobody in particular.
         .filter(|(_, audience)| !audience.is_empty())
-        .ok_or_else(|| InvalidExtraIssuer::NoAudience(entry.to_owned()))?;
-    if !Url::parse(issuer).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) {
-        return Err(InvalidExtraIssuer::Issuer(issuer.to_owned()));
+        .ok_or(InvalidExtraIssuer::NoAudience)?;
+    if !Url::parse(issuer)
+        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host() && !has_user(&url))
+    {
+        return Err(InvalidExtraIssuer::Issuer);
     }
     let base = issuer.strip_suffix('/').unwrap_or(issuer);
     Ok(Config {

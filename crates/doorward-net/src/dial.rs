@@ -183,11 +183,15 @@ async fn drive(connection: impl Future<Output = Result<(), hyper::Error>>) {
     }
 }
 
+/// Of an answer no more is read at once than this; its headers have to fit into it.
+const READ_BUFFER: usize = 128 * 1024;
+
 async fn speak_http1<S>(stream: S) -> Result<SendRequest<Body>, DialError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(DialError::Http)?;
+    let handshake = http1::Builder::new().max_buf_size(READ_BUFFER).handshake(TokioIo::new(stream));
+    let (sender, connection) = handshake.await.map_err(DialError::Http)?;
     tokio::spawn(drive(connection));
     Ok(sender)
 }

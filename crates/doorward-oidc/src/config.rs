@@ -5,7 +5,11 @@ use std::path::PathBuf;
 use doorward_core::{SecretString, pattern::PathPattern};
 use doorward_jose::Algorithm;
 
-use crate::http::HttpConfig;
+use crate::{
+    discovery::{self, ConnectError},
+    http::{self, HttpConfig},
+    provider::read_pem_files,
+};
 
 /// Everything that describes one provider and our registration there.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,6 +55,20 @@ pub struct Config {
     /// Called at sign-out, with `{id_token}` replaced.
     pub backend_logout_url: Option<String>,
     pub http: HttpConfig,
+}
+
+impl Config {
+    /// Finds mistakes that need no answer of the provider to be seen.
+    pub fn check(&self) -> Result<(), ConnectError> {
+        if self.discovery == Discovery::Fetch {
+            discovery::document_url(&self.issuer)?;
+        }
+        discovery::Written::parse(self)?;
+        if let KeySource::Pem(files) = &self.keys {
+            read_pem_files(files)?;
+        }
+        http::check_files(&self.http.trust)
+    }
 }
 
 /// A parameter of the authorization request beyond the protocol's own.

@@ -203,7 +203,7 @@ impl Metadata {
 }
 
 /// Where the metadata are: below the issuer, of which one trailing slash is dropped.
-fn document_url(issuer: &str) -> Result<Url, ConnectError> {
+pub(crate) fn document_url(issuer: &str) -> Result<Url, ConnectError> {
     let base = issuer.strip_suffix('/').unwrap_or(issuer);
     parse_endpoint(&format!("{base}/.well-known/openid-configuration"))
         .ok_or_else(|| ConnectError::InvalidUrl { name: "issuer URL", url: issuer.to_owned() })

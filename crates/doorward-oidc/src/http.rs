@@ -249,6 +249,16 @@ fn add_system_roots(roots: &mut RootCertStore) {
     }
 }
 
+/// Whether the certificates in files can be used.
+pub(crate) fn check_files(trust: &Trust) -> Result<(), ConnectError> {
+    match trust {
+        Trust::Files(files) | Trust::FilesAndSystem(files) => {
+            add_files(RootCertStore::empty(), files).map(drop)
+        }
+        Trust::System | Trust::Anything => Ok(()),
+    }
+}
+
 fn add_files(mut roots: RootCertStore, files: &[CaFile]) -> Result<RootCertStore, ConnectError> {
     for CaFile { path, pem } in files {
         let wrong = |reason: String| ConnectError::CaFile { path: path.clone(), reason };

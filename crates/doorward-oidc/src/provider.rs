@@ -326,7 +326,7 @@ pub(crate) fn not_ready() -> IdTokenError {
     IdTokenError::KeysUnavailable { reason: "its metadata are not known yet".to_owned() }
 }
 
-fn read_pem_files(files: &[Vec<u8>]) -> Result<KeySet, ConnectError> {
+pub(crate) fn read_pem_files(files: &[Vec<u8>]) -> Result<KeySet, ConnectError> {
     let mut all = KeySet::default();
     for (position, pem) in files.iter().enumerate() {
         let keys = KeySet::from_pem(pem)

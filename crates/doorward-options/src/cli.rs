@@ -15,6 +15,8 @@ pub(crate) struct CommandLine {
     pub(crate) help: bool,
     /// What does not parse, one line each.
     pub(crate) problems: Vec<String>,
+    /// Sentences about words that are ignored. The words themselves are not shown: they may be secrets.
+    pub(crate) ignored: Vec<String>,
 }
 
 impl CommandLine {
@@ -32,6 +34,7 @@ impl CommandLine {
 pub(crate) fn parse(args: &[OsString]) -> CommandLine {
     let mut line = CommandLine::default();
     let mut words = args.iter();
+    let mut before = "the name of the program".to_owned();
     while let Some(word) = words.next() {
         let Some(word) = word.to_str() else {
             line.problems.push("an argument is not valid UTF-8".to_owned());
@@ -42,8 +45,13 @@ pub(crate) fn parse(args: &[OsString]) -> CommandLine {
         }
         if let Some(flag) = word.strip_prefix("--") {
             long(&mut line, flag, || words.next());
+            before = format!("--{}", flag.split('=').next().unwrap_or_default());
         } else if let Some(flag) = word.strip_prefix('-') {
             short(&mut line, flag);
+        } else {
+            let sentence =
+                format!("a word after {before} is no flag and is ignored; values of switches need =");
+            line.ignored.push(sentence);
         }
     }
     line

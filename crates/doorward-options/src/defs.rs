@@ -345,7 +345,7 @@ options! {
         real_client_ip_header: Text = "X-Real-IP",
             "real-client-ip-header", "OAUTH2_PROXY_REAL_CLIENT_IP_HEADER", Core, Implemented;
         /// Addresses or networks of the proxies in front. Forwarding headers of other peers are not
-        /// believed.
+        /// believed. Nothing means this machine and private networks.
         trusted_proxy_ips: List = "",
             "trusted-proxy-ip", "OAUTH2_PROXY_TRUSTED_PROXY_IPS", Core, Implemented;
         /// Let a semicolon separate query parameters, as an ampersand does.
@@ -480,7 +480,8 @@ options! {
         /// Do not compare the issuer with the one in the discovery document and in tokens. Unsafe.
         insecure_oidc_skip_issuer_verification: Bool = "false",
             "insecure-oidc-skip-issuer-verification", "OAUTH2_PROXY_INSECURE_OIDC_SKIP_ISSUER_VERIFICATION", Legacy, Implemented;
-        /// Log in without the OpenID Connect nonce.
+        /// Log in without the OpenID Connect nonce. Where nobody sets this, a nonce is sent, and checked if
+        /// it comes back; false demands that it does.
         insecure_oidc_skip_nonce: Bool = "true",
             "insecure-oidc-skip-nonce", "OAUTH2_PROXY_INSECURE_OIDC_SKIP_NONCE", Legacy, Implemented;
     }
@@ -740,8 +741,7 @@ options! {
         /// How long to wait for the response headers of an upstream.
         upstream_timeout: Duration = "30s",
             "upstream-timeout", "OAUTH2_PROXY_UPSTREAM_TIMEOUT", Legacy, Implemented;
-        /// How long a part of a response may be held back before it is passed on. A negative value means
-        /// not at all.
+        /// Accepted without effect: every part of a response is passed on as it arrives.
         flush_interval: Interval = "1s",
             "flush-interval", "OAUTH2_PROXY_FLUSH_INTERVAL", Legacy, Implemented;
         /// Keep the Host header of the client towards upstreams.

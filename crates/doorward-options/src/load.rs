@@ -82,6 +82,9 @@ pub fn load(
     };
     let dialect = if alpha_path.is_some() { Dialect::Structured } else { Dialect::Flat };
     let (options, mut sources) = Layers { line: &line, env, file: &file, dialect }.merge(&mut errors);
+    for sentence in &line.ignored {
+        sources.warn(sentence.clone());
+    }
     let structured = text_of(&line, ALPHA, "a YAML", read_file, &mut errors).map(|(path, text)| {
         let (structured, places) = Structured::parse(Path::new(&path), &text, env, &mut errors);
         sources.note_structured(places);
@@ -94,6 +97,21 @@ pub fn load(
     }
 }
 
+/// Options that say who may come in and that the structured file replaces.
+const RESTRICTIONS: [&str; 12] = [
+    "allowed-group",
+    "allowed-role",
+    "bitbucket-repository",
+    "bitbucket-team",
+    "entra-id-allowed-tenant",
+    "github-org",
+    "github-repo",
+    "github-team",
+    "gitlab-group",
+    "gitlab-project",
+    "google-group",
+    "keycloak-group",
+];
 const ALPHA: &str = "alpha-config";
 const CONVERT: &str = "convert-config-to-alpha";
 
@@ -230,6 +248,12 @@ fn note_moved(def: &OptionDef, source: &Source, sources: &mut Sources, errors: &
             source: source.clone(),
             message: format!("the file has invalid keys: this one cannot stand beside --{ALPHA}"),
             mend: format!("move it to {place} in the file of --{ALPHA}"),
+        }),
+        _ if RESTRICTIONS.contains(&def.flag) => errors.push(OptionError {
+            option: def.flag.to_owned(),
+            source: source.clone(),
+            message: format!("this restriction would be ignored beside --{ALPHA}"),
+            mend: format!("move it to {place} in the file of --{ALPHA}, or unset it"),
         }),
         _ => sources.warn(format!("{source} is ignored: with --{ALPHA} it is {place} in that file")),
     }

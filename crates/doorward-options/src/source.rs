@@ -50,6 +50,8 @@ pub(crate) struct Places {
     pub(crate) file: PathBuf,
     /// Line numbers by place, such as `providers[0].clientID`.
     pub(crate) lines: BTreeMap<String, usize>,
+    /// Variables that are not set, by line.
+    pub(crate) unset: Vec<(usize, String)>,
 }
 
 impl Places {
@@ -94,7 +96,20 @@ impl Sources {
     }
 
     pub(crate) fn note_structured(&mut self, places: Places) {
+        for (line, name) in &places.unset {
+            let file = places.file.display();
+            self.warnings.push(format!(
+                "environment variable {name} is not set: {file} line {line} is read without it"
+            ));
+        }
         self.structured = Some(places);
+    }
+
+    /// The flags of the options that somebody wrote, in alphabetical order: those that the structured file replaces,
+    /// and those that stand beside it.
+    pub fn written(&self) -> (Vec<&'static str>, Vec<&'static str>) {
+        let moves = |flag: &&str| defs::find(flag).is_some_and(|def| def.scope == Scope::Legacy);
+        self.set.keys().copied().partition(moves)
     }
 
     /// Sentences for the log at start: deprecated names in use, variables with a misspelt name.

@@ -330,7 +330,7 @@ impl Structured {
         env: &dyn Fn(&str) -> Option<String>,
         errors: &mut Vec<OptionError>,
     ) -> (Self, Places) {
-        read::read(path, &environment::substitute(text, env), errors)
+        read::read(path, environment::substitute(text, env), errors)
     }
 }
 

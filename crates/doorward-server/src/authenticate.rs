@@ -33,7 +33,7 @@ use crate::{
 
 /// What authentication found.
 #[derive(Debug)]
-pub struct Visitor {
+pub(crate) struct Visitor {
     pub standing: Standing,
     /// What was found wrong on the way, for the log.
     pub shortfall: Shortfall,
@@ -42,7 +42,7 @@ pub struct Visitor {
 }
 
 #[derive(Debug)]
-pub enum Standing {
+pub(crate) enum Standing {
     Nobody,
     /// There may be a session, but the store cannot be asked.
     Unknown,
@@ -53,13 +53,13 @@ pub enum Standing {
 
 /// Somebody with a session.
 #[derive(Clone, Debug)]
-pub struct Known {
+pub(crate) struct Known {
     pub session: Arc<Session>,
     pub provenance: Provenance,
 }
 
 impl Visitor {
-    pub fn session(&self) -> Option<&Arc<Session>> {
+    pub(crate) fn session(&self) -> Option<&Arc<Session>> {
         match &self.standing {
             Standing::Known(known) => Some(&known.session),
             Standing::Nobody | Standing::Unknown | Standing::Forbidden => None,
@@ -67,7 +67,7 @@ impl Visitor {
     }
 
     /// The visitor in the words of policy.
-    pub fn attempt(&self) -> Attempt<'_> {
+    pub(crate) fn attempt(&self) -> Attempt<'_> {
         match &self.standing {
             Standing::Known(known) => {
                 Attempt::Accepted(Who { identity: &known.session.identity, provenance: known.provenance })
@@ -92,7 +92,7 @@ impl Visitor {
 
 /// Whether a due session may be refreshed on the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Freshness {
+pub(crate) enum Freshness {
     /// Unless the request, judged like this, is let through without a session anyway.
     Renewed(Judged),
     /// A sign-out is not worth a call to the provider.
@@ -100,7 +100,7 @@ pub enum Freshness {
 }
 
 /// The chain: the first scheme that accepts wins; a refused credential is noted and the next scheme is asked.
-pub async fn authenticate(gate: &Arc<Gate>, arrival: &Arrival, freshness: Freshness) -> Visitor {
+pub(crate) async fn authenticate(gate: &Arc<Gate>, arrival: &Arrival, freshness: Freshness) -> Visitor {
     let mut shortfall = Shortfall::NoSession;
     match by_bearer_token(gate, arrival).await {
         Token::None => {}
@@ -241,7 +241,7 @@ fn is_password_session(session: &Session) -> bool {
 }
 
 /// Ends the sessions of this browser: in the store, and for refreshes that are under way. Their cookies go in any case.
-pub async fn end_sessions(gate: &Gate, arrival: &Arrival) -> Cleared {
+pub(crate) async fn end_sessions(gate: &Gate, arrival: &Arrival) -> Cleared {
     let cookies = RequestCookies::new(arrival.headers());
     // First here, then in the store: a refresh that is about to be saved finds the one or the other.
     gate.sessions.refresh.end(gate.sessions.keeper.presented(&cookies, arrival.now), arrival.now);
@@ -253,13 +253,13 @@ pub async fn end_sessions(gate: &Gate, arrival: &Arrival) -> Cleared {
 }
 
 /// [`end_sessions`] where nobody can be told that the store is down; the cookies to send.
-pub async fn forget(gate: &Gate, arrival: &Arrival) -> Vec<HeaderValue> {
+pub(crate) async fn forget(gate: &Gate, arrival: &Arrival) -> Vec<HeaderValue> {
     end_sessions(gate, arrival).await.set_cookies
 }
 
 /// [`forget`] for somebody who was not let in. If the session was ended while this request was under way, the browser
 /// has been told, and may hold the cookie of another login by now: there is nothing to send.
-pub async fn clear(gate: &Gate, arrival: &Arrival) -> Vec<HeaderValue> {
+pub(crate) async fn clear(gate: &Gate, arrival: &Arrival) -> Vec<HeaderValue> {
     let presented = gate.sessions.keeper.presented(&RequestCookies::new(arrival.headers()), arrival.now);
     let is_late = gate.sessions.keeper.always_clears()
         && !presented.is_empty()
@@ -269,7 +269,7 @@ pub async fn clear(gate: &Gate, arrival: &Arrival) -> Vec<HeaderValue> {
 }
 
 /// Keeps the session of a new login in place of those that this browser had, which are over; the cookies to send.
-pub async fn replace(
+pub(crate) async fn replace(
     gate: &Gate,
     arrival: &Arrival,
     session: &Session,

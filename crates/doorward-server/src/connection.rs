@@ -202,7 +202,7 @@ impl Worker {
             while connections.try_join_next().is_some() {}
         }
         let finished = async { while connections.join_next().await.is_some() {} };
-        if tokio::time::timeout(self.limits.drain, finished).await.is_err() {
+        if tokio::time::timeout(self.gate.load().drain, finished).await.is_err() {
             tracing::warn!("Some requests did not finish in time and were cut off.");
         }
     }
@@ -361,6 +361,9 @@ async fn draining(phase: &mut watch::Receiver<Phase>) {
 }
 
 /// HTTP/1.1 and HTTP/2, each with bounds on what a client may hold open.
+/// What is kept of an answer for a client that does not read it, for each of the streams of an HTTP/2 connection.
+const STREAM_BUFFER: usize = 64 * 1024;
+
 fn http_builder(limits: Limits) -> Builder<Streams> {
     let mut builder = Builder::new(Streams { patience: DOWNLOAD_PAUSE });
     builder
@@ -374,6 +377,7 @@ fn http_builder(limits: Limits) -> Builder<Streams> {
         .timer(TokioTimer::new())
         .max_concurrent_streams(128)
         .max_header_list_size(HEADERS_LIMIT)
+        .max_send_buf_size(STREAM_BUFFER)
         .max_pending_accept_reset_streams(20)
         .max_local_error_reset_streams(128)
         .keep_alive_interval(Duration::from_mins(1))
@@ -436,7 +440,7 @@ mod tests {
             has_begun.store(true, Ordering::Relaxed);
             async { Ok::<_, Infallible>(http::Response::new(Body::Empty)) }
         });
-        let limits = Limits { header_read: Duration::from_mins(1), drain: Duration::from_mins(1) };
+        let limits = Limits { header_read: Duration::from_mins(1) };
         let builder = http_builder(limits);
         let mut serving = pin!(builder.serve_connection_with_upgrades(TokioIo::new(near), service));
         let start = first_request(serving.as_mut(), &begun, Duration::from_millis(50)).await;

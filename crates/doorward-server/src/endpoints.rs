@@ -1,10 +1,10 @@
 //! The endpoints below the prefix, one module each.
 
-pub mod auth;
-pub mod callback;
-pub mod health;
-pub mod sign_in;
-pub mod sign_out;
-pub mod start;
-pub mod static_files;
-pub mod user_info;
+pub(crate) mod auth;
+pub(crate) mod callback;
+pub(crate) mod health;
+pub(crate) mod sign_in;
+pub(crate) mod sign_out;
+pub(crate) mod start;
+pub(crate) mod static_files;
+pub(crate) mod user_info;

@@ -18,7 +18,7 @@ use crate::{
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     Permit,
     /// Somebody has to sign in first; browsers are led there, programs are told.
     Login,
@@ -28,7 +28,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    pub const fn word(self) -> &'static str {
+    pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Permit => "permit",
             Self::Login => "login",
@@ -39,7 +39,7 @@ impl Outcome {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub(crate) enum Reason {
     SignedIn,
     PublicRoute,
     Preflight,
@@ -73,7 +73,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    pub const fn word(self) -> &'static str {
+    pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::SignedIn => "signed_in",
             Self::PublicRoute => "public_route",
@@ -123,7 +123,7 @@ impl From<DenialReason> for Reason {
 
 /// One decision, explained.
 #[derive(Clone, Debug)]
-pub struct Explanation {
+pub(crate) struct Explanation {
     outcome: Outcome,
     reason: Reason,
     rule: Option<RuleId>,
@@ -132,11 +132,11 @@ pub struct Explanation {
 }
 
 impl Explanation {
-    pub fn new(outcome: Outcome, reason: Reason, message: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn new(outcome: Outcome, reason: Reason, message: impl Into<Cow<'static, str>>) -> Self {
         Self { outcome, reason, rule: None, message: message.into(), detail: String::new() }
     }
 
-    pub fn permit(grounds: &Grounds) -> Self {
+    pub(crate) fn permit(grounds: &Grounds) -> Self {
         let (reason, rule) = match grounds {
             Grounds::Preflight => (Reason::Preflight, None),
             Grounds::PublicRoute(rule) => (Reason::PublicRoute, Some(rule)),
@@ -146,7 +146,7 @@ impl Explanation {
         Self { rule: rule.cloned(), ..Self::new(Outcome::Permit, reason, "") }
     }
 
-    pub fn denial(denial: &Denial) -> Self {
+    pub(crate) fn denial(denial: &Denial) -> Self {
         let options = match denial.reason {
             DenialReason::EmailMissing | DenialReason::EmailMalformed | DenialReason::EmailNotAllowed => {
                 "asked by --email-domain or --authenticated-emails-file"
@@ -163,7 +163,7 @@ impl Explanation {
 
     /// What was found wrong.
     #[must_use]
-    pub fn because(mut self, detail: &(impl ToString + ?Sized)) -> Self {
+    pub(crate) fn because(mut self, detail: &(impl ToString + ?Sized)) -> Self {
         self.detail = detail.to_string();
         self
     }
@@ -183,7 +183,7 @@ impl Explanation {
     }
 
     /// The same in words.
-    pub fn words(&self) -> Decision<'_> {
+    pub(crate) fn words(&self) -> Decision<'_> {
         Decision {
             outcome: self.outcome.word(),
             reason: self.reason.word(),
@@ -196,7 +196,7 @@ impl Explanation {
 
 /// What a request fell short of. It matters only if the request is not let in all the same.
 #[derive(Clone, Debug)]
-pub enum Shortfall {
+pub(crate) enum Shortfall {
     NoSession,
     Bearer(BearerRefusal),
     /// The authentication log has its line already.
@@ -212,7 +212,7 @@ impl Shortfall {
     /// The reason to name if both hold: a credential that somebody sent counts more than a cookie, which browsers send by
     /// themselves; a header that holds no token may be meant for somebody else.
     #[must_use]
-    pub fn or(self, stored: Self) -> Self {
+    pub(crate) fn or(self, stored: Self) -> Self {
         match self {
             Self::NoSession => stored,
             Self::Bearer(BearerRefusal::NoToken(_)) if !matches!(stored, Self::NoSession) => stored,

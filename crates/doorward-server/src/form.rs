@@ -17,11 +17,11 @@ const TIME_LIMIT: Duration = Duration::from_secs(15);
 
 /// Decoded name-value pairs: those of the body first, then those of the query.
 #[derive(Clone, Debug, Default)]
-pub struct Form(Vec<(String, String)>);
+pub(crate) struct Form(Vec<(String, String)>);
 
 /// Why the body of a request gives no form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum UnreadableForm {
+pub(crate) enum UnreadableForm {
     /// It is longer than any form of ours, or broke off.
     #[error("the form could not be read")]
     Broken,
@@ -32,7 +32,7 @@ pub enum UnreadableForm {
 impl UnreadableForm {
     /// The status of the answer: 408 for a form that came too slowly (RFC 9110 section 15.5.9), else what the endpoint
     /// says of forms that cannot be read.
-    pub const fn status_or(self, otherwise: StatusCode) -> StatusCode {
+    pub(crate) const fn status_or(self, otherwise: StatusCode) -> StatusCode {
         match self {
             Self::Broken => otherwise,
             Self::Late => StatusCode::REQUEST_TIMEOUT,
@@ -41,7 +41,7 @@ impl UnreadableForm {
 }
 
 impl Form {
-    pub fn of_query(query: Option<&str>, semicolons: Semicolons) -> Self {
+    pub(crate) fn of_query(query: Option<&str>, semicolons: Semicolons) -> Self {
         let query = query.unwrap_or("");
         let pairs = match semicolons {
             Semicolons::Literal => parse(query.as_bytes()),
@@ -51,7 +51,7 @@ impl Form {
     }
 
     /// Reads the body too, if it is an urlencoded form.
-    pub async fn read(arrival: &mut Arrival, semicolons: Semicolons) -> Result<Self, UnreadableForm> {
+    pub(crate) async fn read(arrival: &mut Arrival, semicolons: Semicolons) -> Result<Self, UnreadableForm> {
         let mut pairs = Vec::new();
         if arrival.facts.method == Method::POST && is_form(arrival) {
             let body = std::mem::replace(arrival.request.body_mut(), Body::Empty);
@@ -62,23 +62,23 @@ impl Form {
     }
 
     /// All pairs as they came.
-    pub fn into_pairs(self) -> Vec<(String, String)> {
+    pub(crate) fn into_pairs(self) -> Vec<(String, String)> {
         self.0
     }
 
     /// The first value of this name, unless it is empty.
-    pub fn first<'a>(&'a self, name: &'a str) -> Option<&'a str> {
+    pub(crate) fn first<'a>(&'a self, name: &'a str) -> Option<&'a str> {
         self.all(name).next().filter(|value| !value.is_empty())
     }
 
     /// The value of a parameter that must not be repeated (RFC 6749 section 3.1); `None` if it is missing or repeated.
-    pub fn only<'a>(&'a self, name: &'a str) -> Option<&'a str> {
+    pub(crate) fn only<'a>(&'a self, name: &'a str) -> Option<&'a str> {
         let mut values = self.all(name);
         let value = values.next()?;
         if values.next().is_some() { None } else { Some(value) }
     }
 
-    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(own, _)| own == name).map(|(_, value)| value.as_str())
     }
 }

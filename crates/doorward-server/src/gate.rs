@@ -31,6 +31,8 @@ pub struct Gate {
     pub pages: Pages,
     pub telemetry: Telemetry,
     pub https: HttpsPolicy,
+    /// How long requests under way may go on after a stop was asked for.
+    pub drain: Duration,
 }
 
 /// The ways to sign in.
@@ -118,6 +120,4 @@ pub enum HttpsPolicy {
 pub struct Limits {
     /// From the first byte of a request to the end of its headers.
     pub header_read: Duration,
-    /// How long open requests may go on after a stop was asked for.
-    pub drain: Duration,
 }

@@ -36,7 +36,7 @@ use crate::{
 };
 
 /// Answers one request.
-pub async fn handle(
+pub(crate) async fn handle(
     gate: Arc<Gate>,
     connection: Arc<Connection>,
     request: Request<Body>,
@@ -149,11 +149,13 @@ async fn proxied(gate: &Arc<Gate>, arrival: Box<Arrival>, record: &mut Record) -
         }
         Decision::Forbidden => with_cookies(respond::forbidden(), decided.set_cookies),
         Decision::Login => with_cookies(ask_for_login(gate, &arrival), decided.set_cookies),
+        Decision::Unknown if gate.wants_json(&arrival) => respond::unavailable(),
         Decision::Unknown => {
+            let explanation =
+                "Sessions cannot be read at the moment. You are still signed in: try again shortly.";
+            // 500, as oauth2-proxy answers people.
             let problem = Problem {
-                explanation:
-                    "Sessions cannot be read at the moment. You are still signed in: try again shortly."
-                        .into(),
+                explanation: explanation.into(),
                 ..Problem::new(StatusCode::INTERNAL_SERVER_ERROR)
             };
             gate.error_page(&arrival, &problem)
@@ -265,17 +267,6 @@ async fn forward(
     let Passage { permit, mut arrival, visitor } = passage;
     record.route(upstream.id());
     let session = visitor.session();
-    let sent = arrival.request.headers();
-    let identity = gate.injection.for_request(sent, session.map(AsRef::as_ref), permit.grounds());
-    let how = Forwarding {
-        peer: match &arrival.connection.peer {
-            Peer::Ip(address) => Some(address.ip().to_canonical()),
-            Peer::Unix => None,
-        },
-        identity: &identity,
-        user: session.map_or("", |session| session.identity.display_name()),
-        worker: arrival.connection.worker,
-    };
     let mut request = std::mem::take(&mut arrival.request);
     gate.injection.scrub(request.headers_mut(), session.map(AsRef::as_ref));
     drop_misleading(request.headers_mut(), arrival.facts.hop);
@@ -285,6 +276,18 @@ async fn forward(
     if let Some(ours) = &gate.sessions.kept_from_applications {
         ours.remove_from(request.headers_mut());
     }
+    // A header may go on from what the client sent, of which nothing is left here that must not pass.
+    let identity =
+        gate.injection.for_request(request.headers(), session.map(AsRef::as_ref), permit.grounds());
+    let how = Forwarding {
+        peer: match &arrival.connection.peer {
+            Peer::Ip(address) => Some(address.ip().to_canonical()),
+            Peer::Unix => None,
+        },
+        identity: &identity,
+        user: session.map_or("", |session| session.identity.display_name()),
+        worker: arrival.connection.worker,
+    };
     if may_have_trailers(&request) {
         let gate = Arc::clone(gate);
         let hop = arrival.facts.hop;
@@ -292,6 +295,9 @@ async fn forward(
             body.with_trailers(move |trailers| {
                 gate.injection.scrub_trailers(trailers);
                 drop_misleading(trailers, hop);
+                if gate.ingress.strangers_headers(hop) == StrangersHeaders::Removed {
+                    drop_forwarding(trailers);
+                }
             })
         });
     }

@@ -182,10 +182,18 @@ fn is_known(name: &str) -> bool {
 /// path from `X-Original-URL` or `X-Rewrite-URL`, which only a trusted proxy may set; `Proxy` becomes `HTTP_PROXY` in CGI
 /// programs (CVE-2016-5385).
 pub fn drop_misleading(headers: &mut HeaderMap, hop: Hop) {
-    remove_if(headers, |name| match name {
-        "proxy" => true,
-        "x-original-url" | "x-rewrite-url" => hop == Hop::Direct,
-        _ => false,
+    remove_if(headers, |name| {
+        // Nearly all names end here. As identity headers these go in every spelling that applications fold together.
+        if !name.starts_with(['x', 'p']) {
+            return false;
+        }
+        match normalised(name).as_str() {
+            "proxy" => true,
+            "x-original-url" | "x-original-uri" | "x-rewrite-url" | "x-envoy-original-path" => {
+                hop == Hop::Direct
+            }
+            _ => false,
+        }
     });
 }
 

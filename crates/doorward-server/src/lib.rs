@@ -2,24 +2,24 @@
 //!
 //! Read [`handle`] first: it is the life of one request, in order.
 
-pub mod authenticate;
+mod authenticate;
 pub mod connection;
-pub mod endpoints;
-pub mod explain;
-pub mod form;
+mod endpoints;
+mod explain;
+mod form;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod gate;
-pub mod handle;
+mod handle;
 pub mod ingress;
 pub mod inject;
-pub mod login;
+mod login;
 pub mod pages;
 mod presence;
-pub mod record;
+mod record;
 pub mod redirects;
 pub mod refresh;
-pub mod respond;
+mod respond;
 pub mod routes;
 mod streams;
 

@@ -11,7 +11,7 @@ use doorward_net::Body;
 /// Whether this login was begun by the person or by us, after an earlier attempt came back unusable. A login is
 /// begun anew once; the mark travels in the `state` parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Beginning {
+pub(crate) enum Beginning {
     ByPerson,
     Restarted,
 }
@@ -20,7 +20,7 @@ pub enum Beginning {
 const RESTARTED_MARK: &str = ".r";
 
 /// Splits what came back as the hash part of `state`.
-pub fn read_mark(hash: &str) -> (&str, Beginning) {
+pub(crate) fn read_mark(hash: &str) -> (&str, Beginning) {
     match hash.strip_suffix(RESTARTED_MARK) {
         Some(hash) => (hash, Beginning::Restarted),
         None => (hash, Beginning::ByPerson),
@@ -29,7 +29,7 @@ pub fn read_mark(hash: &str) -> (&str, Beginning) {
 
 /// How to begin a login.
 #[derive(Clone, Debug)]
-pub struct Login {
+pub(crate) struct Login {
     pub target: SafeRedirect,
     pub account: AccountChoice,
     pub beginning: Beginning,
@@ -38,13 +38,13 @@ pub struct Login {
 }
 
 impl Login {
-    pub fn to(target: SafeRedirect) -> Self {
+    pub(crate) fn to(target: SafeRedirect) -> Self {
         Self { target, account: AccountChoice::Any, beginning: Beginning::ByPerson, wishes: Vec::new() }
     }
 }
 
 /// The redirect to the provider, with the CSRF cookie of this attempt (OpenID Connect Core section 3.1.2.1).
-pub fn begin(gate: &Gate, arrival: &Arrival, login: &Login) -> Response<Body> {
+pub(crate) fn begin(gate: &Gate, arrival: &Arrival, login: &Login) -> Response<Body> {
     let Some(provider) = &gate.sign_in.provider else {
         return gate.sign_in_page(arrival, StatusCode::OK, &login.target, None);
     };

@@ -15,7 +15,7 @@ use doorward_telemetry::{AuthLine, ClientField, InFlight, Logs, Metrics, Request
 use http::{HeaderValue, Method, Response, StatusCode, Uri, Version, header::USER_AGENT};
 use http_body::{Frame, SizeHint};
 
-pub use doorward_telemetry::AuthStatus;
+pub(crate) use doorward_telemetry::AuthStatus;
 
 use crate::{
     explain::Explanation,
@@ -25,7 +25,7 @@ use crate::{
 
 /// Notes about a request in flight. Dropping it writes them down, so that aborted requests are seen as well.
 #[derive(Debug)]
-pub struct Record {
+pub(crate) struct Record {
     metrics: Arc<Metrics>,
     counted: Option<InFlight>,
     started: Instant,
@@ -55,13 +55,13 @@ struct Line {
 
 /// Whether a request appears in the request log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Visibility {
+pub(crate) enum Visibility {
     Logged(Query),
     Silent,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Query {
+pub(crate) enum Query {
     Shown,
     /// It holds secrets.
     Hidden,
@@ -101,7 +101,7 @@ pub(crate) fn shown_client(gate: &Gate, arrival: &Arrival) -> ClientField {
 }
 
 impl Record {
-    pub fn begin(gate: &Gate, arrival: &Arrival, visible: Visibility) -> Box<Self> {
+    pub(crate) fn begin(gate: &Gate, arrival: &Arrival, visible: Visibility) -> Box<Self> {
         Box::new(Self {
             metrics: Arc::clone(&gate.telemetry.metrics),
             counted: None,
@@ -113,36 +113,36 @@ impl Record {
     }
 
     /// From here on the request counts in the metrics; health checks and redirects to https do not.
-    pub fn count(&mut self) {
+    pub(crate) fn count(&mut self) {
         self.counted = Some(self.metrics.begin());
     }
 
-    pub fn identify(&mut self, session: &Arc<Session>) {
+    pub(crate) fn identify(&mut self, session: &Arc<Session>) {
         if let Some(line) = &mut self.line {
             line.session = Some(Arc::clone(session));
         }
     }
 
-    pub fn route(&mut self, upstream: Arc<str>) {
+    pub(crate) fn route(&mut self, upstream: Arc<str>) {
         if let Some(line) = &mut self.line {
             line.upstream = Some(upstream);
         }
     }
 
-    pub fn permit(&mut self, grounds: &Grounds) {
+    pub(crate) fn permit(&mut self, grounds: &Grounds) {
         if let Some(line) = &mut self.line {
             line.decision = Some(Explanation::permit(grounds));
         }
     }
 
-    pub fn decide(&mut self, explanation: Explanation) {
+    pub(crate) fn decide(&mut self, explanation: Explanation) {
         if let Some(line) = &mut self.line {
             line.decision = Some(explanation);
         }
     }
 
     /// Ties the record to the answer's body.
-    pub fn finish(mut self: Box<Self>, response: Response<Body>) -> Response<Recorded> {
+    pub(crate) fn finish(mut self: Box<Self>, response: Response<Body>) -> Response<Recorded> {
         self.status = response.status();
         response.map(|body| Recorded { body, record: Some(self) })
     }
@@ -207,7 +207,7 @@ impl Drop for Record {
 
 /// An answer's body that counts its bytes for the record.
 #[derive(Debug)]
-pub struct Recorded {
+pub(crate) struct Recorded {
     body: Body,
     /// Boxed, as the engine moves the body about.
     record: Option<Box<Record>>,
@@ -215,7 +215,7 @@ pub struct Recorded {
 
 impl Recorded {
     /// An answer that appears in no log and no metric.
-    pub fn unrecorded(response: Response<Body>) -> Response<Self> {
+    pub(crate) fn unrecorded(response: Response<Body>) -> Response<Self> {
         response.map(|body| Self { body, record: None })
     }
 }

@@ -4,7 +4,7 @@ use doorward_core::redirect::SafeRedirect;
 use doorward_net::Body;
 use http::{
     HeaderName, HeaderValue, Method, Response, StatusCode,
-    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, EXPIRES, LOCATION, X_CONTENT_TYPE_OPTIONS},
+    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, EXPIRES, LOCATION, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS},
 };
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -16,36 +16,43 @@ const EPOCH: HeaderValue = HeaderValue::from_static("Thu, 01 Jan 1970 00:00:00 G
 const X_ACCEL_EXPIRES: HeaderName = HeaderName::from_static("x-accel-expires");
 
 /// An answer without a body.
-pub fn empty(status: StatusCode) -> Response<Body> {
+pub(crate) fn empty(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::Empty);
     *response.status_mut() = status;
     response
 }
 
 /// A failure in plain text, ending in a line break as the reference's do.
-pub fn text_error(status: StatusCode, text: &'static str) -> Response<Body> {
+pub(crate) fn text_error(status: StatusCode, text: &'static str) -> Response<Body> {
     let mut response = text_answer(status, text.into());
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     response
 }
 
-pub fn unauthorized() -> Response<Body> {
+pub(crate) fn unauthorized() -> Response<Body> {
     text_error(StatusCode::UNAUTHORIZED, "Unauthorized\n")
 }
 
-pub fn forbidden() -> Response<Body> {
+pub(crate) fn forbidden() -> Response<Body> {
     text_error(StatusCode::FORBIDDEN, "Forbidden\n")
 }
 
-pub fn text_answer(status: StatusCode, body: Body) -> Response<Body> {
+/// For programs while the session store is down: they may come again soon (RFC 9110 section 15.6.4).
+pub(crate) fn unavailable() -> Response<Body> {
+    let mut response = json(StatusCode::SERVICE_UNAVAILABLE, "{}".into());
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+    response
+}
+
+pub(crate) fn text_answer(status: StatusCode, body: Body) -> Response<Body> {
     with_body(status, TEXT, body)
 }
 
-pub fn json(status: StatusCode, body: Body) -> Response<Body> {
+pub(crate) fn json(status: StatusCode, body: Body) -> Response<Body> {
     with_body(status, JSON, body)
 }
 
-pub fn html(status: StatusCode, body: String) -> Response<Body> {
+pub(crate) fn html(status: StatusCode, body: String) -> Response<Body> {
     with_body(status, HTML, body.into())
 }
 
@@ -57,13 +64,13 @@ fn with_body(status: StatusCode, content_type: HeaderValue, body: Body) -> Respo
 }
 
 /// 302 to a target that was found safe.
-pub fn redirect_to(target: &SafeRedirect, method: &Method) -> Response<Body> {
+pub(crate) fn redirect_to(target: &SafeRedirect, method: &Method) -> Response<Body> {
     redirect(StatusCode::FOUND, target.as_str(), method)
 }
 
 /// A redirect. Characters that cannot stand in a header are percent-encoded, and so is the backslash, which browsers
 /// take for a slash; what is left is either a valid `Location` or the root.
-pub fn redirect(status: StatusCode, location: &str, method: &Method) -> Response<Body> {
+pub(crate) fn redirect(status: StatusCode, location: &str, method: &Method) -> Response<Body> {
     const UNSAFE: &percent_encoding::AsciiSet =
         &percent_encoding::CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\');
     let encoded = percent_encoding::utf8_percent_encode(location, UNSAFE).to_string();
@@ -78,14 +85,14 @@ pub fn redirect(status: StatusCode, location: &str, method: &Method) -> Response
     response
 }
 
-pub fn method_not_allowed(allowed: &'static str) -> Response<Body> {
+pub(crate) fn method_not_allowed(allowed: &'static str) -> Response<Body> {
     let mut response = text_error(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n");
     response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
     response
 }
 
 /// Marks an answer as never to be stored, by browsers, proxies and nginx's own cache.
-pub fn uncached(mut response: Response<Body>) -> Response<Body> {
+pub(crate) fn uncached(mut response: Response<Body>) -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, NO_CACHE);
     headers.insert(EXPIRES, EPOCH);

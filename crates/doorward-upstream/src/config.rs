@@ -7,7 +7,6 @@ use http::{StatusCode, uri::Authority};
 
 /// How long the application may take to begin its answer, unless configured.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
-const DEFAULT_FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// One upstream, as configured.
 #[derive(Clone, Debug)]
@@ -27,8 +26,6 @@ pub struct UpstreamConfig {
     pub timeout: Duration,
     pub keep_alive: KeepAlive,
     pub tls: TlsVerification,
-    /// Accepted for compatibility: every piece of an answer is passed on as it arrives, which is within any interval.
-    pub flush_interval: Duration,
 }
 
 impl UpstreamConfig {
@@ -44,7 +41,6 @@ impl UpstreamConfig {
             timeout: DEFAULT_TIMEOUT,
             keep_alive: KeepAlive::Reuse,
             tls: TlsVerification::Verify,
-            flush_interval: DEFAULT_FLUSH_INTERVAL,
         }
     }
 }

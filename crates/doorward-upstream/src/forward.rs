@@ -87,7 +87,6 @@ impl Upstream {
             timeout,
             keep_alive,
             tls,
-            flush_interval: _,
         } = config;
         let rewriter = rewrite.map(|rewrite| Rewriter::new(&path, &rewrite)).transpose();
         let rewriter = rewriter.map_err(|reason| InvalidUpstreams::Rewrite { id: id.clone(), reason })?;

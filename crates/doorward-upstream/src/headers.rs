@@ -44,14 +44,18 @@ const NEVER_TRAILERS: [&str; 19] = [
 ];
 
 /// Beginnings of further such names.
-const NEVER_TRAILER_PREFIXES: [&str; 10] = [
+const NEVER_TRAILER_PREFIXES: [&str; 14] = [
     "accept",
+    "cf-connecting",
     "content-",
     "gap-",
     "if-",
     "proxy",
     "sec-",
+    "true-client",
     "x-auth-request-",
+    "x-client",
+    "x-cluster-client",
     "x-forwarded-",
     "x-original-",
     "x-real-",
@@ -95,9 +99,10 @@ pub(crate) fn strip_trailers(trailers: &mut HeaderMap) {
 }
 
 fn may_trail(name: &HeaderName) -> bool {
-    let name = name.as_str();
+    // As applications see it that fold other characters together (CGI, WSGI).
+    let name = name.as_str().replace(|letter: char| !letter.is_ascii_alphanumeric(), "-");
     let starts_with = |prefix: &&str| name.starts_with(*prefix);
-    !NEVER_TRAILERS.contains(&name) && !NEVER_TRAILER_PREFIXES.iter().any(starts_with)
+    !NEVER_TRAILERS.contains(&name.as_str()) && !NEVER_TRAILER_PREFIXES.iter().any(starts_with)
 }
 
 /// Removes what concerns only the connection to the application. `Trailer` stays, since trailers are passed on.

@@ -16,8 +16,9 @@ pub enum UpstreamUriError {
     Scheme { uri: String },
     #[error("the upstream {uri:?} has no valid host")]
     Host { uri: String },
-    #[error("the upstream {uri:?} must not hold a user name or password")]
-    UserInfo { uri: String },
+    /// The text is not repeated: it holds a password.
+    #[error("an upstream must not hold a user name or password")]
+    UserInfo,
     #[error("the upstream {uri:?} names no file, folder or socket by an absolute path")]
     Path { uri: String },
     #[error("the upstream {uri:?} has a route that does not begin with a slash")]
@@ -56,7 +57,7 @@ fn parse_http(text: &str, scheme: HttpScheme) -> Result<(String, String, Target)
     let uri: Uri = text.parse().map_err(|_invalid| no_host())?;
     let authority: &Authority = uri.authority().ok_or_else(no_host)?;
     if authority.as_str().contains('@') {
-        return Err(UpstreamUriError::UserInfo { uri: text.to_owned() });
+        return Err(UpstreamUriError::UserInfo);
     }
     scheme.host_and_port(authority).ok_or_else(no_host)?;
     let path = match uri.path() {

@@ -187,14 +187,6 @@ impl Upstreams {
         }
         None
     }
-
-    pub fn is_empty(&self) -> bool {
-        self.all.is_empty()
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = &Upstream> {
-        self.all.iter()
-    }
 }
 
 /// Sorts prefixes and finds the parent of each.

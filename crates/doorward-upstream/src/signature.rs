@@ -134,11 +134,17 @@ pub(crate) enum SignError {
 }
 
 async fn collect(body: Body) -> Result<Bytes, SignError> {
-    match Limited::new(body, SIGNED_BODY_LIMIT).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(SignError::TooLarge),
-        Err(error) => Err(SignError::Body(ForwardError::UnsignedBody(error.to_string()))),
+    let mut limited = Limited::new(body, SIGNED_BODY_LIMIT);
+    // Copied into one piece: the pieces of a client that sends single bytes would take many times their length.
+    let mut collected = BytesMut::new();
+    while let Some(frame) = limited.frame().await {
+        match frame {
+            Ok(frame) => collected.extend_from_slice(frame.data_ref().unwrap_or(&Bytes::new())),
+            Err(error) if error.is::<LengthLimitError>() => return Err(SignError::TooLarge),
+            Err(error) => return Err(SignError::Body(ForwardError::UnsignedBody(error.to_string()))),
+        }
     }
+    Ok(collected.freeze())
 }
 
 impl fmt::Debug for Signer {

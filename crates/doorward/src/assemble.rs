@@ -17,7 +17,7 @@ pub(crate) mod secret_source;
 pub(crate) mod sessions;
 pub(crate) mod upstreams;
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use doorward_authn::{
     bearer::{BearerTokens, OnRefusal},
@@ -43,6 +43,9 @@ use http::HeaderName;
 
 use self::{listeners::Listeners, logging::Logging, problems::Problems, sessions::Keeping};
 use crate::{demo::GROUNDS_HEADER, files::Files};
+
+/// No stop waits longer than this for requests under way, also where nobody set a limit: some thirty years.
+const LONGEST_DRAIN: Duration = Duration::from_hours(24 * 365 * 30);
 
 /// How people sign in, before anything is contacted.
 #[derive(Debug)]
@@ -306,6 +309,7 @@ pub(crate) async fn connect(
         pages,
         telemetry: Telemetry { logs: Arc::clone(&logging.logs), metrics },
         https: listeners.https,
+        drain: Some(options.shutdown_timeout).filter(|limit| !limit.is_zero()).unwrap_or(LONGEST_DRAIN),
     });
     let former = Former { gate: Arc::clone(&gate), logging: Some(logging), providers, kept, notices };
     Ok(Assembled { gate, listeners, former })
@@ -338,8 +342,13 @@ async fn contact(
     problems: &mut Problems<'_>,
 ) -> Option<Contacted> {
     let Provided::Provider { main, extra } = provided else { return Some(Contacted::default()) };
-    let mend = "correct the provider's options; --oidc-issuer-url is compared letter by letter";
-    let main = problems.take("oidc-issuer-url", connected(*main, former).await, mend)?;
+    let main = match connected(*main, former).await {
+        Ok(main) => main,
+        Err(error) => {
+            problems.add(provider::option_of(&error), error.to_string(), provider::connect_mend(&error));
+            return None;
+        }
+    };
     let mut all = vec![main.clone()];
     if !options.skip_jwt_bearer_tokens {
         return Some(Contacted { provider: Some(main), bearer: None, all });

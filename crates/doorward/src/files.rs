@@ -57,7 +57,7 @@ impl Files {
     /// A file that holds options.
     pub(crate) fn read_config(&self, path: &Path) -> io::Result<String> {
         let text = self.read_text(path)?;
-        if text.is_empty() {
+        if says_nothing(&text) {
             if self.empty == EmptyConfig::Refused {
                 return Err(io::Error::other("nothing is in it any more, which is taken at a start only"));
             }
@@ -74,6 +74,12 @@ impl Files {
     pub(crate) fn read_text(&self, path: &Path) -> io::Result<String> {
         String::from_utf8(self.read(path)?).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
+}
+
+/// Whether there are only blanks and comments, as TOML and YAML write them.
+fn says_nothing(text: &str) -> bool {
+    let text = text.trim_start_matches('\u{feff}');
+    text.lines().map(str::trim).all(|line| line.is_empty() || line.starts_with('#') || line == "---")
 }
 
 fn sum(content: &[u8]) -> Sum {

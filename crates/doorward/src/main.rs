@@ -39,9 +39,9 @@ fn main() -> ExitCode {
             say(io::stdout(), &format!("doorward {version} (a drop-in for oauth2-proxy v7)"));
             ExitCode::SUCCESS
         }
-        Ok(Loaded::Configuration(configuration, job)) => finish(match job {
+        Ok(Loaded::Configuration(mut configuration, job)) => finish(match job {
             Job::Serve => run::serve(args, &configuration, files),
-            Job::Test => run::config_test(&configuration, &files),
+            Job::Test => run::config_test(&mut configuration, &files),
             Job::Convert => run::convert(&configuration),
         }),
         Err(error) => {

@@ -26,8 +26,6 @@ use crate::{
 /// The headers of a request must arrive within this time, and an idle connection is kept as long. It is longer than
 /// the minute for which nginx keeps its connections, so that nginx closes first and never sends into a closed one.
 const HEADER_READ: Duration = Duration::from_secs(75);
-/// No stop waits longer than this for requests under way, also where nobody set a limit: some thirty years.
-const LONGEST_DRAIN: Duration = Duration::from_hours(24 * 365 * 30);
 
 /// Why the program ends with a failure. The text is complete: it is printed as it stands.
 #[derive(Debug, Error)]
@@ -47,7 +45,9 @@ fn indented(errors: &[OptionError]) -> String {
 }
 
 /// `--config-test`: says whether the configuration is valid. The provider is not asked.
-pub(crate) fn config_test(configuration: &Configuration, files: &Files) -> Result<(), Failure> {
+pub(crate) fn config_test(configuration: &mut Configuration, files: &Files) -> Result<(), Failure> {
+    // The log is not opened: that would make a file, and perhaps one that the service may not write.
+    configuration.options.logging_filename.clear();
     assemble::check(configuration, SignInSource::Options, files, None).map_err(Failure::Invalid)?;
     let _ = writeln!(io::stdout(), "configuration is valid");
     Ok(())
@@ -56,6 +56,14 @@ pub(crate) fn config_test(configuration: &Configuration, files: &Files) -> Resul
 /// `--convert-config-to-alpha`: prints the structured form of the options. They need not be complete.
 pub(crate) fn convert(configuration: &Configuration) -> Result<(), Failure> {
     let structured = assemble::converted(configuration).map_err(Failure::Invalid)?;
+    let (moved, beside) = configuration.sources.written();
+    for (sentence, flags) in
+        [("in this file now, to be taken out", moved), ("not in this file, to be kept", beside)]
+    {
+        if !flags.is_empty() {
+            let _ = writeln!(io::stderr(), "{sentence}: {}", flags.join(", "));
+        }
+    }
     let _ = write!(io::stdout(), "{}", structured.to_yaml());
     Ok(())
 }
@@ -80,7 +88,7 @@ enum Origin {
 pub(crate) fn demo(args: &[OsString]) -> Result<(), Failure> {
     let address = match args {
         [] => "127.0.0.1:4180",
-        [address] => address.to_str().filter(|text| !text.starts_with('-')).ok_or(Failure::DemoArguments)?,
+        [address] => address.to_str().filter(|text| is_address(text)).ok_or(Failure::DemoArguments)?,
         _ => return Err(Failure::DemoArguments),
     };
     runtime()?.block_on(async {
@@ -101,6 +109,11 @@ pub(crate) fn demo(args: &[OsString]) -> Result<(), Failure> {
             Configuration { options: Box::new(options), structured: None, sources: Sources::default() };
         Box::pin(serve_until_stopped(&configuration, source, Origin::Demo)).await
     })
+}
+
+fn is_address(text: &str) -> bool {
+    let parts = text.rsplit_once(':');
+    parts.is_some_and(|(host, port)| !host.starts_with('-') && port.parse::<u16>().is_ok())
 }
 
 /// Cheap enough for a debug build; the password is random and lives as long as the process.
@@ -137,8 +150,7 @@ async fn serve_until_stopped(
     }
     let assembled = assemble::connect(checked, configuration, None).await;
     let Assembled { gate, listeners, former } = assembled.map_err(Failure::Invalid)?;
-    let drain = Some(configuration.options.shutdown_timeout).filter(|limit| !limit.is_zero());
-    let limits = Limits { header_read: HEADER_READ, drain: drain.unwrap_or(LONGEST_DRAIN) };
+    let limits = Limits { header_read: HEADER_READ };
     let mut sockets = Sockets::new(Arc::clone(&gate), limits)?;
     let plan = sockets.plan(listeners, &configuration.sources).await.map_err(Failure::Bind)?;
     sockets.carry_out(plan, gate);

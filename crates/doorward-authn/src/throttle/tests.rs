@@ -85,7 +85,9 @@ fn many_attackers_of_one_account_are_slowed_but_not_its_owner_where_he_was_befor
     assert_eq!(throttle.turn(owner, now), Turn::Now);
     throttle.succeeded(owner);
     let crowd = |number: usize| at(&format!("10.0.{}.{}", number / 250, number % 250));
-    assert_eq!(turns(&throttle, 1000, crowd, now), 36);
+    // The 30 that are free, those for whose turn somebody would wait, and a few where two share a slot by chance.
+    let tried = turns(&throttle, 1000, crowd, now);
+    assert!((36..=45).contains(&tried), "{tried}");
     assert_eq!(throttle.turn(attempt("bob", "198.51.100.2"), now), Turn::Never);
     assert_eq!(throttle.turn(owner, now), Turn::Now);
 }

@@ -1,9 +1,18 @@
 //! References to environment variables in the text of the structured file, comments included (reference page
 //! alpha-config, "Environment substitution"). What is no reference stays: `$1` of a rewrite target, a lone `$`.
 
-/// The text with every reference replaced. `$$NAME` becomes `$NAME`.
-pub(crate) fn substitute(text: &str, env: &dyn Fn(&str) -> Option<String>) -> String {
+/// A text with every reference replaced.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Substituted {
+    pub(crate) text: String,
+    /// The lines, counted from 1, on which a variable stands that is not set, with its name.
+    pub(crate) unset: Vec<(usize, String)>,
+}
+
+/// Replaces references. `$$NAME` becomes `$NAME`.
+pub(crate) fn substitute(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Substituted {
     let mut result = String::with_capacity(text.len());
+    let mut unset = Vec::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('$') {
         result.push_str(before);
@@ -14,6 +23,13 @@ pub(crate) fn substitute(text: &str, env: &dyn Fn(&str) -> Option<String>) -> St
             continue;
         }
         if let Some((value, length)) = reference(after, env) {
+            let name = leading_name(after.strip_prefix('{').unwrap_or(after));
+            let line = result.rsplit('\n').next().unwrap_or_default();
+            let is_comment = line.trim_start().starts_with('#');
+            if value.is_empty() && !is_comment && env(name).is_none() {
+                let line = result.bytes().filter(|byte| *byte == b'\n').count() + 1;
+                unset.push((line, name.to_owned()));
+            }
             result.push_str(&value);
             rest = after.get(length..).unwrap_or_default();
         } else {
@@ -22,7 +38,7 @@ pub(crate) fn substitute(text: &str, env: &dyn Fn(&str) -> Option<String>) -> St
         }
     }
     result.push_str(rest);
-    result
+    Substituted { text: result, unset }
 }
 
 /// The value of the reference that `text`, what follows a `$`, begins with, and how much of the text it takes.
@@ -74,7 +90,7 @@ mod tests {
             "EMPTY" => Some(String::new()),
             _ => None,
         };
-        assert_eq!(substitute(text, &env), expected, "{text}");
+        assert_eq!(substitute(text, &env).text, expected, "{text}");
     }
 
     #[test]
@@ -86,6 +102,13 @@ mod tests {
         check("${UNSET:=d} ${EMPTY=d}", "d ");
         check("${UNSET:+a} ${EMPTY:+a} ${SET:+a}", "  a");
         check("${UNSET+a} ${EMPTY+a} ${SET+a}", " a a");
+    }
+
+    #[test]
+    fn variables_that_are_not_set_are_named_with_their_line() {
+        let env = |name: &str| (name == "EMPTY").then(String::new);
+        let unset = substitute("a: $EMPTY\nb: ${A:-x} ${B}\n# $C\n", &env).unset;
+        assert_eq!(unset, [(2, "B".to_owned())]);
     }
 
     #[test]

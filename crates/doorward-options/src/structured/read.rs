@@ -9,24 +9,45 @@ use std::time::Duration;
 use doorward_core::SecretString;
 
 use super::Structured;
+use super::environment::Substituted;
 use crate::duration::parse_duration;
 use crate::problem::{OptionError, quoted};
 use crate::source::{Places, Source};
 use crate::yaml::{self, Data, Entry, Node};
 
 /// Reads `text`, the content of `path`; the result holds what is right.
-pub(super) fn read(path: &Path, text: &str, errors: &mut Vec<OptionError>) -> (Structured, Places) {
+pub(super) fn read(
+    path: &Path,
+    Substituted { text, unset }: Substituted,
+    errors: &mut Vec<OptionError>,
+) -> (Structured, Places) {
     let mut structured = Structured::default();
-    let mut reader = Reader { file: path.to_owned(), here: String::new(), lines: BTreeMap::new(), errors };
-    match yaml::parse(text) {
+    let mut reader =
+        Reader { file: path.to_owned(), here: String::new(), lines: BTreeMap::new(), unset, errors };
+    match yaml::parse(&text) {
         Ok(document) => structured.read(&document, &mut reader),
         Err(malformed) => {
             let message = format!("the file is not valid YAML: {}", malformed.message);
             reader.complain("alpha-config", malformed.line, message, "correct the file");
         }
     }
-    (structured, Places { file: path.to_owned(), lines: reader.lines })
+    (structured, Places { file: path.to_owned(), lines: reader.lines, unset: reader.unset })
 }
+
+/// Fields that say who may come in.
+const RESTRICTIONS: [&str; 11] = [
+    "allowedGroups",
+    "allowedTenants",
+    "group",
+    "groups",
+    "org",
+    "projects",
+    "repo",
+    "repository",
+    "roles",
+    "team",
+    "users",
+];
 
 /// A field that can be read. What is not in the file keeps the value it has.
 pub(super) trait Readable {
@@ -39,6 +60,8 @@ pub(super) struct Reader<'a> {
     /// For instance `providers[0].oidcConfig`.
     here: String,
     lines: BTreeMap<String, usize>,
+    /// Variables that are not set, by line.
+    unset: Vec<(usize, String)>,
     errors: &'a mut Vec<OptionError>,
 }
 
@@ -59,6 +82,25 @@ impl Reader<'_> {
             Data::Mapping(_) => "a mapping",
         };
         self.complain(&self.here.clone(), node.line, format!("{found} is not accepted here"), mend);
+    }
+
+    /// Complains of a restriction of which nothing is left because a variable is not set.
+    fn refuse_lost(&mut self, node: &Node) {
+        let is_empty = match &node.data {
+            Data::Null => true,
+            Data::List(items) => items.is_empty(),
+            Data::Text(_) | Data::Bool(_) | Data::Int(_) | Data::Float(_) | Data::Mapping(_) => false,
+        };
+        let unset = self.unset.iter().find(|(line, _)| is_empty && *line == node.line);
+        if let Some((line, name)) = unset.cloned() {
+            let message = format!("nothing is left here, because the variable {name} is not set");
+            self.complain(
+                &self.here.clone(),
+                line,
+                message,
+                "set it, or write ${NAME:-} with what is to stand here",
+            );
+        }
     }
 
     /// Does something one step further down.
@@ -107,6 +149,9 @@ impl Mapping<'_> {
                         "the key stands here twice".to_owned(),
                         mend,
                     );
+                }
+                if RESTRICTIONS.contains(&key) {
+                    reader.refuse_lost(value);
                 }
                 // A key without a value says nothing.
                 if !matches!(value.data, Data::Null) {

@@ -160,6 +160,13 @@ fn mistakes_name_their_place_and_line() {
         "upstreamConfig: {upstreams: [{timeout: 3}, {timeout: soon}]}\n",
         &["3 is a duration without a unit", "\"soon\""],
     );
+    check_refused(
+        "providers:\n- allowedGroups: [${NOPE}]\n  keycloakConfig:\n    roles: ${NOPE}\n  scope: ${NOPE}\n",
+        &[
+            "keycloakConfig.roles: nothing is left here, because the variable NOPE is not set (alpha.yaml line 4)",
+            "allowedGroups: nothing is left here, because the variable NOPE is not set (alpha.yaml line 2)",
+        ],
+    );
     // Flat claims and secrets of older documentation are no longer read.
     check_refused(
         "injectRequestHeaders: [{name: a, values: [{claim: user}]}]\n",

@@ -14,7 +14,7 @@ use crate::{
     respond,
 };
 
-pub async fn answer(gate: &Arc<Gate>, arrival: &Arrival, record: &mut Record) -> Response<Body> {
+pub(crate) async fn answer(gate: &Arc<Gate>, arrival: &Arrival, record: &mut Record) -> Response<Body> {
     let decided = decide(gate, arrival, Judged::Original, record).await;
     match decided.decision {
         Decision::Permitted { permit, visitor } => {

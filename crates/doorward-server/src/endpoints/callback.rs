@@ -32,7 +32,7 @@ const GIVEN_UP: &str = "temporarily_unavailable";
 const TOO_LATE: &str = "authentication_expired";
 const NO_CSRF: &str = "Login Failed: Unable to find a valid CSRF token. Please try again.";
 
-pub async fn answer(gate: &Arc<Gate>, mut arrival: Arrival, record: &mut Record) -> Response<Body> {
+pub(crate) async fn answer(gate: &Arc<Gate>, mut arrival: Arrival, record: &mut Record) -> Response<Body> {
     let form = match Form::read(&mut arrival, gate.access.semicolons).await {
         Ok(form) => form,
         Err(error) => {

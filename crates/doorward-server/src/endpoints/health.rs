@@ -6,12 +6,12 @@ use http::{Response, StatusCode};
 use crate::{gate::Gate, respond};
 
 /// The process answers.
-pub fn ping() -> Response<Body> {
+pub(crate) fn ping() -> Response<Body> {
     respond::text_answer(StatusCode::OK, "OK".into())
 }
 
 /// Sessions can be read, and people can sign in.
-pub async fn ready(gate: &Gate) -> Response<Body> {
+pub(crate) async fn ready(gate: &Gate) -> Response<Body> {
     if let Err(error) = gate.sessions.keeper.ready().await {
         tracing::warn!("Not ready: {error}");
         return respond::text_answer(

@@ -22,7 +22,7 @@ use crate::{
 };
 use doorward_core::redirect::SafeRedirect;
 
-pub async fn answer(gate: &Arc<Gate>, mut arrival: Arrival, record: &mut Record) -> Response<Body> {
+pub(crate) async fn answer(gate: &Arc<Gate>, mut arrival: Arrival, record: &mut Record) -> Response<Body> {
     let form = match Form::read(&mut arrival, gate.access.semicolons).await {
         Ok(form) => form,
         Err(error) => {

@@ -21,7 +21,7 @@ use crate::{
 /// In a target or in the provider's logout address, stands for the session's ID token.
 const ID_TOKEN_PLACEHOLDER: &str = "{id_token}";
 
-pub async fn answer(gate: &Arc<Gate>, mut arrival: Arrival, record: &mut Record) -> Response<Body> {
+pub(crate) async fn answer(gate: &Arc<Gate>, mut arrival: Arrival, record: &mut Record) -> Response<Body> {
     let form = match Form::read(&mut arrival, gate.access.semicolons).await {
         Ok(form) => form,
         Err(error) => {

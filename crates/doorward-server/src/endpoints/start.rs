@@ -16,7 +16,7 @@ use crate::{
     respond,
 };
 
-pub async fn answer(gate: &Arc<Gate>, mut arrival: Arrival) -> Response<Body> {
+pub(crate) async fn answer(gate: &Arc<Gate>, mut arrival: Arrival) -> Response<Body> {
     let form = match Form::read(&mut arrival, gate.access.semicolons).await {
         Ok(form) => form,
         Err(error) => {

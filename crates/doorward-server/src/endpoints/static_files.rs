@@ -8,7 +8,7 @@ use crate::{ingress::Arrival, respond};
 
 const STYLE: &str = include_str!("../../assets/compat.css");
 
-pub fn answer(file: &str, arrival: &Arrival) -> Response<Body> {
+pub(crate) fn answer(file: &str, arrival: &Arrival) -> Response<Body> {
     if !matches!(arrival.facts.method, Method::GET | Method::HEAD) {
         return respond::method_not_allowed("GET, HEAD");
     }

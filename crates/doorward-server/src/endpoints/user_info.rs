@@ -16,14 +16,15 @@ use crate::{
     respond,
 };
 
-pub async fn answer(gate: &Arc<Gate>, arrival: &Arrival, record: &mut Record) -> Response<Body> {
+pub(crate) async fn answer(gate: &Arc<Gate>, arrival: &Arrival, record: &mut Record) -> Response<Body> {
     let decided = decide(gate, arrival, Judged::Original, record).await;
     let response = match decided.decision {
         Decision::Permitted { visitor, .. } => {
             let members = visitor.session().map(|session| describe(&session.identity)).unwrap_or_default();
             respond::json(StatusCode::OK, format!("{}\n", escaped(&Value::Object(members))).into())
         }
-        Decision::Login | Decision::Unknown | Decision::Denied { .. } => respond::unauthorized(),
+        Decision::Login | Decision::Denied { .. } => respond::unauthorized(),
+        Decision::Unknown => respond::unavailable(),
         Decision::Forbidden => respond::forbidden(),
     };
     with_cookies(response, decided.set_cookies)

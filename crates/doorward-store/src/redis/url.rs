@@ -69,6 +69,15 @@ impl RedisUrl {
         matches!(self.endpoint, Endpoint::Unix(_))
     }
 
+    /// Whether both are spoken to in the same way: TLS or none, certificates checked or not.
+    pub fn is_as_safe_as(&self, other: &Self) -> bool {
+        match (&self.endpoint, &other.endpoint) {
+            (Endpoint::Tcp { scheme, .. }, Endpoint::Tcp { scheme: other, .. }) => scheme == other,
+            (Endpoint::Unix(_), Endpoint::Unix(_)) => true,
+            (Endpoint::Tcp { .. }, Endpoint::Unix(_)) | (Endpoint::Unix(_), Endpoint::Tcp { .. }) => false,
+        }
+    }
+
     /// The host, if its certificate is to hold its name.
     pub(super) fn tls_host(&self) -> Option<String> {
         match &self.endpoint {

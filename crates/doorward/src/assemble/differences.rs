@@ -45,12 +45,19 @@ pub(crate) fn note(options: &Options, structured: &Structured, problems: &mut Pr
             problems.notice(format!("Unsafe as in oauth2-proxy, by --compat={name}: {price}"));
         }
     }
-    let has_provider = !options.client_id.is_empty();
+    let has_provider = structured.providers.iter().any(|provider| !provider.client_id.is_empty());
     if has_provider && options.redirect_url.is_empty() && !options.relative_redirect_url {
         problems.notice(
             "The address to which providers send browsers back is made of the host that a request names. \
              --redirect-url pins it down.",
         );
+    }
+    for header in structured.inject_request_headers.iter().filter(|header| header.preserve_request_value) {
+        problems.notice(format!(
+            "Clients may add to the header {} (preserveRequestValue, --skip-auth-strip-headers=false): applications \
+             must not take all of it for our word.",
+            header.name
+        ));
     }
     let mut lines = differences(options, structured).peekable();
     if lines.peek().is_some() {
@@ -100,7 +107,8 @@ fn differences(options: &Options, structured: &Structured) -> impl Iterator<Item
         ),
         (
             upstreams.iter().any(|upstream| upstream.proxy_websockets == Some(false)),
-            "WebSockets are refused, as --proxy-websockets=false says."),
+            "WebSockets are refused where the configuration says so.",
+        ),
         (
             options.ssl_insecure_skip_verify && verified_upstreams,
             "--ssl-insecure-skip-verify is about the provider only: for upstreams there is \
@@ -113,7 +121,8 @@ fn differences(options: &Options, structured: &Structured) -> impl Iterator<Item
         ),
         (
             upstreams.iter().any(|upstream| upstream.uri.starts_with("file://")),
-            "Folders are not listed."),
+            "Folders are not listed.",
+        ),
         (
             sets_no_identity && options.skip_auth_strip_headers,
             "Identity headers of clients are removed although none are set (--skip-auth-strip-headers=false keeps \

@@ -2,9 +2,20 @@
 
 use doorward_options::structured::{ClaimSource, Header, HeaderValue, Structured};
 use doorward_server::inject::{ClientCopies, ClientValue, InjectedHeader, Injection, ValueSource};
-use http::HeaderName;
+use http::{HeaderName, header};
 
 use super::{Form, problems::Problems, secret_source};
+
+/// Headers that no configuration may set.
+const FRAMING: [HeaderName; 7] = [
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::HOST,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
 
 /// The headers of both directions. `client_copies` is for flat options; in the structured form each header says it.
 pub(crate) fn config(
@@ -55,6 +66,15 @@ fn injected_header(
     let name = HeaderName::from_bytes(header.name.as_bytes())
         .map_err(|_invalid| format!("{:?} is no header name", header.name));
     let name = problems.take(&format!("{place}.name"), name, "write letters, digits and dashes");
+    if let Some(name) = name.as_ref().filter(|name| FRAMING.contains(name)) {
+        let message = format!("the header {name} says where a message goes and where it ends");
+        problems.add(
+            &format!("{place}.name"),
+            message,
+            "write another header: this one is set by HTTP itself",
+        );
+        return None;
+    }
     let mut values = Vec::new();
     for (index, value) in header.values.iter().enumerate() {
         let place = match form {

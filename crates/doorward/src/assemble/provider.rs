@@ -6,8 +6,8 @@ use doorward_authn::bearer::extra_issuer;
 use doorward_core::{SecretString, pattern::PathPattern};
 use doorward_jose::Algorithm;
 use doorward_oidc::{
-    AllowedValue, CaFile, ClientSecret, Config, Discovery, EmailVerification, HttpConfig, IssuerCheck,
-    KeySource, LoginParameter, NonceCheck, Pkce, ProfileClaims, ProviderKind, Trust,
+    AllowedValue, CaFile, ClientSecret, Config, ConnectError, Discovery, EmailVerification, HttpConfig,
+    IssuerCheck, KeySource, LoginParameter, NonceCheck, Pkce, ProfileClaims, ProviderKind, Trust,
 };
 use doorward_options::{
     Options,
@@ -85,7 +85,7 @@ pub(crate) fn config(provider: &Provider, options: &Options, problems: &mut Prob
     let enabled_algorithms = algorithms(&provider.oidc, problems);
     let login_parameters = login_parameters(provider, problems);
     let http = HttpConfig { trust: trust(provider, options, problems)?, ..HttpConfig::default() };
-    Some(Config {
+    let config = Config {
         kind: kind?,
         display_name: display_name(provider, kind?),
         issuer: provider.oidc.issuer_url.clone(),
@@ -125,7 +125,50 @@ pub(crate) fn config(provider: &Provider, options: &Options, problems: &mut Prob
         additional_claims: provider.additional_claims.clone(),
         backend_logout_url: given(&provider.backend_logout_url),
         http,
-    })
+    };
+    // An issuer that is missing has been told of.
+    if !provider.oidc.issuer_url.is_empty()
+        && let Err(error) = config.check()
+    {
+        problems.add(option_of(&error), error.to_string(), connect_mend(&error));
+        return None;
+    }
+    Some(config)
+}
+
+/// The option that has to change before the provider can be used.
+pub(crate) fn option_of(error: &ConnectError) -> &'static str {
+    match error {
+        ConnectError::InvalidUrl { name: "login URL", .. } => "login-url",
+        ConnectError::InvalidUrl { name: "redeem URL", .. } => "redeem-url",
+        ConnectError::InvalidUrl { name: "profile URL", .. } => "profile-url",
+        ConnectError::InvalidUrl { name: "JWKS URL", .. } => "oidc-jwks-url",
+        ConnectError::InvalidUrl { name: "validate URL", .. } => "validate-url",
+        ConnectError::PublicKeyFile { .. } => "oidc-public-key-file",
+        ConnectError::ClientSecretFile { .. } => "client-secret-file",
+        ConnectError::CaFile { .. } | ConnectError::UntrustedCertificate { .. } => "provider-ca-file",
+        ConnectError::NoCommonAlgorithm { .. } => "oidc-enabled-signing-alg",
+        ConnectError::InvalidUrl { .. }
+        | ConnectError::IssuerMismatch { .. }
+        | ConnectError::NoKeySource
+        | ConnectError::Tls { .. } => "oidc-issuer-url",
+    }
+}
+
+/// What to do about it.
+pub(crate) fn connect_mend(error: &ConnectError) -> &'static str {
+    match error {
+        ConnectError::InvalidUrl { .. } => "write a whole URL, such as https://id.example.com/realms/main",
+        ConnectError::IssuerMismatch { .. } => "write the issuer letter by letter as the provider does",
+        ConnectError::PublicKeyFile { .. } => "name PEM files with public keys",
+        ConnectError::ClientSecretFile { .. } => "name a file that the program may read",
+        ConnectError::CaFile { .. } => "name PEM files with certificates of authorities",
+        ConnectError::UntrustedCertificate { .. } => {
+            "name the authority that signed the provider's certificate"
+        }
+        ConnectError::NoCommonAlgorithm { .. } => "enable an algorithm that the provider offers",
+        ConnectError::NoKeySource | ConnectError::Tls { .. } => "correct the provider's options",
+    }
 }
 
 /// Providers whose tokens are accepted besides the main one's (`--extra-jwt-issuers`).

@@ -301,7 +301,17 @@ fn redis_urls(
     }
     // All of them are read before any is given up.
     let read: Vec<_> = written.iter().map(|url| redis_url(option, url, problems)).collect();
-    read.into_iter().collect()
+    let urls: Vec<_> = read.into_iter().collect::<Option<_>>()?;
+    if urls.windows(2).any(|pair| matches!(pair, [one, other] if !one.is_as_safe_as(other))) {
+        let message = "some of the URLs ask for TLS or for checked certificates, and others do not";
+        problems.add(
+            option,
+            message,
+            "write redis:// or rediss:// for all of them, with the same skip_verify",
+        );
+        return None;
+    }
+    Some(urls)
 }
 
 fn redis_url(option: &'static str, written: &str, problems: &mut Problems<'_>) -> Option<RedisUrl> {

@@ -29,7 +29,7 @@ pub(crate) fn config(
         return None;
     }
     let path_form = if set.proxy_raw_path { PathForm::Raw } else { PathForm::Decoded };
-    let mend = "give every upstream an id and a path of its own";
+    let mend = "correct this upstream; ids and paths are unique, and paths begin with a slash";
     let upstreams = problems.take("upstream", Upstreams::new(configs, path_form), mend)?;
     Some(match signer? {
         Some(signer) => upstreams.signed_by(&Arc::new(signer)),
@@ -90,7 +90,6 @@ fn upstream_config(
         } else {
             TlsVerification::Verify
         },
-        flush_interval: upstream.flush_interval.unwrap_or(defaults.flush_interval),
         ..defaults
     })
 }

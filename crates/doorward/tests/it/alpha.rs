@@ -150,6 +150,19 @@ providers:
 }
 
 #[test]
+fn the_example_of_the_page_is_valid() {
+    let page = include_str!("../../../../docs/alpha-configuration.md");
+    let block = page.split("<!-- block: alpha -->\n```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let (provider, echo) = parts();
+    let exit = launch(block, &provider, &echo)
+        .variable("CLIENT_SECRET", "a")
+        .variable("API_KEY", "b")
+        .flag("--config-test")
+        .fail();
+    assert_eq!((exit.code, exit.output.trim()), (Some(0), "configuration is valid"));
+}
+
+#[test]
 fn nothing_to_listen_on_and_no_provider_are_mistakes() {
     let (provider, echo) = parts();
     let exit = launch("providers: []\n", &provider, &echo).fail();

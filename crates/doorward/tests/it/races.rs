@@ -334,10 +334,16 @@ fn with_the_store_down_nobody_gets_in() {
     let stage = Stage::launch(|launch| launch.flags(flags.iter().map(String::as_str)));
     let browser = stage.logged_in();
     redis.stop();
-    for (target, accepted) in
-        [("/oauth2/auth", 401), ("/oauth2/userinfo", 401), ("/page", 500), ("/ready", 500)]
-    {
-        let answer = browser.clone().get(target);
+    let questions = [
+        (Request::get("/oauth2/auth"), 401),
+        (Request::get("/oauth2/userinfo"), 503),
+        (Request::get("/page"), 500),
+        (Request::get("/page").header("Accept", "application/json"), 503),
+        (Request::get("/ready"), 500),
+    ];
+    for (request, accepted) in questions {
+        let target = format!("{request:?}");
+        let answer = browser.clone().send(request);
         assert_eq!(answer.status, accepted, "{target}");
         assert_eq!(answer.set_cookies(), [], "{target}: a session that cannot be read is not thrown away");
     }
