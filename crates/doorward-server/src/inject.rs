@@ -345,6 +345,25 @@ mod tests {
     }
 
     #[test]
+    fn targets_that_only_a_proxy_may_name_are_removed_in_every_spelling() {
+        for (hop, kept) in [(Hop::Direct, 1), (Hop::Trusted, 5)] {
+            let mut headers = HeaderMap::new();
+            for name in [
+                "x-original-url",
+                "x_original_url",
+                "x.rewrite.url",
+                "x_envoy-original-path",
+                "x-original",
+                "proxy",
+            ] {
+                headers.insert(HeaderName::from_static(name), HeaderValue::from_static("/admin"));
+            }
+            drop_misleading(&mut headers, hop);
+            assert_eq!(headers.len(), kept, "{hop:?} {headers:?}");
+        }
+    }
+
+    #[test]
     fn a_kept_client_value_comes_before_ours_in_its_exact_spelling_only() {
         let header = InjectedHeader {
             name: HeaderName::from_static("x-groups"),

@@ -313,6 +313,10 @@ mod tests {
             &[
                 ("x-forwarded-user", "evil"),
                 ("x-forwarded-for", "10.0.0.1"),
+                ("x_forwarded_for", "10.0.0.1"),
+                ("x.real.ip", "10.0.0.1"),
+                ("transfer_encoding", "chunked"),
+                ("cf-connecting-ip", "10.0.0.1"),
                 ("x-auth-request-email", "evil"),
                 ("gap-auth", "evil"),
                 ("authorization", "Basic eDp5"),

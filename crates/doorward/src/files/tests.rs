@@ -134,13 +134,15 @@ fn after_a_refused_configuration_its_files_and_those_in_use_are_watched() {
 fn a_configuration_that_was_not_empty_cannot_become_so() {
     let scratch = Scratch::new();
     let path = scratch.path("config");
-    for (before, empty_is_taken) in [("x = 1", false), ("", true)] {
-        fs::write(&path, before).unwrap();
-        let files = Files::default();
-        files.read_config(&path).unwrap();
-        let files = Files::new(files.next_empty());
-        fs::write(&path, "").unwrap();
-        assert_eq!(files.read_config(&path).is_ok(), empty_is_taken);
+    for (before, empty_is_taken) in [("x = 1", false), ("", true), ("# nothing\n", true)] {
+        for emptied in ["", "\n", "# gone\n  # all\n", " \t\r\n", "\u{feff}", "---\n"] {
+            fs::write(&path, before).unwrap();
+            let files = Files::default();
+            files.read_config(&path).unwrap();
+            let files = Files::new(files.next_empty());
+            fs::write(&path, emptied).unwrap();
+            assert_eq!(files.read_config(&path).is_ok(), empty_is_taken, "{before:?} {emptied:?}");
+        }
     }
 }
 

@@ -100,6 +100,8 @@ injectRequestHeaders:
   values: [{secretSource: {value: hidden, fromEnv: NOPE}}, {secretSource: {fromFile: /nope}}, {secretSource: {fromEnv: NO_SUCH_VARIABLE}}, {}]
 - values: []
 - name: 'X A'
+- name: Host
+  values: [{claimSource: {claim: user}}]
 server: {bindAddress: '1', secureBindAddress: ':0'}
 metricsServer: {secureBindAddress: ':0', tls: {key: {fromFile: /nope}, cert: {fromFile: /nope}}}
 providers:
@@ -130,6 +132,7 @@ providers:
         "injectRequestHeaders[1].values[3]: invalid header \"x-a\": header value has multiple entries",
         "injectRequestHeaders[2].name: header has empty name",
         "injectRequestHeaders[3].name: \"X A\" is no header name",
+        "injectRequestHeaders[4].name: the header host says where a message goes",
         "server.bindAddress: ",
         "server.tls.cert.fromFile: a TLS listener needs a certificate and a key",
         "metricsServer.tls.key.fromFile: error loading secret from file: \"/nope\"",
@@ -160,6 +163,19 @@ fn the_example_of_the_page_is_valid() {
         .flag("--config-test")
         .fail();
     assert_eq!((exit.code, exit.output.trim()), (Some(0), "configuration is valid"));
+}
+
+#[test]
+fn a_restriction_that_an_unset_variable_empties_is_refused() {
+    let (provider, echo) = parts();
+    for lost in ["allowedGroups: [${NOPE}]", "allowedGroups: ${NOPE}", "keycloakConfig: {roles: [$NOPE]}"] {
+        let exit = launch(&yaml(&provider, &echo, &format!("  {lost}\n")), &provider, &echo).fail();
+        assert_eq!(exit.code, Some(1), "{lost}");
+        assert!(exit.output.contains("the variable NOPE is not set"), "{lost}: {}", exit.output);
+    }
+    let quoted = yaml(&provider, &echo, "  allowedGroups: [\"${NOPE}\"]\n");
+    let doorward = launch(&quoted, &provider, &echo).start();
+    assert_eq!(doorward.browser().login("/").status, 403);
 }
 
 #[test]

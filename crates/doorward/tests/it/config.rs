@@ -350,6 +350,34 @@ fn metrics_have_the_names_of_the_reference_and_say_nothing_of_its_runtime() {
 }
 
 #[test]
+fn a_check_finds_what_a_start_would_and_makes_no_file() {
+    let (provider, echo) = parts();
+    let launch = || {
+        let launch = Launch::new(PROGRAM, &provider, &echo).without("oidc-issuer-url").file("ca", "nothing");
+        launch.flag("--config-test").flag("--logging-filename={file:no-such-folder}/log")
+    };
+    for (flags, expected) in [
+        (&["--oidc-issuer-url=ftp://a"][..], "oidc-issuer-url: the issuer URL \"ftp://a\" is not"),
+        (&["--oidc-issuer-url=https://a", "--login-url=b"][..], "login-url: the login URL \"b\" is not"),
+        (
+            &["--oidc-issuer-url=https://a", "--provider-ca-file={file:ca}"][..],
+            "provider-ca-file: the provider CA file",
+        ),
+    ] {
+        let exit = launch().flags(flags.iter().copied()).fail();
+        assert_eq!(exit.code, Some(1), "{flags:?}: {}", exit.output);
+        assert!(exit.output.contains(expected), "{flags:?}: {}", exit.output);
+    }
+    let exit = launch().flag("--oidc-issuer-url=https://a").fail();
+    assert_eq!(
+        (exit.code, exit.output.contains("configuration is valid")),
+        (Some(0), true),
+        "{}",
+        exit.output
+    );
+}
+
+#[test]
 fn bash_completes_words_and_flags() {
     for (words, expected) in [
         ("doorward --log-f", "--log-format\n"),

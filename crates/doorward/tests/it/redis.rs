@@ -71,7 +71,7 @@ fn a_server_without_a_trusted_certificate_stops_the_start() {
 #[test]
 fn mistakes_in_the_options_for_redis_are_named() {
     let (provider, echo) = parts();
-    let table: [(&[&str], &[&str]); 9] = [
+    let table: [(&[&str], &[&str]); 11] = [
         (&[], &["redis-connection-url: missing setting"]),
         (&["--redis-connection-url=http://hush"], &["redis-connection-url: a URL begins neither"]),
         (&["--redis-connection-url=redis://:hush@h/x"], &["redis-connection-url: a URL names no number"]),
@@ -90,6 +90,17 @@ fn mistakes_in_the_options_for_redis_are_named() {
         (
             &["--redis-use-cluster", "--redis-cluster-connection-urls=unix:///hush"],
             &["redis-cluster-connection-urls: the servers of a cluster are reached by TCP"],
+        ),
+        (
+            &["--redis-use-cluster", "--redis-cluster-connection-urls=rediss://:hush@a,redis://b"],
+            &["redis-cluster-connection-urls: some of the URLs ask for TLS"],
+        ),
+        (
+            &[
+                "--redis-use-cluster",
+                "--redis-cluster-connection-urls=rediss://a,rediss://b?skip_verify=true",
+            ],
+            &["redis-cluster-connection-urls: some of the URLs ask for TLS or for checked certificates"],
         ),
         (&["--redis-use-cluster", "--redis-use-sentinel"], &["redis-use-cluster: ", "mutually exclusive"]),
         (
