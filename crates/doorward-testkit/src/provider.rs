@@ -513,15 +513,13 @@ impl Fault {
     }
 }
 
-/// A gigabyte of the same, unless the client hangs up before.
+/// The same again and again, until the client hangs up.
 fn endless(start: &'static str, piece: &'static str) -> Reply {
     Reply::Stream(Box::new(move |stream, stopped| {
         let pieces = piece.repeat(64 * 1024 / piece.len());
-        let mut left = 1024 * 1024 * 1024 / pieces.len();
         let mut going = stream.write_all(start.as_bytes()).is_ok();
-        while going && left > 0 && !stopped.yet() {
+        while going && !stopped.yet() {
             going = stream.write_all(pieces.as_bytes()).is_ok();
-            left -= 1;
         }
     }))
 }
