@@ -690,7 +690,7 @@ options! {
         /// Leave the tokens of the provider out of sessions kept in cookies.
         session_cookie_minimal: Bool = "false",
             "session-cookie-minimal", "OAUTH2_PROXY_SESSION_COOKIE_MINIMAL", Core, Implemented;
-        /// URL of a single Redis server: redis://[user:password@]host[:port][/database], the same with rediss://
+        /// URL of a single Redis server: redis://user:password@host:port/database, the same with rediss://
         /// for TLS, or unix:///path. The settings db, dial_timeout, read_timeout, conn_max_idle_time and
         /// skip_verify may follow a question mark; others of oauth2-proxy are accepted and have no effect.
         redis_connection_url: Secret = "",

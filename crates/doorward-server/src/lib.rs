@@ -1,6 +1,6 @@
 //! The only room that sees a whole request: from an accepted connection to the last byte of the answer.
 //!
-//! Read [`handle`] first: it is the life of one request, in order.
+//! Read `handle.rs` first: it is the life of one request, in order.
 
 mod authenticate;
 pub mod connection;
