@@ -279,6 +279,9 @@ const UNRELATED: &[&str] =
 
 /// The lines that the program writes from here to its end.
 fn lines_of(stage: &mut Stage, act: impl FnOnce(&Stage)) -> Vec<String> {
+    // Lines may come after their answers: those of all requests so far are there when that of this one is.
+    stage.browser().get("/robots.txt?settled");
+    stage.doorward.wait_for_log("/robots.txt?settled");
     let before = stage.doorward.log().len();
     act(stage);
     let log = stage.doorward.whole_log().split_off(before);
