@@ -78,7 +78,7 @@ impl Injection {
         response: Vec<InjectedHeader>,
         client_copies: ClientCopies,
     ) -> Self {
-        let configured = request.iter().map(|header| normalised(header.name.as_str())).collect();
+        let configured = request.iter().map(|header| normalised(header.name.as_str()).into_owned()).collect();
         let kept = request.iter().filter(|header| header.client_value == ClientValue::Kept);
         let kept = kept.map(|header| header.name.clone()).collect();
         Self { request, response, client_copies, configured, kept }
@@ -86,7 +86,7 @@ impl Injection {
 
     /// Also tells the application, in this header, on which grounds a request was let through.
     pub fn explain_to_application(&mut self, name: HeaderName) {
-        self.configured.push(normalised(name.as_str()));
+        self.configured.push(normalised(name.as_str()).into_owned());
         let values = vec![ValueSource::Grounds];
         self.request.push(InjectedHeader { name, values, client_value: ClientValue::Replaced });
     }
@@ -117,11 +117,8 @@ impl Injection {
     }
 
     fn is_identity(&self, name: &str) -> bool {
-        if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-            return is_known(name) || self.configured.iter().any(|own| own == name);
-        }
         let name = normalised(name);
-        is_known(&name) || self.configured.contains(&name)
+        is_known(&name) || self.configured.iter().any(|own| *own == name)
     }
 
     /// The identity headers for the application. `sent` are the headers of the client.
@@ -182,18 +179,10 @@ fn is_known(name: &str) -> bool {
 /// path from `X-Original-URL` or `X-Rewrite-URL`, which only a trusted proxy may set; `Proxy` becomes `HTTP_PROXY` in CGI
 /// programs (CVE-2016-5385).
 pub fn drop_misleading(headers: &mut HeaderMap, hop: Hop) {
-    remove_if(headers, |name| {
-        // Nearly all names end here. As identity headers these go in every spelling that applications fold together.
-        if !name.starts_with(['x', 'p']) {
-            return false;
-        }
-        match normalised(name).as_str() {
-            "proxy" => true,
-            "x-original-url" | "x-original-uri" | "x-rewrite-url" | "x-envoy-original-path" => {
-                hop == Hop::Direct
-            }
-            _ => false,
-        }
+    remove_if(headers, |name| match &*normalised(name) {
+        "proxy" => true,
+        "x-original-url" | "x-original-uri" | "x-rewrite-url" | "x-envoy-original-path" => hop == Hop::Direct,
+        _ => false,
     });
 }
 
@@ -215,7 +204,7 @@ const FORWARDING_NAMES: [&str; 9] = [
 pub fn drop_forwarding(headers: &mut HeaderMap) {
     remove_if(headers, |name| {
         let name = normalised(name);
-        !is_known(&name) && (name.starts_with("x-forwarded-") || FORWARDING_NAMES.contains(&name.as_str()))
+        !is_known(&name) && (name.starts_with("x-forwarded-") || FORWARDING_NAMES.contains(&&*name))
     });
 }
 
@@ -228,8 +217,12 @@ fn remove_if(headers: &mut HeaderMap, is_unwanted: impl Fn(&str) -> bool) {
 }
 
 /// As an application sees a name that turns everything but letters and digits into one character (CGI, WSGI, PHP).
-fn normalised(name: &str) -> String {
-    name.to_ascii_lowercase().replace(|character: char| !character.is_ascii_alphanumeric(), "-")
+/// Names of the engine are in lower case, and nearly all of them stay as they are.
+fn normalised(name: &str) -> Cow<'_, str> {
+    if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        return Cow::Borrowed(name);
+    }
+    Cow::Owned(name.replace(|character: char| !character.is_ascii_alphanumeric(), "-"))
 }
 
 /// The comma-joined value; `None` if there is nothing to say or if it cannot stand in a header.
