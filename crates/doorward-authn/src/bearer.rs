@@ -8,8 +8,7 @@ use std::fmt;
 
 use doorward_core::{SecretString, Timestamp};
 use doorward_oidc::{
-    BearerError, ClientSecret, Config, Discovery, EmailVerification, Grant, IssuerCheck, KeySource,
-    NonceCheck, Pkce, ProfileClaims, Provider, ProviderKind,
+    BearerError, Config, Discovery, Grant, KeySource, NonceCheck, Pkce, ProfileClaims, Provider,
 };
 use url::Url;
 
@@ -130,33 +129,16 @@ pub fn extra_issuer(entry: &str, main: &Config) -> Result<Config, InvalidExtraIs
     }
     let base = issuer.strip_suffix('/').unwrap_or(issuer);
     Ok(Config {
-        kind: ProviderKind::Oidc,
         display_name: issuer.to_owned(),
-        issuer: issuer.to_owned(),
-        client_id: audience.to_owned(),
-        client_secret: ClientSecret::None,
-        scope: String::new(),
         discovery: Discovery::ForKeys,
-        login_url: None,
-        redeem_url: None,
-        profile_url: None,
-        validate_url: None,
         keys: KeySource::Url(format!("{base}/.well-known/jwks.json")),
-        issuer_check: IssuerCheck::Exact,
         nonce: NonceCheck::Off,
-        email_verification: EmailVerification::Required,
-        email_claim: "email".to_owned(),
-        groups_claim: "groups".to_owned(),
         audience_claims: main.audience_claims.clone(),
         extra_audiences: main.extra_audiences.clone(),
-        enabled_algorithms: Vec::new(),
         profile_claims: ProfileClaims::Skip,
         pkce: Pkce::Off,
-        response_mode: None,
-        login_parameters: Vec::new(),
-        additional_claims: Vec::new(),
-        backend_logout_url: None,
         http: main.http.clone(),
+        ..Config::new(issuer.to_owned(), audience.to_owned())
     })
 }
 

@@ -58,6 +58,39 @@ pub struct Config {
 }
 
 impl Config {
+    /// A public client of a standard provider that is discovered, with every check on.
+    pub fn new(issuer: String, client_id: String) -> Self {
+        Self {
+            kind: ProviderKind::Oidc,
+            display_name: String::new(),
+            issuer,
+            client_id,
+            client_secret: ClientSecret::None,
+            scope: String::new(),
+            discovery: Discovery::Fetch,
+            login_url: None,
+            redeem_url: None,
+            profile_url: None,
+            validate_url: None,
+            keys: KeySource::Discovered,
+            issuer_check: IssuerCheck::Exact,
+            nonce: NonceCheck::Required,
+            email_verification: EmailVerification::Required,
+            email_claim: "email".to_owned(),
+            groups_claim: "groups".to_owned(),
+            audience_claims: vec!["aud".to_owned()],
+            extra_audiences: Vec::new(),
+            enabled_algorithms: Vec::new(),
+            profile_claims: ProfileClaims::Fetch,
+            pkce: Pkce::Auto,
+            response_mode: None,
+            login_parameters: Vec::new(),
+            additional_claims: Vec::new(),
+            backend_logout_url: None,
+            http: HttpConfig::default(),
+        }
+    }
+
     /// Finds mistakes that need no answer of the provider to be seen.
     pub fn check(&self) -> Result<(), ConnectError> {
         if self.discovery == Discovery::Fetch {

@@ -6,12 +6,9 @@ use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
 use serde_json::Value;
 
 use crate::{
-    config::{
-        ClientSecret, Config, Discovery, EmailVerification, IssuerCheck, KeySource, NonceCheck, Pkce,
-        ProfileClaims, ProviderKind,
-    },
+    config::Config,
     discovery::{Metadata, Written},
-    http::{Answer, HttpConfig},
+    http::Answer,
     identify::ClaimNames,
     token_endpoint, userinfo,
 };
@@ -72,33 +69,9 @@ fn assert_is_line(text: &str) {
 
 fn config() -> Config {
     Config {
-        kind: ProviderKind::Oidc,
-        display_name: String::new(),
-        issuer: ISSUER.to_owned(),
-        client_id: "client".to_owned(),
-        client_secret: ClientSecret::None,
         scope: "openid".to_owned(),
-        discovery: Discovery::Fetch,
-        login_url: None,
-        redeem_url: None,
-        profile_url: None,
-        validate_url: None,
-        keys: KeySource::Discovered,
-        issuer_check: IssuerCheck::Exact,
-        nonce: NonceCheck::Required,
-        email_verification: EmailVerification::Required,
-        email_claim: "email".to_owned(),
-        groups_claim: "groups".to_owned(),
-        audience_claims: vec!["aud".to_owned()],
-        extra_audiences: Vec::new(),
-        enabled_algorithms: Vec::new(),
-        profile_claims: ProfileClaims::Fetch,
-        pkce: Pkce::Auto,
-        response_mode: None,
-        login_parameters: Vec::new(),
         additional_claims: vec!["a.b".to_owned()],
-        backend_logout_url: None,
-        http: HttpConfig::default(),
+        ..Config::new(ISSUER.to_owned(), "client".to_owned())
     }
 }
 

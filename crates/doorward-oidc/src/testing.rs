@@ -14,8 +14,7 @@ use tokio::{
 };
 
 use crate::{
-    ClientSecret, Config, Discovery, EmailVerification, HttpConfig, IssuerCheck, KeySource, MatchedCallback,
-    NonceCheck, PendingLogin, Pkce, ProfileClaims, ProviderKind,
+    ClientSecret, Config, HttpConfig, MatchedCallback, PendingLogin, ProviderKind,
     provider::{Pace, Provider},
 };
 
@@ -188,33 +187,11 @@ impl Fake {
 
     pub(crate) fn config(&self) -> Config {
         Config {
-            kind: ProviderKind::Oidc,
             display_name: "Fake".to_owned(),
-            issuer: self.base.clone(),
-            client_id: "client".to_owned(),
             client_secret: ClientSecret::Inline("s3cret+".into()),
             scope: "openid email".to_owned(),
-            discovery: Discovery::Fetch,
-            login_url: None,
-            redeem_url: None,
-            profile_url: None,
-            validate_url: None,
-            keys: KeySource::Discovered,
-            issuer_check: IssuerCheck::Exact,
-            nonce: NonceCheck::Required,
-            email_verification: EmailVerification::Required,
-            email_claim: "email".to_owned(),
-            groups_claim: "groups".to_owned(),
-            audience_claims: vec!["aud".to_owned()],
-            extra_audiences: Vec::new(),
-            enabled_algorithms: Vec::new(),
-            profile_claims: ProfileClaims::Fetch,
-            pkce: Pkce::Auto,
-            response_mode: None,
-            login_parameters: Vec::new(),
-            additional_claims: Vec::new(),
-            backend_logout_url: None,
             http: HttpConfig { trust: crate::Trust::Files(Vec::new()), ..HttpConfig::default() },
+            ..Config::new(self.base.clone(), "client".to_owned())
         }
     }
 

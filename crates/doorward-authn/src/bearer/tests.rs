@@ -9,7 +9,7 @@ use aws_lc_rs::{
     signature::{Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair},
 };
 use doorward_core::{Identity, Tokens};
-use doorward_oidc::{HttpConfig, IdentifyError, Trust};
+use doorward_oidc::{ClientSecret, EmailVerification, HttpConfig, IdentifyError, IssuerCheck, Trust};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -170,33 +170,12 @@ async fn serve(mut stream: TcpStream, desk: Arc<Mutex<Desk>>) {
 
 fn main_config(issuer: &str) -> Config {
     Config {
-        kind: ProviderKind::Oidc,
         display_name: "Main".to_owned(),
-        issuer: issuer.to_owned(),
-        client_id: "client".to_owned(),
         client_secret: ClientSecret::Inline("hunter2".into()),
         scope: "openid email".to_owned(),
-        discovery: Discovery::Fetch,
-        login_url: None,
-        redeem_url: None,
-        profile_url: None,
-        validate_url: None,
-        keys: KeySource::Discovered,
-        issuer_check: IssuerCheck::Exact,
-        nonce: NonceCheck::Required,
-        email_verification: EmailVerification::Required,
-        email_claim: "email".to_owned(),
-        groups_claim: "groups".to_owned(),
-        audience_claims: vec!["aud".to_owned()],
         extra_audiences: vec!["more".to_owned()],
-        enabled_algorithms: Vec::new(),
-        profile_claims: ProfileClaims::Fetch,
-        pkce: Pkce::Auto,
-        response_mode: None,
-        login_parameters: Vec::new(),
-        additional_claims: Vec::new(),
-        backend_logout_url: None,
         http: HttpConfig { trust: Trust::Files(Vec::new()), ..HttpConfig::default() },
+        ..Config::new(issuer.to_owned(), "client".to_owned())
     }
 }
 
