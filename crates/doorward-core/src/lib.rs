@@ -9,6 +9,7 @@ pub mod redirect;
 pub mod request;
 pub mod secret;
 pub mod time;
+pub mod user_info;
 
 pub use identity::{Identity, Tokens};
 pub use pattern::{InvalidPattern, PathPattern};
@@ -16,3 +17,4 @@ pub use permit::{Grounds, Permit, RuleId};
 pub use request::{ClientIp, RequestFacts, Target};
 pub use secret::{Secret, SecretString};
 pub use time::Timestamp;
+pub use user_info::UserInfo;

@@ -5,12 +5,14 @@
 
 mod error;
 mod memory;
+pub mod records;
 mod redis;
 
 use std::time::Duration;
 
 pub use self::error::StoreError;
 pub use self::memory::{MemoryLimits, MemoryStore};
+pub use self::records::{Committed, Records, Transaction};
 pub use self::redis::{
     Authorities, InvalidAuthorities, InvalidRedisUrl, RedisConfig, RedisServers, RedisStore, RedisTls,
     RedisUrl, TlsVerification,
