@@ -71,7 +71,9 @@ impl Policy {
             emails: EmailRule::new(EmailDomains::parse(&email_domains), authenticated_emails),
             groups: GroupRule::any_of(allowed_groups),
         };
-        Ok(Self { rules, default })
+        Self::new(rules, default).map_err(|fault| {
+            vec![InvalidRule { option: "skip-auth-route", index: 0, fault: RuleFault::Pattern(fault) }]
+        })
     }
 }
 

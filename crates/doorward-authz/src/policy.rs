@@ -5,7 +5,9 @@
 
 use std::fmt;
 
-use doorward_core::{ClientIp, Grounds, Identity, PathPattern, Permit, RequestFacts, RuleId};
+use doorward_core::{
+    ClientIp, Grounds, Identity, InvalidPattern, PathPattern, PathPatterns, Permit, RequestFacts, RuleId,
+};
 use http::Method;
 
 use crate::{
@@ -18,12 +20,36 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Policy {
     /// In order: the first that matches decides.
-    pub rules: Vec<RouteRule>,
+    rules: Vec<RouteRule>,
+    /// The expressions of all rules that want one to be found in the path, and the places of these rules.
+    patterns: PathPatterns,
+    with_pattern: Vec<usize>,
+    /// The places of all other rules.
+    without_pattern: Vec<usize>,
     /// What is asked where no rule matches, and of everybody at login.
-    pub default: Requirement,
+    default: Requirement,
 }
 
 impl Policy {
+    /// `rules` in order: the first that matches decides. `default` is asked where none does, and of everybody at login.
+    ///
+    /// # Errors
+    /// None is expected: the expressions of the rules have been compiled.
+    pub fn new(rules: Vec<RouteRule>, default: Requirement) -> Result<Self, InvalidPattern> {
+        let mut patterns = Vec::new();
+        let (mut with_pattern, mut without_pattern) = (Vec::new(), Vec::new());
+        for (place, rule) in rules.iter().enumerate() {
+            if let PathMatch::Found(pattern) = &rule.matches.path {
+                patterns.push(pattern);
+                with_pattern.push(place);
+            } else {
+                without_pattern.push(place);
+            }
+        }
+        let patterns = PathPatterns::new(patterns.into_iter())?;
+        Ok(Self { rules, patterns, with_pattern, without_pattern, default })
+    }
+
     /// Decides on a request. `judged` says which target is looked at; `who` is what authentication found out.
     pub fn decide(&self, facts: &RequestFacts, judged: Judged, who: Attempt<'_>) -> Verdict {
         let (target, subject) = match (judged, &facts.original) {
@@ -64,10 +90,23 @@ impl Policy {
     }
 
     fn find(&self, question: &Question<'_>, path: &str) -> Finding {
-        let rule = self.rules.iter().find(|rule| {
+        let found =
+            self.patterns.found_in(path).filter_map(|pattern| self.with_pattern.get(pattern).copied());
+        let found = self.first(found, |rule| rule.matches.holds(question));
+        let other = self.first(self.without_pattern.iter().copied(), |rule| {
             rule.matches.holds(question) && rule.matches.path.holds(path) && question.may_be_met_by(rule)
         });
-        rule.map_or_else(|| self.default.find(question.who), |rule| rule.find(question.who))
+        let first = found.into_iter().chain(other).min_by_key(|(place, _)| *place);
+        first.map_or_else(|| self.default.find(question.who), |(_, rule)| rule.find(question.who))
+    }
+
+    /// The first of the rules at `places` that holds, and its place.
+    fn first(
+        &self,
+        mut places: impl Iterator<Item = usize>,
+        holds: impl Fn(&RouteRule) -> bool,
+    ) -> Option<(usize, &RouteRule)> {
+        places.find_map(|place| self.rules.get(place).filter(|rule| holds(rule)).map(|rule| (place, rule)))
     }
 
     /// The path is unknowable: rules that would open it are passed over, and every rule that could demand something does.

@@ -12,7 +12,7 @@ pub mod time;
 pub mod user_info;
 
 pub use identity::{Identity, Tokens};
-pub use pattern::{InvalidPattern, PathPattern};
+pub use pattern::{InvalidPattern, PathPattern, PathPatterns};
 pub use permit::{Grounds, Permit, RuleId};
 pub use request::{ClientIp, RequestFacts, Target};
 pub use secret::{Secret, SecretString};

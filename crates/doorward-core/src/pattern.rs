@@ -4,7 +4,7 @@
 
 use std::{fmt::Write as _, str::Chars};
 
-use regex::{Captures, Regex};
+use regex::{Captures, Regex, RegexSet, RegexSetBuilder};
 
 /// An expression that is searched (not anchored) in a path.
 #[derive(Clone, Debug)]
@@ -41,6 +41,29 @@ impl PathPattern {
             return name.parse().ok().filter(|number| *number < self.0.captures_len());
         }
         self.0.capture_names().position(|known| known == Some(name))
+    }
+}
+
+/// Many expressions, all tried in one pass over a text.
+#[derive(Clone, Debug)]
+pub struct PathPatterns(RegexSet);
+
+/// What the engine allows one expression; so each that compiles alone compiles among others.
+const SIZE_OF_ONE: usize = 10 << 20;
+
+impl PathPatterns {
+    /// # Errors
+    /// None is expected of expressions that compiled alone.
+    pub fn new<'a>(patterns: impl ExactSizeIterator<Item = &'a PathPattern>) -> Result<Self, InvalidPattern> {
+        let size = SIZE_OF_ONE.saturating_mul(patterns.len().max(1));
+        let set = RegexSetBuilder::new(patterns.map(|pattern| pattern.0.as_str())).size_limit(size).build();
+        set.map(Self).map_err(|why| InvalidPattern { expression: "…".to_owned(), reason: brief(&why) })
+    }
+
+    /// Which of the patterns are found in `text`, by their places, in order.
+    pub fn found_in(&self, text: &str) -> impl Iterator<Item = usize> {
+        let matches = (!self.0.is_empty()).then(|| self.0.matches(text));
+        matches.into_iter().flatten()
     }
 }
 

@@ -192,14 +192,33 @@ fn odd_paths_are_no_harm_to_somebody_known() {
 }
 
 #[test]
+fn of_many_rules_the_first_that_holds_decides_whatever_its_kind() {
+    let mut entries: Vec<String> = (0..1000).map(|place| format!("^/p{place}/")).collect();
+    entries.extend(["POST=^/p7/".to_owned(), "POST!=^/p".to_owned(), "^/q".to_owned()]);
+    let entries: Vec<&str> = entries.iter().map(String::as_str).collect();
+    let policy = routes(&entries);
+    for (request, expected) in [
+        ("GET /p0/", "public route skip-auth-route[0]"),
+        ("GET /p999/x", "public route skip-auth-route[999]"),
+        ("POST /p7/", "public route skip-auth-route[7]"),
+        ("POST /q", "public route skip-auth-route[1001]"),
+        ("GET /q", "public route skip-auth-route[1002]"),
+        ("GET /r", "login"),
+    ] {
+        let verdict = policy.decide(&facts(request), Judged::Own, Attempt::NotPresented);
+        assert_eq!(text(&verdict), expected, "{request}");
+    }
+}
+
+#[test]
 fn a_rule_that_demands_cannot_be_dodged_by_spelling() {
-    let mut policy = Policy::compile(Config { email_domains: vec!["*".to_owned()], ..config() }).unwrap();
+    let policy = Policy::compile(Config { email_domains: vec!["*".to_owned()], ..config() }).unwrap();
     let admins = Requirement {
         id: RuleId::new("admins"),
         groups: GroupRule::any_of(vec!["admins".to_owned()]),
         ..policy.default.clone()
     };
-    policy.rules.push(RouteRule {
+    let rule = RouteRule {
         id: RuleId::new("admin-area"),
         matches: RouteMatch {
             methods: MethodMatch::Any,
@@ -207,7 +226,8 @@ fn a_rule_that_demands_cannot_be_dodged_by_spelling() {
             client: ClientMatch::Any,
         },
         access: Access::Require(admins),
-    });
+    };
+    let policy = Policy::new(vec![rule], policy.default).unwrap();
     let bob = identity("bob@example.com", &["staff"]);
     let who = Attempt::Accepted(Who { identity: &bob, provenance: Provenance::Provider });
     for (path, expected) in [
