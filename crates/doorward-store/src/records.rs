@@ -81,6 +81,7 @@ impl Transaction {
     }
 }
 
+#[expect(clippy::unused_async, reason = "stores outside of this process have to be waited for")]
 impl Records {
     /// Records inside this process.
     pub fn memory() -> Self {
