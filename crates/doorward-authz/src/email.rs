@@ -3,19 +3,27 @@
 
 use std::{collections::HashSet, fmt};
 
-use crate::policy::{DenialReason, Provenance, Who};
+use crate::{
+    legacy::WithoutAddress,
+    policy::{DenialReason, Provenance, Who},
+};
 
 /// Who is allowed by e-mail address: somebody in an allowed domain, or on the list.
 #[derive(Clone, Debug)]
 pub struct EmailRule {
     domains: EmailDomains,
     listed: Option<EmailFile>,
+    without_address: WithoutAddress,
 }
 
 impl EmailRule {
     /// Without a list, domains decide alone.
-    pub const fn new(domains: EmailDomains, listed: Option<EmailFile>) -> Self {
-        Self { domains, listed }
+    pub const fn new(
+        domains: EmailDomains,
+        listed: Option<EmailFile>,
+        without_address: WithoutAddress,
+    ) -> Self {
+        Self { domains, listed, without_address }
     }
 
     /// The rule for requests of somebody who is logged in. Users of a password file have no address and need none.
@@ -29,12 +37,18 @@ impl EmailRule {
         }
     }
 
-    /// The rule for somebody who comes back from an identity provider: without an address nobody gets in.
+    /// The rule for somebody who comes back from an identity provider: without an address nobody gets in, unless
+    /// every address would do and the provider's users need none.
     pub(crate) fn check_at_login(&self, email: &str) -> Result<(), DenialReason> {
-        if email.is_empty() {
-            return Err(DenialReason::EmailMissing);
+        if !email.is_empty() {
+            return self.check_address(email);
         }
-        self.check_address(email)
+        match (&self.domains, self.without_address) {
+            (EmailDomains::Everybody, WithoutAddress::Admitted) => Ok(()),
+            (EmailDomains::Everybody, WithoutAddress::Refused) | (EmailDomains::Listed(_), _) => {
+                Err(DenialReason::EmailMissing)
+            }
+        }
     }
 
     fn check_address(&self, email: &str) -> Result<(), DenialReason> {
@@ -175,7 +189,7 @@ mod tests {
 
     fn rule(domains: &[&str], listed: Option<&str>) -> EmailRule {
         let domains: Vec<String> = domains.iter().map(|&domain| domain.to_owned()).collect();
-        EmailRule::new(EmailDomains::parse(&domains), listed.map(EmailFile::parse))
+        EmailRule::new(EmailDomains::parse(&domains), listed.map(EmailFile::parse), WithoutAddress::Refused)
     }
 
     fn ask(rule: &EmailRule, email: &str, provenance: Provenance) -> Result<(), DenialReason> {
@@ -254,6 +268,12 @@ mod tests {
             let rule = rule(domains, None);
             assert_eq!(ask(&rule, "", provenance), expected, "{domains:?} {provenance:?}");
             assert_eq!(rule.check_at_login(""), Err(DenialReason::EmailMissing), "at login: {domains:?}");
+            let own = EmailRule { without_address: WithoutAddress::Admitted, ..rule };
+            assert_eq!(
+                own.check_at_login("").is_ok(),
+                domains.contains(&"*"),
+                "own users at login: {domains:?}"
+            );
         }
     }
 

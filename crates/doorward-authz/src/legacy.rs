@@ -26,8 +26,17 @@ pub struct Config {
     pub email_domains: Vec<String>,
     /// `--authenticated-emails-file`
     pub authenticated_emails: Option<EmailFile>,
+    pub without_address: WithoutAddress,
     /// `--allowed-group`, and whatever else the provider's options turn into groups.
     pub allowed_groups: Vec<String>,
+}
+
+/// Whether somebody who logs in without an e-mail address may be let in where every address is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WithoutAddress {
+    Refused,
+    /// The provider is our own server, whose users need none.
+    Admitted,
 }
 
 /// Whether `OPTIONS` requests need a login.
@@ -47,6 +56,7 @@ impl Policy {
             trusted_ips,
             email_domains,
             authenticated_emails,
+            without_address,
             allowed_groups,
         } = config;
         let mut rules = Vec::new();
@@ -68,7 +78,11 @@ impl Policy {
         }
         let default = Requirement {
             id: RuleId::new("default"),
-            emails: EmailRule::new(EmailDomains::parse(&email_domains), authenticated_emails),
+            emails: EmailRule::new(
+                EmailDomains::parse(&email_domains),
+                authenticated_emails,
+                without_address,
+            ),
             groups: GroupRule::any_of(allowed_groups),
         };
         Self::new(rules, default).map_err(|fault| {
@@ -184,6 +198,7 @@ mod tests {
             trusted_ips: vec!["10.0.0.1/8".to_owned()],
             email_domains: vec![],
             authenticated_emails: None,
+            without_address: WithoutAddress::Refused,
             allowed_groups: vec![],
         })
         .unwrap_err();

@@ -19,7 +19,8 @@ pub use api_routes::ApiRoutes;
 pub use constraints::{Constraints, Semicolons};
 pub use email::{DomainRule, EmailDomains, EmailFile, EmailRule};
 pub use legacy::{
-    Config, InvalidRule, Preflight, RuleFault, parse_skip_auth_regex, parse_skip_auth_route, parse_trusted_ip,
+    Config, InvalidRule, Preflight, RuleFault, WithoutAddress, parse_skip_auth_regex, parse_skip_auth_route,
+    parse_trusted_ip,
 };
 pub use network::{InvalidNetwork, Networks};
 pub use policy::{

@@ -153,6 +153,8 @@ pub enum ProviderKind {
     Oidc,
     /// Keycloak: the roles in the access token become groups.
     KeycloakOidc,
+    /// The server in this program: users go by their names, which are unique there, and need no e-mail address.
+    Doorward,
 }
 
 impl ProviderKind {
@@ -161,6 +163,7 @@ impl ProviderKind {
         match self {
             Self::Oidc => "OpenID Connect",
             Self::KeycloakOidc => "Keycloak OIDC",
+            Self::Doorward => "doorward",
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Talking to a provider over HTTP: one client per provider, with its own trust, time limits and a
 //! bound on what is read. Redirects are followed for documents of the same origin only, never for
 //! requests that carry a code, a token or a secret. Errors never name a query or a body.
+//! A provider inside this very process ([`local`]) is asked the same requests, without a network.
+
+pub mod local;
 
 use std::{
     error::Error as StdError,
@@ -20,7 +23,10 @@ use rustls::{
 };
 use url::Url;
 
-use self::verifier::{Belief, Verifier};
+use self::{
+    local::LocalProvider,
+    verifier::{Belief, Verifier},
+};
 use crate::{discovery::ConnectError, printable::printable};
 
 /// How to reach a provider.
@@ -33,6 +39,8 @@ pub struct HttpConfig {
     pub total_timeout: Duration,
     /// For the first discovery, which holds up the start of the program.
     pub first_discovery_timeout: Duration,
+    /// Set if the provider is part of this process: what goes to its origin takes no network.
+    pub local: Option<LocalProvider>,
 }
 
 impl Default for HttpConfig {
@@ -42,6 +50,7 @@ impl Default for HttpConfig {
             connect_timeout: Duration::from_secs(5),
             total_timeout: Duration::from_secs(10),
             first_discovery_timeout: Duration::from_secs(3),
+            local: None,
         }
     }
 }
@@ -101,6 +110,8 @@ impl Answer {
 #[derive(Clone, Debug)]
 pub(crate) struct HttpClient {
     client: reqwest::Client,
+    local: Option<LocalProvider>,
+    total_timeout: Duration,
 }
 
 /// Far more than any honest answer; counted after decompression.
@@ -121,7 +132,7 @@ impl HttpClient {
             .timeout(config.total_timeout)
             .build()
             .map_err(|error| ConnectError::Tls { reason: chain(&error.without_url()) })?;
-        Ok(Self { client })
+        Ok(Self { client, local: config.local.clone(), total_timeout: config.total_timeout })
     }
 
     /// Fetches a public document. Redirects within the origin are followed a few times.
@@ -154,7 +165,12 @@ impl HttpClient {
 
     /// Sends a request and reads the answer, whatever its status, up to the limit.
     pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Answer, HttpError> {
-        let mut response = request.send().await.map_err(classify)?;
+        let request = request.build().map_err(classify)?;
+        if let Some(local) = self.local.as_ref().filter(|local| local.is_at(request.url())) {
+            let limit = request.timeout().copied().unwrap_or(self.total_timeout);
+            return local.send(request, limit).await;
+        }
+        let mut response = self.client.execute(request).await.map_err(classify)?;
         let (status, headers) = (response.status(), response.headers().clone());
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(classify)? {

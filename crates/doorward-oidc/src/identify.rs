@@ -7,7 +7,7 @@ use doorward_core::Identity;
 use doorward_jose::Claims;
 use serde_json::{Number, Value};
 
-use crate::config::{Config, EmailVerification};
+use crate::config::{Config, EmailVerification, ProviderKind};
 
 /// Why believed claims do not make an identity we accept.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,6 +30,16 @@ pub(crate) struct ClaimNames {
     groups: String,
     additional: Vec<String>,
     email_verification: EmailVerification,
+    naming: Naming,
+}
+
+/// What a user is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Naming {
+    /// By the subject, and there must be an e-mail address.
+    Subject,
+    /// By the name at the provider, which gives none twice.
+    Name,
 }
 
 impl ClaimNames {
@@ -44,6 +54,10 @@ impl ClaimNames {
                 config.email_verification
             } else {
                 EmailVerification::Ignored
+            },
+            naming: match config.kind {
+                ProviderKind::Doorward => Naming::Name,
+                ProviderKind::Oidc | ProviderKind::KeycloakOidc => Naming::Subject,
             },
         }
     }
@@ -61,7 +75,8 @@ impl ClaimNames {
     pub(crate) fn identity(&self, id: &Claims, profile: Option<&Claims>) -> Result<Identity, IdentifyError> {
         subject(id)?;
         let identity = self.identity_without_email_check(id, profile)?;
-        if identity.email.is_empty() { Err(IdentifyError::EmailMissing) } else { Ok(identity) }
+        let needs_email = self.naming == Naming::Subject;
+        if needs_email && identity.email.is_empty() { Err(IdentifyError::EmailMissing) } else { Ok(identity) }
     }
 
     /// The identity of a bearer token: without an address the subject stands in for it.
@@ -88,8 +103,16 @@ impl ClaimNames {
         let additional: BTreeMap<String, Value> =
             self.additional.iter().filter_map(|name| Some((name.clone(), find(name)?.clone()))).collect();
         let name = |claim: &str| find(claim).map_or_else(|| Ok(String::new()), |value| as_name(claim, value));
+        let subject = name("sub")?;
+        let user = match self.naming {
+            Naming::Subject => subject,
+            // Without a name, nobody is let in under another's.
+            Naming::Name => {
+                Some(name("preferred_username")?).filter(|name| !name.is_empty()).unwrap_or(subject)
+            }
+        };
         Ok(Identity {
-            user: name("sub")?,
+            user,
             email: name(&self.email)?,
             groups: find(&self.groups).map(as_list).unwrap_or_default(),
             preferred_username: text("preferred_username"),

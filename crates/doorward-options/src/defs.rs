@@ -294,6 +294,13 @@ options! {
         "version": Bool = "false", Implemented;
     }
 
+    Program {
+        /// Path of a YAML file for what oauth2-proxy has no options for: the built-in OAuth server and API
+        /// authentication. It may stand beside any other form of configuration.
+        doorward_config: Text = "",
+            "doorward-config", "OAUTH2_PROXY_DOORWARD_CONFIG", Core, Implemented;
+    }
+
     Listeners {
         /// Address for plain HTTP: host:port, unix:///path (optionally ,mode=0660) or fd:N. "-" or nothing
         /// switches it off.

@@ -9,9 +9,10 @@ pub fn toml(bytes: &[u8]) {
     loaded("--config=doorward.cfg", text);
 }
 
-/// A structured file in YAML: as for TOML, and what was read is read again from what is printed of it.
+/// The files in YAML: as for TOML, and what was read of a structured one is read again from what is printed of it.
 pub fn yaml(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else { return };
+    loaded("--doorward-config=doorward.yaml", text);
     let Some(Configuration { structured: Some(structured), .. }) = loaded(YAML, text) else { return };
     let printed = structured.to_yaml();
     let again = loaded(YAML, &printed).and_then(|again| again.structured);

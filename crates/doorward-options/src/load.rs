@@ -9,8 +9,9 @@ use crate::cli::{self, CommandLine};
 use crate::defs::{self, Kind, OPTIONS, OptionDef, Options, Scope};
 use crate::docs;
 use crate::file::{self, File};
-use crate::problem::{LoadError, OptionError, quoted};
+use crate::problem::{LoadError, OptionError, problem, quoted};
 use crate::source::{Source, Sources};
+use crate::structured::own::Own;
 use crate::structured::{Structured, path_of};
 use crate::value::{Unreadable, Value, Written};
 
@@ -32,6 +33,8 @@ pub struct Configuration {
     pub options: Box<Options>,
     /// What the file of `--alpha-config` holds. It replaces the options of scope `Legacy`.
     pub structured: Option<Box<Structured>>,
+    /// What the file of `--doorward-config` holds.
+    pub own: Option<Box<Own>>,
     /// Where each value was written, and warnings about that.
     pub sources: Sources,
 }
@@ -90,8 +93,13 @@ pub fn load(
         sources.note_structured(places);
         Box::new(structured)
     });
+    let own = own_text(&options, &sources, read_file, &mut errors).map(|text| {
+        let (own, places) = Own::parse(Path::new(&options.doorward_config), &text, env, &mut errors);
+        sources.note_own(places);
+        Box::new(own)
+    });
     if errors.is_empty() {
-        Ok(Loaded::Configuration(Configuration { options, structured, sources }, job))
+        Ok(Loaded::Configuration(Configuration { options, structured, own, sources }, job))
     } else {
         Err(LoadError::Invalid(errors))
     }
@@ -160,6 +168,23 @@ fn text_of(
             None
         }
     }
+}
+
+/// The content of doorward.yaml, if one is named that can be read.
+fn own_text(
+    options: &Options,
+    sources: &Sources,
+    read_file: &dyn Fn(&Path) -> io::Result<String>,
+    errors: &mut Vec<OptionError>,
+) -> Option<String> {
+    let path = Some(options.doorward_config.as_str()).filter(|path| !path.is_empty())?;
+    let read = read_file(Path::new(path));
+    read.map_err(|error| {
+        let message = format!("the file {} cannot be read: {error}", quoted(path));
+        let mend = "name a YAML file that the program may read";
+        errors.push(problem(sources, "doorward-config", message, mend));
+    })
+    .ok()
 }
 
 fn unreadable(option: &str, source: Source, why: Unreadable) -> OptionError {

@@ -41,6 +41,7 @@ impl fmt::Display for Source {
 pub struct Sources {
     set: BTreeMap<&'static str, Source>,
     structured: Option<Places>,
+    own: Option<Places>,
     warnings: Vec<String>,
 }
 
@@ -86,6 +87,11 @@ impl Sources {
     /// structured file such as `upstreamConfig.upstreams[2].uri`; where there is such a file, an option that moved
     /// into it goes by its place there.
     pub(crate) fn locate(&self, option: &str) -> (String, Source) {
+        let top = option.split(['.', '[']).next().unwrap_or_default();
+        if structured::own::TOP.contains(&top) {
+            let source = self.own.as_ref().map_or(Source::Default, |places| places.source(option));
+            return (option.to_owned(), source);
+        }
         let def = defs::find(option);
         let moved = def.is_none_or(|def| def.scope == Scope::Legacy);
         if let Some(places) = self.structured.as_ref().filter(|_| moved) {
@@ -96,13 +102,23 @@ impl Sources {
     }
 
     pub(crate) fn note_structured(&mut self, places: Places) {
+        self.warn_of_unset(&places);
+        self.structured = Some(places);
+    }
+
+    /// As [`Sources::note_structured`], for doorward.yaml.
+    pub(crate) fn note_own(&mut self, places: Places) {
+        self.warn_of_unset(&places);
+        self.own = Some(places);
+    }
+
+    fn warn_of_unset(&mut self, places: &Places) {
         for (line, name) in &places.unset {
             let file = places.file.display();
             self.warnings.push(format!(
                 "environment variable {name} is not set: {file} line {line} is read without it"
             ));
         }
-        self.structured = Some(places);
     }
 
     /// The flags of the options that somebody wrote, in alphabetical order: those that the structured file replaces,

@@ -4,6 +4,7 @@
 
 mod environment;
 mod names;
+pub mod own;
 mod print;
 mod read;
 
@@ -16,6 +17,7 @@ use crate::problem::OptionError;
 use crate::source::Places;
 
 pub(crate) use names::path_of;
+pub use read::{Later, Named};
 
 /// What the structured file replaces.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -330,7 +332,8 @@ impl Structured {
         env: &dyn Fn(&str) -> Option<String>,
         errors: &mut Vec<OptionError>,
     ) -> (Self, Places) {
-        read::read(path, environment::substitute(text, env), errors)
+        let text = environment::substitute(text, env);
+        read::read(read::Document { path, option: "alpha-config", text }, errors)
     }
 }
 

@@ -63,10 +63,11 @@ fn our_row(def: &OptionDef) -> (String, Vec<String>) {
 }
 
 /// The options that oauth2-proxy does not have, in the order of the alphabet.
-const OUR_OWN: [&str; 6] = [
+const OUR_OWN: [&str; 7] = [
     "--compat",
     "--cookie-secret-previous",
     "--cookie-secret-previous-file",
+    "--doorward-config",
     "--log-format",
     "--shutdown-timeout",
     "--strip-own-cookies",
@@ -209,7 +210,7 @@ fn normalised(result: &Result<Loaded, LoadError>) -> String {
     match result {
         Ok(Loaded::Help(_)) => out.push_str("help\n"),
         Ok(Loaded::Version) => out.push_str("version\n"),
-        Ok(Loaded::Configuration(Configuration { options, structured, sources }, job)) => {
+        Ok(Loaded::Configuration(Configuration { options, structured, own: _, sources }, job)) => {
             match job {
                 Job::Serve => {}
                 Job::Test => out.push_str("config-test\n"),

@@ -249,7 +249,7 @@ pub(crate) async fn connect(
     configuration: &Configuration,
     former: Option<&Former>,
 ) -> Result<Assembled, Vec<OptionError>> {
-    let Configuration { options, structured: _, sources } = configuration;
+    let Configuration { options, structured: _, own: _, sources } = configuration;
     let no_files = Files::default();
     let mut problems = Problems::new(sources, &no_files);
     let notices = checked.notices(sources);

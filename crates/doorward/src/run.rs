@@ -105,8 +105,12 @@ pub(crate) fn demo(args: &[OsString]) -> Result<(), Failure> {
             htpasswd: format!("{}:{hash}\n", demo::USER),
             banner: demo::BANNER.to_owned(),
         };
-        let configuration =
-            Configuration { options: Box::new(options), structured: None, sources: Sources::default() };
+        let configuration = Configuration {
+            options: Box::new(options),
+            structured: None,
+            own: None,
+            sources: Sources::default(),
+        };
         Box::pin(serve_until_stopped(&configuration, source, Origin::Demo)).await
     })
 }

@@ -5,7 +5,7 @@ use doorward_core::{
 use http::HeaderValue;
 
 use super::*;
-use crate::{Config, Preflight};
+use crate::{Config, Preflight, WithoutAddress};
 
 fn config() -> Config {
     Config {
@@ -15,6 +15,7 @@ fn config() -> Config {
         trusted_ips: vec![],
         email_domains: vec!["example.com".to_owned()],
         authenticated_emails: None,
+        without_address: WithoutAddress::Refused,
         allowed_groups: vec![],
     }
 }

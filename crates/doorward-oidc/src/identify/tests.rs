@@ -152,3 +152,20 @@ async fn whoever_logs_in_has_a_subject_and_an_address_of_text() {
         assert_eq!(names.bearer_identity(&object(claims)), Err(IdentifyError::NotText { claim }));
     }
 }
+
+#[tokio::test]
+async fn users_of_our_own_server_go_by_their_names_and_need_no_address() {
+    let names = names(|config| config.kind = ProviderKind::Doorward).await;
+    let login =
+        |claims: Value| names.identity(&object(claims), None).map(|identity| (identity.user, identity.email));
+    let known = |user: &str, email: &str| Ok((user.to_owned(), email.to_owned()));
+    for (claims, expected) in [
+        (json!({"sub": "uid", "preferred_username": "alice"}), known("alice", "")),
+        (json!({"sub": "uid", "preferred_username": "alice", "email": "a@b"}), known("alice", "a@b")),
+        (json!({"sub": "uid"}), known("uid", "")),
+        (json!({"sub": "uid", "preferred_username": ""}), known("uid", "")),
+        (json!({"preferred_username": "alice"}), Err(IdentifyError::SubjectMissing)),
+    ] {
+        assert_eq!(login(claims.clone()), expected, "{claims}");
+    }
+}

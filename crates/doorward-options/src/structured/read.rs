@@ -8,43 +8,57 @@ use std::time::Duration;
 
 use doorward_core::SecretString;
 
-use super::Structured;
 use super::environment::Substituted;
 use crate::duration::parse_duration;
 use crate::problem::{OptionError, quoted};
 use crate::source::{Places, Source};
 use crate::yaml::{self, Data, Entry, Node};
 
-/// Reads `text`, the content of `path`; the result holds what is right.
-pub(super) fn read(
-    path: &Path,
-    Substituted { text, unset }: Substituted,
+/// A file to be read.
+pub(super) struct Document<'a> {
+    pub(super) path: &'a Path,
+    /// The option that names it.
+    pub(super) option: &'static str,
+    /// What stands in it.
+    pub(super) text: Substituted,
+}
+
+/// Reads a file; the result holds what is right.
+pub(super) fn read<T: Readable + Default>(
+    Document { path, option, text: Substituted { text, unset } }: Document<'_>,
     errors: &mut Vec<OptionError>,
-) -> (Structured, Places) {
-    let mut structured = Structured::default();
+) -> (T, Places) {
+    let mut whole = T::default();
     let mut reader =
         Reader { file: path.to_owned(), here: String::new(), lines: BTreeMap::new(), unset, errors };
     match yaml::parse(&text) {
-        Ok(document) => structured.read(&document, &mut reader),
+        Ok(document) => whole.read(&document, &mut reader),
         Err(malformed) => {
             let message = format!("the file is not valid YAML: {}", malformed.message);
-            reader.complain("alpha-config", malformed.line, message, "correct the file");
+            reader.complain(option, malformed.line, message, "correct the file");
         }
     }
-    (structured, Places { file: path.to_owned(), lines: reader.lines, unset: reader.unset })
+    (whole, Places { file: path.to_owned(), lines: reader.lines, unset: reader.unset })
 }
 
 /// Fields that say who may come in.
-const RESTRICTIONS: [&str; 11] = [
+const RESTRICTIONS: [&str; 18] = [
     "allowedGroups",
+    "allowedNames",
     "allowedTenants",
+    "audiences",
+    "clientCommonNames",
     "group",
     "groups",
+    "hosts",
+    "literals",
     "org",
+    "paths",
     "projects",
     "repo",
     "repository",
     "roles",
+    "scopeRestrictions",
     "team",
     "users",
 ];
@@ -125,6 +139,50 @@ impl Reader<'_> {
     }
 }
 
+/// Entries of a mapping whose keys are names that somebody chose, in the order of the file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Named<T>(Vec<(String, T)>);
+
+impl<T> Default for Named<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Named<T> {
+    /// Each name with what stands there.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &T)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+}
+
+impl<T: Readable + Default> Readable for Named<T> {
+    fn read(&mut self, node: &Node, reader: &mut Reader<'_>) {
+        let Some(Mapping { entries, .. }) = reader.mapping(node) else { return };
+        for Entry { key, line, value } in entries {
+            reader.below(&format!(".{key}"), *line, |reader| {
+                let mut read = T::default();
+                read.read(value, reader);
+                self.0.push((key.clone(), read));
+            });
+        }
+    }
+}
+
+/// A part of the file that this version does not have yet: its name is known, and anything in it is refused.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Later;
+
+impl Readable for Later {
+    fn read(&mut self, node: &Node, reader: &mut Reader<'_>) {
+        let message = "this part is not there yet".to_owned();
+        // The line of the key, which is what has to go.
+        let line = reader.lines.get(&reader.here).copied().unwrap_or(node.line);
+        let mend = "leave it out, it comes with a later version";
+        reader.complain(&reader.here.clone(), line, message, mend);
+    }
+}
+
 /// The entries of a mapping that no field has taken yet.
 pub(super) struct Mapping<'n> {
     entries: Vec<&'n Entry>,
@@ -142,13 +200,8 @@ impl Mapping<'_> {
         for (index, Entry { line, value, .. }) in mine.into_iter().enumerate() {
             reader.below(&format!("{separator}{key}"), *line, |reader| {
                 if index > 0 {
-                    let mend = "remove one of the two";
-                    reader.complain(
-                        &reader.here.clone(),
-                        *line,
-                        "the key stands here twice".to_owned(),
-                        mend,
-                    );
+                    let message = "the key stands here twice".to_owned();
+                    reader.complain(&reader.here.clone(), *line, message, "remove one of the two");
                 }
                 if RESTRICTIONS.contains(&key) {
                     reader.refuse_lost(value);

@@ -1,7 +1,7 @@
 //! Options that say who may come in: they compile into the one policy model.
 
 use doorward_authn::htpasswd::{Config as HtpasswdConfig, EmailSource, Entries, Htpasswd};
-use doorward_authz::{ApiRoutes, EmailFile, Policy, Preflight, Semicolons};
+use doorward_authz::{ApiRoutes, EmailFile, Policy, Preflight, Semicolons, WithoutAddress};
 use doorward_options::{Options, structured::Provider};
 use doorward_server::gate::{Access, JsonErrors, LoginsFor};
 
@@ -57,6 +57,7 @@ fn policy(
         trusted_ips: options.trusted_ips.clone(),
         email_domains: options.email_domains.clone(),
         authenticated_emails: emails,
+        without_address: WithoutAddress::Refused,
         allowed_groups,
     });
     match compiled {
