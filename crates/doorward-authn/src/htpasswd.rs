@@ -1,4 +1,5 @@
-//! Users and passwords from an htpasswd file (reference: providers.md section 5): bcrypt and `{SHA}`.
+//! Users and passwords from an htpasswd file (reference: providers.md section 5): bcrypt and `{SHA}`. [`GuessLimit`] does
+//! the same for passwords that others look at.
 //!
 //! How long an answer takes tells nothing about which users exist: every failure costs as much as the dearest hash of
 //! the file. The dear hashes run outside of the runtime's own threads, only a few at once. What was verified a short
@@ -16,7 +17,7 @@ use aws_lc_rs::{hmac, rand::SystemRandom};
 use doorward_core::{ClientIp, Identity};
 use tokio::sync::{OnceCell, Semaphore};
 
-pub use self::file::{Entries, InvalidHtpasswd, RowFault};
+pub use self::file::{Entries, InvalidHtpasswd, RowFault, WeakHashes};
 use crate::{
     Attempt, Refusal,
     basic::{self, Credentials, Presented},
@@ -105,11 +106,18 @@ impl Htpasswd {
         Identity { user, groups: self.config.groups.clone(), ..Identity::default() }
     }
 
-    async fn verify(&self, credentials: &Credentials, client: ClientIp, now: Instant) -> Result<(), Refusal> {
+    /// Tries a user name and a password, wherever they came from. Guesses are counted by account and `client`; `now` is
+    /// the present.
+    pub async fn verify(
+        &self,
+        credentials: &Credentials,
+        client: ClientIp,
+        now: Instant,
+    ) -> Result<(), Refusal> {
         let loaded = &self.loaded;
         let attempt = Try::new(&credentials.user, client);
         let Some(digest) = loaded.digest(credentials, attempt) else {
-            return self.look(loaded, credentials, attempt, now).await;
+            return self.guard.look(&loaded.entries, credentials, attempt, now).await;
         };
         if self.guard.throttle.may_recall(attempt, now) {
             if loaded.remembers(&digest, now) {
@@ -120,56 +128,13 @@ impl Htpasswd {
         // A page brings many requests with the same password at once: they are one try, and get one answer.
         let shared = Shared::join(&loaded.underway, &digest);
         let look = || async {
-            let answer = self.look(loaded, credentials, attempt, now).await;
+            let answer = self.guard.look(&loaded.entries, credentials, attempt, now).await;
             if answer.is_ok() {
                 loaded.remember(&digest, now);
             }
             answer
         };
         *shared.cell.get_or_init(look).await
-    }
-
-    /// One look at a password, as soon as it is its turn.
-    async fn look(
-        &self,
-        loaded: &Arc<Loaded>,
-        credentials: &Credentials,
-        attempt: Try<'_>,
-        now: Instant,
-    ) -> Result<(), Refusal> {
-        match self.guard.throttle.turn(attempt, now) {
-            Turn::Now => (),
-            Turn::After(wait) => tokio::time::sleep(wait).await,
-            Turn::Never => return Err(Refusal::Throttled),
-        }
-        match self.check(loaded, credentials).await {
-            Ok(true) => {
-                self.guard.throttle.succeeded(attempt);
-                Ok(())
-            }
-            Ok(false) => Err(Refusal::WrongCredentials),
-            Err(Busy) => {
-                self.guard.throttle.give_back(attempt);
-                Err(Refusal::Busy)
-            }
-        }
-    }
-
-    async fn check(&self, loaded: &Arc<Loaded>, credentials: &Credentials) -> Result<bool, Busy> {
-        let _place = self.guard.waiting.try_acquire().map_err(|_| Busy)?;
-        if loaded.entries.are_cheap() {
-            return Ok(loaded.entries.verify(credentials));
-        }
-        let turn = Arc::clone(&self.guard.checks).acquire_owned().await.map_err(|_| Busy)?;
-        let loaded = Arc::clone(loaded);
-        let credentials = credentials.clone();
-        let check = move || {
-            let answer = loaded.entries.verify(&credentials);
-            // Held by the work, not by the request: giving up a request must not let further work start.
-            drop(turn);
-            answer
-        };
-        tokio::task::spawn_blocking(check).await.map_err(|_| Busy)
     }
 }
 
@@ -187,6 +152,105 @@ impl Guard {
             throttle: Throttle::new(),
             checks: Arc::new(Semaphore::new(MOST_CHECKS)),
             waiting: Semaphore::new(MOST_WAITING),
+        }
+    }
+
+    /// One look at a password, as soon as it is its turn.
+    async fn look(
+        &self,
+        entries: &Arc<Entries>,
+        credentials: &Credentials,
+        attempt: Try<'_>,
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        self.turn(attempt, now).await?;
+        match self.check(entries, credentials).await {
+            Ok(true) => {
+                self.throttle.succeeded(attempt);
+                Ok(())
+            }
+            Ok(false) => Err(Refusal::WrongCredentials),
+            Err(Busy) => {
+                self.throttle.give_back(attempt);
+                Err(Refusal::Busy)
+            }
+        }
+    }
+
+    /// Waits until a try may happen.
+    async fn turn(&self, attempt: Try<'_>, now: Instant) -> Result<(), Refusal> {
+        match self.throttle.turn(attempt, now) {
+            Turn::Now => Ok(()),
+            Turn::After(wait) => {
+                tokio::time::sleep(wait).await;
+                Ok(())
+            }
+            Turn::Never => Err(Refusal::Throttled),
+        }
+    }
+
+    async fn check(&self, entries: &Arc<Entries>, credentials: &Credentials) -> Result<bool, Busy> {
+        let _place = self.waiting.try_acquire().map_err(|_| Busy)?;
+        if entries.are_cheap() {
+            return Ok(entries.verify(credentials));
+        }
+        let turn = Arc::clone(&self.checks).acquire_owned().await.map_err(|_| Busy)?;
+        let entries = Arc::clone(entries);
+        let credentials = credentials.clone();
+        let check = move || {
+            let answer = entries.verify(&credentials);
+            // Held by the work, not by the request: giving up a request must not let further work start.
+            drop(turn);
+            answer
+        };
+        tokio::task::spawn_blocking(check).await.map_err(|_| Busy)
+    }
+}
+
+/// Bounds guessing at passwords that somebody else looks at, as for those of files. Share it in an `Arc`.
+#[derive(Debug)]
+pub struct GuessLimit(Guard);
+
+/// Why a password got nobody in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GuessError<E> {
+    Refused(Refusal),
+    /// It could not be looked at.
+    Failed(E),
+}
+
+impl Default for GuessLimit {
+    fn default() -> Self {
+        Self(Guard::new())
+    }
+}
+
+impl GuessLimit {
+    /// Looks at a password of `user` as soon as it is its turn. `look` finds nothing if the password is wrong, and takes
+    /// as long for users that do not exist. Guesses are counted by account and `client`; `now` is the present.
+    pub async fn attempt<T, E>(
+        &self,
+        user: &str,
+        client: ClientIp,
+        now: Instant,
+        look: impl Future<Output = Result<Option<T>, E>>,
+    ) -> Result<T, GuessError<E>> {
+        let attempt = Try::new(user, client);
+        self.0.turn(attempt, now).await.map_err(GuessError::Refused)?;
+        let Ok(_place) = self.0.waiting.try_acquire() else {
+            self.0.throttle.give_back(attempt);
+            return Err(GuessError::Refused(Refusal::Busy));
+        };
+        match look.await {
+            Ok(Some(found)) => {
+                self.0.throttle.succeeded(attempt);
+                Ok(found)
+            }
+            Ok(None) => Err(GuessError::Refused(Refusal::WrongCredentials)),
+            Err(failure) => {
+                self.0.throttle.give_back(attempt);
+                Err(GuessError::Failed(failure))
+            }
         }
     }
 }
@@ -228,7 +292,7 @@ impl Drop for Shared<'_> {
 /// One version of the file, and what was verified against it.
 #[derive(Debug)]
 struct Loaded {
-    entries: Entries,
+    entries: Arc<Entries>,
     /// Keys the digests below; without randomness nothing is remembered.
     key: Option<hmac::Key>,
     /// Digests of verified credentials, and until when they count.
@@ -239,7 +303,7 @@ struct Loaded {
 impl Loaded {
     fn new(entries: Entries) -> Self {
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).ok();
-        Self { entries, key, remembered: Mutex::default(), underway: Mutex::default() }
+        Self { entries: Arc::new(entries), key, remembered: Mutex::default(), underway: Mutex::default() }
     }
 
     fn remembers(&self, digest: &[u8], now: Instant) -> bool {

@@ -12,6 +12,13 @@ use crate::basic::Credentials;
 const HIGHEST_COST: u32 = 18;
 const LOWEST_COST: u32 = 4;
 
+/// Whether hashes count that a stolen file gives away soon (`{SHA}`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WeakHashes {
+    Allowed,
+    Refused,
+}
+
 /// The users of a password file, at least one.
 #[derive(PartialEq, Eq)]
 pub struct Entries {
@@ -30,6 +37,11 @@ impl Entries {
     /// Reads rows of `user:hash`. Empty rows and rows that start with `#` are skipped; of several rows for a user the
     /// last one counts.
     pub fn parse(text: &str) -> Result<Self, InvalidHtpasswd> {
+        Self::parse_with(text, WeakHashes::Allowed)
+    }
+
+    /// The same, with a say in which hashes count.
+    pub fn parse_with(text: &str, weak: WeakHashes) -> Result<Self, InvalidHtpasswd> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut users = HashMap::new();
         for (index, row) in text.lines().enumerate() {
@@ -39,6 +51,9 @@ impl Entries {
             }
             let refuse = |fault| InvalidHtpasswd::Row { line: index + 1, fault };
             let (user, hash) = parse_row(row).map_err(refuse)?;
+            if weak == WeakHashes::Refused && matches!(hash, Hash::Sha1(_)) {
+                return Err(refuse(RowFault::Weak));
+            }
             users.insert(user, hash);
         }
         if users.is_empty() {
@@ -123,6 +138,10 @@ pub enum RowFault {
     NoUser,
     #[error("the password is neither a bcrypt nor a {{SHA}} entry; make it anew with `htpasswd -B`")]
     UnknownHash,
+    #[error("MD5 ($apr1$) entries are not supported; make it anew with `htpasswd -B`")]
+    Md5,
+    #[error("the {{SHA}} entry is too weak; make it anew with `htpasswd -B`, or set allowWeakHashes")]
+    Weak,
     #[error("the {{SHA}} entry is not 20 bytes in base64; make it anew with `htpasswd -B`")]
     Sha1,
     #[error("the bcrypt entry is not complete; make it anew with `htpasswd -B`")]
@@ -151,6 +170,9 @@ fn parse_hash(hash: &str) -> Result<Hash, RowFault> {
             Ok(sum) if sum.len() == digest::SHA1_OUTPUT_LEN => Ok(Hash::Sha1(sum)),
             _ => Err(RowFault::Sha1),
         };
+    }
+    if hash.starts_with("$apr1$") {
+        return Err(RowFault::Md5);
     }
     if !["$2a$", "$2b$", "$2x$", "$2y$"].iter().any(|version| hash.starts_with(version)) {
         return Err(RowFault::UnknownHash);
@@ -211,7 +233,7 @@ mod tests {
             ("bob:{SHA}x:y", RowFault::SeveralColons),
             ("bob:", RowFault::UnknownHash),
             ("bob:hunter2", RowFault::UnknownHash),
-            ("bob:$apr1$abc$def", RowFault::UnknownHash),
+            ("bob:$apr1$abc$def", RowFault::Md5),
             ("bob:{SHA}", RowFault::Sha1),
             ("bob:{SHA}W6ph5Mm5", RowFault::Sha1),
             ("bob:$2y$", RowFault::Bcrypt),
@@ -224,6 +246,10 @@ mod tests {
             let text = error.to_string();
             assert!(text.starts_with("htpasswd file, line 2: ") && !text.contains("hunter2"), "{text}");
         }
+        let weak =
+            Entries::parse_with(&format!("carol:{BCRYPT}\nbob:{SHA}"), WeakHashes::Refused).unwrap_err();
+        assert_eq!(weak, InvalidHtpasswd::Row { line: 2, fault: RowFault::Weak });
+        assert!(Entries::parse_with(&format!("carol:{BCRYPT}"), WeakHashes::Refused).is_ok());
         for empty in ["", "\n\n", "# nobody\n"] {
             assert_eq!(Entries::parse(empty).unwrap_err(), InvalidHtpasswd::NoUsers);
         }

@@ -190,3 +190,22 @@ fn a_password_file_crosses_threads() {
     check::<Htpasswd>();
     check::<Attempt>();
 }
+
+#[tokio::test(start_paused = true)]
+async fn passwords_that_others_look_at_are_throttled_alike() {
+    let limit = GuessLimit::default();
+    let now = Instant::now();
+    let guess =
+        |answer: Result<Option<u8>, &'static str>| limit.attempt("carol", HERE, now, async move { answer });
+    assert_eq!(guess(Ok(Some(1))).await, Ok(1));
+    for _ in 0..100 {
+        assert_eq!(guess(Err("store")).await, Err(GuessError::Failed("store")), "costs nothing");
+    }
+    let mut looked = 0;
+    while guess(Ok(None)).await == Err(GuessError::Refused(Refusal::WrongCredentials)) {
+        looked += 1;
+        assert!(looked < 20);
+    }
+    assert_eq!(guess(Ok(Some(1))).await, Err(GuessError::Refused(Refusal::Throttled)), "not looked at");
+    assert_eq!(limit.attempt("carol", ELSEWHERE, now, async { Ok::<_, ()>(Some(2)) }).await, Ok(2));
+}
