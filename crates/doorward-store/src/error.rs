@@ -5,7 +5,7 @@
 #[non_exhaustive]
 pub enum StoreError {
     /// The server cannot be reached, does not answer in time, or says that it is not ready.
-    #[error("the session store is unavailable: {reason}")]
+    #[error("the store is unavailable: {reason}")]
     Unavailable { reason: String },
     /// An option makes it impossible to use the store.
     #[error("{option}: {reason}")]
@@ -14,13 +14,13 @@ pub enum StoreError {
     #[error("the credentials were refused ({options}): {code}")]
     CredentialsRefused { options: &'static str, code: String },
     /// The server is there and refused the command.
-    #[error("the session store refused a command: {reason}")]
+    #[error("the store refused a command: {reason}")]
     Refused { reason: String },
     /// The store did not return what was stored a moment ago.
-    #[error("the session store did not return what was just stored in it")]
+    #[error("the store did not return what was just stored in it")]
     Inconsistent,
     /// The memory store has no room left.
-    #[error("the memory session store is full")]
+    #[error("the memory store is full")]
     Full,
 }
 

@@ -1,4 +1,5 @@
-//! Expiring key-value with locks, over well-kept clients.
+//! Expiring key-value with locks ([`Store`]), and records that change together and are not lost ([`Records`]), over
+//! well-kept clients.
 //!
 //! Values are opaque bytes: whoever stores something sealed it before. Nothing here knows sessions, cookies or
 //! options. Every future is `Send` and may be polled on any tokio runtime. Errors name neither keys nor passwords.
@@ -12,10 +13,10 @@ use std::time::Duration;
 
 pub use self::error::StoreError;
 pub use self::memory::{MemoryLimits, MemoryStore};
-pub use self::records::{Committed, Records, Transaction};
+pub use self::records::{Committed, Records, RecordsConfig, Transaction};
 pub use self::redis::{
-    Authorities, InvalidAuthorities, InvalidRedisUrl, RedisConfig, RedisServers, RedisStore, RedisTls,
-    RedisUrl, TlsVerification,
+    Authorities, InvalidAuthorities, InvalidRecordsPrefix, InvalidRedisUrl, RecordsPrefix, RedisConfig,
+    RedisRecords, RedisServers, RedisStore, RedisTls, RedisUrl, TlsVerification,
 };
 
 /// Where expiring values are kept.

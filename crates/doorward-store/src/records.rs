@@ -6,27 +6,49 @@
 //!
 //! `now` is an argument: what has expired by then is not there, whatever the clock of a server says.
 
+mod embedded;
 mod memory;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use doorward_core::Timestamp;
 
+pub use self::embedded::EmbeddedRecords;
 pub use self::memory::MemoryRecords;
-use crate::StoreError;
+use crate::redis::{RedisConfig, RedisRecords};
+use crate::{RecordsPrefix, StoreError};
 
 /// Where records are kept.
 #[derive(Debug)]
 pub enum Records {
     /// Inside this process, for tests and demonstrations: gone with the process.
     Memory(MemoryRecords),
+    /// In a file that this process has for itself.
+    Embedded(EmbeddedRecords),
+    /// In Redis, for several processes.
+    Redis(RedisRecords),
+}
+
+/// Where records are to be kept.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RecordsConfig {
+    Memory,
+    /// The file is made if there is none; its folder has to be there.
+    Embedded {
+        path: PathBuf,
+    },
+    Redis {
+        servers: Box<RedisConfig>,
+        prefix: RecordsPrefix,
+    },
 }
 
 /// Changes that are made together.
 #[derive(Clone, Debug, Default)]
 pub struct Transaction {
-    conditions: BTreeMap<String, Option<Vec<u8>>>,
-    changes: BTreeMap<String, Change>,
+    pub(crate) conditions: BTreeMap<String, Option<Vec<u8>>>,
+    pub(crate) changes: BTreeMap<String, Change>,
 }
 
 /// What becomes of a key.
@@ -81,11 +103,26 @@ impl Transaction {
     }
 }
 
-#[expect(clippy::unused_async, reason = "stores outside of this process have to be waited for")]
 impl Records {
     /// Records inside this process.
     pub fn memory() -> Self {
         Self::Memory(MemoryRecords::default())
+    }
+
+    /// Opens what `config` names, and proves that it can be used. Has to be called on a runtime that outlives the
+    /// records: connections to Redis live there.
+    ///
+    /// # Errors
+    /// `Misconfigured` names the file and the mend (no folder, another process has the file, damage, another
+    /// program's file) or the option at fault; `Unavailable` means that Redis does not answer.
+    pub async fn open(config: RecordsConfig) -> Result<Self, StoreError> {
+        match config {
+            RecordsConfig::Memory => Ok(Self::memory()),
+            RecordsConfig::Embedded { path } => EmbeddedRecords::open(path).await.map(Self::Embedded),
+            RecordsConfig::Redis { servers, prefix } => {
+                RedisRecords::connect(&servers, &prefix).await.map(Self::Redis)
+            }
+        }
     }
 
     /// The value under `key`, unless there is none or it has expired.
@@ -97,20 +134,29 @@ impl Records {
     pub async fn get_many(&self, keys: &[&str], now: Timestamp) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
         match self {
             Self::Memory(records) => Ok(records.get_many(keys, now)),
+            Self::Embedded(records) => records.get_many(keys, now),
+            Self::Redis(records) => records.get_many(keys, now).await,
         }
     }
 
-    /// Everything whose key begins with `prefix`, in the order of keys.
+    /// Everything whose key begins with `prefix`, in the order of keys. What is changed meanwhile may be in it or not.
     pub async fn list(&self, prefix: &str, now: Timestamp) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
         match self {
             Self::Memory(records) => Ok(records.list(prefix, now)),
+            Self::Embedded(records) => records.list(prefix, now).await,
+            Self::Redis(records) => records.list(prefix, now).await,
         }
     }
 
     /// Makes all changes of `transaction`, or none.
+    ///
+    /// # Errors
+    /// After an error nobody knows whether the changes were made, but it was all of them or none.
     pub async fn commit(&self, transaction: Transaction, now: Timestamp) -> Result<Committed, StoreError> {
         match self {
             Self::Memory(records) => Ok(records.commit(transaction, now)),
+            Self::Embedded(records) => records.commit(transaction, now).await,
+            Self::Redis(records) => records.commit(&transaction, now).await,
         }
     }
 
@@ -118,6 +164,11 @@ impl Records {
     pub async fn ping(&self) -> Result<(), StoreError> {
         match self {
             Self::Memory(_) => Ok(()),
+            Self::Embedded(records) => records.ping(),
+            Self::Redis(records) => records.ping().await,
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

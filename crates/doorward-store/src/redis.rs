@@ -6,6 +6,7 @@
 
 mod failure;
 mod link;
+mod records;
 mod sentinel;
 mod target;
 mod tls;
@@ -17,6 +18,7 @@ use ::redis::{Cmd, FromRedisValue, cmd};
 use doorward_core::SecretString;
 
 use self::link::Link;
+pub use self::records::{InvalidRecordsPrefix, RecordsPrefix, RedisRecords};
 use self::target::{At, Target};
 pub use self::tls::{Authorities, InvalidAuthorities, RedisTls, TlsVerification};
 pub use self::url::{InvalidRedisUrl, RedisUrl};

@@ -108,7 +108,7 @@ impl Link {
                 Ok(Lent { connection, attempt: state.attempts })
             }
             Err(failure) => {
-                tracing::warn!(%failure, "connecting to the session store failed");
+                tracing::warn!(%failure, "connecting to the store failed");
                 state.failure = Some(failure.clone());
                 Err(failure)
             }
