@@ -68,7 +68,7 @@ impl<'a> Line<'a> {
     }
 
     /// Why; never anything that came with the request.
-    pub(crate) fn reason(mut self, reason: impl ToString) -> Self {
+    pub(crate) fn reason(mut self, reason: &(impl ToString + ?Sized)) -> Self {
         self.reason = Some(reason.to_string());
         self
     }

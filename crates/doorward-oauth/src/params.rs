@@ -15,11 +15,11 @@ const LISTS: [&str; 2] = ["resource", "audience"];
 
 /// The parameters of a query or a body, decoded.
 #[derive(Clone, Default)]
-pub struct Params(BTreeMap<String, Vec<String>>);
+pub(crate) struct Params(BTreeMap<String, Vec<String>>);
 
 /// Why parameters cannot be read. The texts are for the client; they name parameters of the protocol, and never values.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidParams {
+pub(crate) enum InvalidParams {
     #[error("the parameter {0} is there twice; send it once")]
     Repeated(String),
     #[error("a parameter is there twice; send each once")]
@@ -38,7 +38,7 @@ pub enum InvalidParams {
 
 /// Whether an endpoint takes several resources at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lists {
+pub(crate) enum Lists {
     /// `resource` and `audience` may be repeated.
     Taken,
     /// Nothing may.
@@ -47,12 +47,12 @@ pub enum Lists {
 
 impl Params {
     /// Those of the query.
-    pub fn of_query(call: &Call) -> Result<Self, InvalidParams> {
+    pub(crate) fn of_query(call: &Call) -> Result<Self, InvalidParams> {
         Self::parse(call.query.as_deref().unwrap_or_default().as_bytes(), Lists::Refused)
     }
 
     /// Those of the body; none if there is no body.
-    pub fn of_body(call: &Call, lists: Lists) -> Result<Self, InvalidParams> {
+    pub(crate) fn of_body(call: &Call, lists: Lists) -> Result<Self, InvalidParams> {
         if call.body.is_empty() {
             return Ok(Self::default());
         }
@@ -92,26 +92,26 @@ impl Params {
     }
 
     /// The value of a parameter. Without a value it counts as left out (RFC 6749 section 3.1).
-    pub fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name)?.iter().map(String::as_str).find(|value| !value.is_empty())
     }
 
     /// All values of a parameter that may be repeated.
-    pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+    pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         self.0.get(name).into_iter().flatten().map(String::as_str).filter(|value| !value.is_empty())
     }
 
     /// Whether the parameter is there, be it without a value.
-    pub fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// All parameters in the order of their names, as they came.
-    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0
             .iter()
             .flat_map(|(name, values)| values.iter().map(move |value| (name.as_str(), value.as_str())))
@@ -154,7 +154,7 @@ mod tests {
     fn what_can_be_read_in_two_ways_is_refused() {
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let many = "a&".repeat(101);
-        let different: String = (0..=MOST).map(|number| format!("p{number}=1&")).collect();
+        let different = (0..=MOST).map(|number| format!("p{number}=1")).collect::<Vec<_>>().join("&");
         let huge = format!("a={}", "x".repeat(BODY_LIMIT));
         for (body, expected) in [
             (&b""[..], Ok(vec![])),
