@@ -1,14 +1,18 @@
 //! Who is asking: credentials become an attempt.
 //!
 //! Schemes answer one of three things, so that a bad credential is never mistaken for a missing one. Here live HTTP
-//! Basic credentials checked against a password file, and signed tokens checked by the issuers we trust.
+//! Basic credentials checked against a password file, signed tokens checked by the issuers we trust, client certificates,
+//! and the headers of proxies in front.
 
 pub mod basic;
 pub mod bearer;
+pub mod front_proxy;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod htpasswd;
 mod throttle;
+pub mod websocket;
+pub mod x509;
 
 use doorward_core::Identity;
 

@@ -21,6 +21,7 @@ pub use pool::{KeepAlive, Lease, Line, Pool, WorkerId};
 pub use slots::{Held, Slot, Slots};
 pub use socket::Socket;
 pub use tls::{
-    CertificatePem, InvalidTlsVersion, ServerVerification, TlsConfigError, TlsServerConfig, TlsServerOptions,
-    TlsStream, TlsVersion, client_config, handshake,
+    CertificatePem, ClientCertificates, InvalidTlsVersion, ServerVerification, ShownCertificates,
+    TlsConfigError, TlsServerConfig, TlsServerOptions, TlsStream, TlsVersion, client_config, handshake,
+    shown_certificates,
 };

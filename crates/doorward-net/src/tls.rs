@@ -4,13 +4,14 @@
 use std::{fmt, io, str::FromStr, sync::Arc, time::Duration};
 
 use rustls::{
-    CipherSuite, ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme,
-    SupportedCipherSuite, SupportedProtocolVersion,
+    CipherSuite, ClientConfig, DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig,
+    SignatureScheme, SupportedCipherSuite, SupportedProtocolVersion,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     crypto::{
         CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
     },
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
+    server::danger::{ClientCertVerified, ClientCertVerifier},
     sign::{CertifiedKey, SingleCertAndKey},
     version::{TLS12, TLS13},
 };
@@ -72,6 +73,27 @@ pub struct TlsServerOptions<'a> {
     pub min_version: TlsVersion,
     /// TLS 1.2 suites by their IANA names; empty for all that are sound. TLS 1.3 suites are always offered.
     pub cipher_suites: &'a [String],
+    pub client_certificates: ClientCertificates,
+}
+
+/// Whether clients are asked for a certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClientCertificates {
+    #[default]
+    NotAsked,
+    /// Asked, and never required. Whoever holds the key of a certificate may show it, be it expired or of an unknown
+    /// issuer: judging it is left to those who read the request, so that a bad one gets an answer and no broken handshake.
+    Asked,
+}
+
+/// The certificates that a client showed, leaf first, DER. It holds the key of the leaf; nothing else is known of them.
+pub type ShownCertificates = Arc<[Vec<u8>]>;
+
+/// What the client of a connection showed; `None` if it was not asked, or has none. A resumed session has the
+/// certificates of the handshake that it goes back to.
+pub fn shown_certificates(stream: &TlsStream) -> Option<ShownCertificates> {
+    let shown = stream.get_ref().1.peer_certificates()?;
+    Some(shown.iter().map(|certificate| certificate.to_vec()).collect())
 }
 
 /// Why no TLS configuration could be made.
@@ -100,7 +122,7 @@ pub struct TlsServerConfig(Arc<ServerConfig>);
 impl TlsServerConfig {
     /// Offers `h2` and `http/1.1` by ALPN.
     pub fn new(options: TlsServerOptions<'_>) -> Result<Self, TlsConfigError> {
-        let TlsServerOptions { certificate, min_version, cipher_suites } = options;
+        let TlsServerOptions { certificate, min_version, cipher_suites, client_certificates } = options;
         let mut provider = aws_lc_rs::default_provider();
         let certificate = load(certificate, &provider)?;
         restrict(&mut provider, cipher_suites)?;
@@ -108,11 +130,15 @@ impl TlsServerConfig {
             TlsVersion::Tls12 => &[&TLS13, &TLS12],
             TlsVersion::Tls13 => &[&TLS13],
         };
-        let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
+        let algorithms = provider.signature_verification_algorithms;
+        let builder = ServerConfig::builder_with_provider(Arc::new(provider))
             .with_protocol_versions(versions)
-            .map_err(TlsConfigError::Suites)?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::new(SingleCertAndKey::from(certificate)));
+            .map_err(TlsConfigError::Suites)?;
+        let builder = match client_certificates {
+            ClientCertificates::NotAsked => builder.with_no_client_auth(),
+            ClientCertificates::Asked => builder.with_client_cert_verifier(Arc::new(Unverified(algorithms))),
+        };
+        let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(certificate)));
         config.alpn_protocols = vec![HTTP2.to_vec(), HTTP1.to_vec()];
         Ok(Self(Arc::new(config)))
     }
@@ -236,7 +262,7 @@ fn system_roots() -> Result<RootCertStore, TlsConfigError> {
     Ok(roots)
 }
 
-/// Accepts every certificate, but still requires that the server holds its key.
+/// Accepts every certificate, but still requires that the other side holds its key.
 #[derive(Debug)]
 struct Unverified(WebPkiSupportedAlgorithms);
 
@@ -250,6 +276,48 @@ impl ServerCertVerifier for Unverified {
         _now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signature, &self.0)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signature, &self.0)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_schemes()
+    }
+}
+
+impl ClientCertVerifier for Unverified {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    /// None: clients may show what they have.
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        Ok(ClientCertVerified::assertion())
     }
 
     fn verify_tls12_signature(

@@ -22,6 +22,7 @@ use arc_swap::ArcSwap;
 use doorward_core::request::Scheme;
 use doorward_net::{
     Accepted, Body, Flowing, HandedOver, Held, Listener, Slot, Slots, TlsServerConfig, WorkerId, handshake,
+    shown_certificates,
 };
 use http::{HeaderValue, Request};
 use hyper::{body::Incoming, service::service_fn};
@@ -236,12 +237,15 @@ impl ConnectionTask {
         };
         match tls {
             None => {
-                let connection = Connection { peer, scheme: Scheme::Http, worker: self.worker };
+                let worker = self.worker;
+                let connection = Connection { peer, scheme: Scheme::Http, worker, certificates: None };
                 self.speak_http(Held::new(socket, slot), connection, presence).await;
             }
             Some(config) => match handshake(socket, &config, HANDSHAKE).await {
                 Ok(stream) => {
-                    let connection = Connection { peer, scheme: Scheme::Https, worker: self.worker };
+                    let certificates = shown_certificates(&stream);
+                    let worker = self.worker;
+                    let connection = Connection { peer, scheme: Scheme::Https, worker, certificates };
                     self.speak_http(Held::new(stream, slot), connection, presence).await;
                 }
                 Err(error) => tracing::debug!("A TLS handshake failed: {error}"),

@@ -47,7 +47,8 @@ fn trusting() -> Option<(Config, Connection)> {
         strangers: StrangersHeaders::Removed,
     };
     let config = Config { forwarded, request_id_header: HeaderName::from_static("x-request-id") };
-    Some((config, Connection { peer: Peer::Unix, scheme: Scheme::Http, worker: WorkerId(0) }))
+    let (peer, scheme, worker) = (Peer::Unix, Scheme::Http, WorkerId(0));
+    Some((config, Connection { peer, scheme, worker, certificates: None }))
 }
 
 #[cfg(test)]

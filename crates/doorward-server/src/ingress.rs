@@ -11,7 +11,7 @@ use doorward_core::{
     ClientIp, RequestFacts, Target, Timestamp,
     request::{Hop, Scheme},
 };
-use doorward_net::{Body, Peer, WorkerId};
+use doorward_net::{Body, Peer, ShownCertificates, WorkerId};
 use doorward_session::{RequestCookies, Visit};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version,
@@ -37,6 +37,8 @@ pub struct Connection {
     pub peer: Peer,
     pub scheme: Scheme,
     pub worker: WorkerId,
+    /// What the client showed in the TLS handshake; `None` if it was not asked, or has none.
+    pub certificates: Option<ShownCertificates>,
 }
 
 /// How forwarding headers are read.

@@ -17,6 +17,7 @@
 )]
 
 mod browser;
+pub mod certificates;
 mod cookie;
 pub mod corpus;
 mod doorward;

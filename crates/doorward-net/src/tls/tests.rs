@@ -23,7 +23,9 @@ fn server(
     suites: &[&str],
 ) -> Result<TlsServerConfig, TlsConfigError> {
     let cipher_suites: Vec<String> = suites.iter().map(ToString::to_string).collect();
-    TlsServerConfig::new(TlsServerOptions { certificate, min_version, cipher_suites: &cipher_suites })
+    let client_certificates = ClientCertificates::NotAsked;
+    let cipher_suites = &cipher_suites;
+    TlsServerConfig::new(TlsServerOptions { certificate, min_version, cipher_suites, client_certificates })
 }
 
 #[track_caller]
@@ -130,4 +132,83 @@ async fn the_certificate_is_the_one_given_and_needs_its_own_key() {
         shown.push(shake(&server, client(ServerVerification::Disabled)).await.unwrap());
     }
     assert_ne!(shown[0], shown[1]);
+}
+
+fn asking(min_version: TlsVersion) -> TlsServerConfig {
+    let client_certificates = ClientCertificates::Asked;
+    let options =
+        TlsServerOptions { certificate: OURS, min_version, cipher_suites: &[], client_certificates };
+    TlsServerConfig::new(options).unwrap()
+}
+
+/// A client that shows this chain and signs with this key, whether or not they belong together.
+#[derive(Debug)]
+struct Showing(Arc<CertifiedKey>);
+
+impl rustls::client::ResolvesClientCert for Showing {
+    fn resolve(&self, _hints: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+fn client_showing(pem: CertificatePem<'_>, version: &'static SupportedProtocolVersion) -> ClientConfig {
+    let chain = CertificateDer::pem_slice_iter(pem.chain).collect::<Result<Vec<_>, _>>().unwrap();
+    let key = aws_lc_rs::sign::any_supported_type(&PrivateKeyDer::from_pem_slice(pem.key).unwrap()).unwrap();
+    let mut config = client_speaking(version);
+    config.client_auth_cert_resolver = Arc::new(Showing(Arc::new(CertifiedKey::new(chain, key))));
+    config
+}
+
+/// What the server sees of this many connections, one after the other, of one client.
+async fn seen(
+    server: &TlsServerConfig,
+    client: ClientConfig,
+    times: usize,
+) -> Vec<io::Result<Option<ShownCertificates>>> {
+    let listener = Listener::bind(&ListenAddress::Tcp("127.0.0.1:0".into()), None).await.unwrap();
+    let address = listener.local_address().unwrap();
+    let connector = TlsConnector::from(Arc::new(client));
+    let mut all = Vec::new();
+    for _ in 0..times {
+        let accepting = async {
+            let accepted = listener.accept().await.unwrap();
+            let mut stream = handshake(accepted.socket, server, LIMIT).await?;
+            let shown = shown_certificates(&stream);
+            stream.write_all(b"x").await?;
+            stream.shutdown().await?;
+            Ok(shown)
+        };
+        let connecting = async {
+            let stream = TcpStream::connect(address).await.unwrap();
+            let name = ServerName::try_from("localhost").unwrap();
+            let Ok(mut stream) = connector.connect(name, stream).await else { return };
+            // To the end, so that session tickets are taken up.
+            let _ = stream.read_to_end(&mut Vec::new()).await;
+        };
+        all.push(tokio::join!(accepting, connecting).0);
+    }
+    all
+}
+
+#[tokio::test]
+async fn a_certificate_is_shown_to_those_who_ask_and_never_required() {
+    let other = CertificateDer::pem_slice_iter(OTHER.chain).next().unwrap().unwrap();
+    for (version, min) in [(&TLS12, TlsVersion::Tls12), (&TLS13, TlsVersion::Tls13)] {
+        for (client, expected) in
+            [(client_speaking(version), None), (client_showing(OTHER, version), Some(other.to_vec()))]
+        {
+            for shown in seen(&asking(min), client.clone(), 3).await {
+                let shown = shown.unwrap().map(|chain| chain[0].clone());
+                assert_eq!(shown, expected, "also when a session is resumed");
+            }
+            let unasked = server(OURS, min, &[]).unwrap();
+            assert!(seen(&unasked, client, 1).await[0].as_ref().unwrap().is_none());
+        }
+        let thief = client_showing(CertificatePem { key: OURS.key, ..OTHER }, version);
+        assert!(seen(&asking(min), thief, 1).await[0].is_err(), "somebody else's certificate");
+    }
 }

@@ -12,7 +12,8 @@ use std::{
 use bytes::Bytes;
 use doorward_core::Grounds;
 use doorward_net::{
-    BodyError, CertificatePem, ListenAddress, Listener, TlsServerConfig, TlsServerOptions, TlsVersion, tls,
+    BodyError, CertificatePem, ClientCertificates, ListenAddress, Listener, TlsServerConfig,
+    TlsServerOptions, TlsVersion, tls,
 };
 use http_body::Frame;
 use http_body_util::BodyExt;
@@ -802,6 +803,7 @@ fn server_tls() -> TlsServerConfig {
         certificate: CERTIFICATE,
         min_version: TlsVersion::Tls12,
         cipher_suites: &[],
+        client_certificates: ClientCertificates::NotAsked,
     })
     .unwrap()
 }

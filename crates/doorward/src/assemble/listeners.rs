@@ -2,7 +2,9 @@
 
 use std::str::FromStr;
 
-use doorward_net::{CertificatePem, ListenAddress, TlsServerConfig, TlsServerOptions, TlsVersion};
+use doorward_net::{
+    CertificatePem, ClientCertificates, ListenAddress, TlsServerConfig, TlsServerOptions, TlsVersion,
+};
 use doorward_options::{
     Options,
     structured::{SecretSource, Server, Structured, Tls},
@@ -113,6 +115,7 @@ fn tls(tls: &Tls, names: Names, problems: &mut Problems<'_>) -> Option<TlsServer
         certificate: CertificatePem { chain: &chain, key: &key },
         min_version,
         cipher_suites: &tls.cipher_suites,
+        client_certificates: ClientCertificates::NotAsked,
     });
     let mend = "give a certificate chain, its private key and known cipher suites in PEM";
     problems.take(names.cert, config, mend)
