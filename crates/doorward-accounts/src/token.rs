@@ -6,6 +6,7 @@ use std::fmt;
 use aws_lc_rs::{digest, rand};
 use base64_simd::URL_SAFE_NO_PAD;
 use doorward_core::SecretString;
+use serde::{Deserialize, Serialize};
 
 /// What access tokens, codes, and the names of both begin with.
 const PREFIX: &str = "sha256~";
@@ -20,7 +21,8 @@ const LENGTH: usize = 43;
 pub struct NoRandomness;
 
 /// The name under which a token is stored: a hash, from which the token cannot be found.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct TokenName(String);
 
 impl TokenName {
@@ -99,9 +101,18 @@ impl FreshToken {
 
 /// 32 random bytes in base64url.
 pub(crate) fn random_part() -> Result<String, NoRandomness> {
-    let mut bytes = [0; 32];
+    Ok(URL_SAFE_NO_PAD.encode_to_string(random::<32>()?))
+}
+
+pub(crate) fn random<const LENGTH: usize>() -> Result<[u8; LENGTH], NoRandomness> {
+    let mut bytes = [0; LENGTH];
     rand::fill(&mut bytes).map_err(|_| NoRandomness)?;
-    Ok(URL_SAFE_NO_PAD.encode_to_string(bytes))
+    Ok(bytes)
+}
+
+/// What is stored in place of a secret that is no token.
+pub(crate) fn hash(secret: &str) -> String {
+    URL_SAFE_NO_PAD.encode_to_string(digest::digest(&digest::SHA256, secret.as_bytes()))
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! What doorward accepts of JWS, JWK and JWT: a thin room around `jsonwebtoken`.
-//! Pure: no IO, no clock, no randomness. It verifies with public keys only and never signs.
+//! What doorward accepts of JWS, JWK and JWT, and what it signs itself: a thin room around `jsonwebtoken`.
+//! No IO and no clock. Verifying knows public keys only; [`signing`] alone has private ones, and needs randomness.
 
 pub mod algorithm;
 pub mod claims_check;
@@ -7,9 +7,11 @@ pub mod claims_check;
 pub mod fuzz;
 pub mod jwk;
 pub mod jws;
+pub mod signing;
 mod strict_json;
 
 pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use claims_check::{AudienceMismatch, AudienceRule, ClaimError, Claims};
 pub use jwk::{InvalidKeySet, KeySet};
 pub use jws::{VerifiedClaims, VerifyError, verify};
+pub use signing::{SigningError, SigningKey};

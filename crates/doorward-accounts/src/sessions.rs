@@ -1,0 +1,140 @@
+//! Login sessions of the server itself. The cookie holds a random value, the store its hash. Every login gets a new one,
+//! so that nobody can prepare a session for somebody else. The public id (`sid`) opens nothing.
+
+use doorward_core::{SecretString, Timestamp};
+use doorward_store::Transaction;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Accounts, LoginFacts, Subject, Unavailable, User, at,
+    records::{Read, encode, key},
+    seconds,
+    token::{hash, random_part},
+};
+
+/// A login that begins a session.
+#[derive(Clone, Debug)]
+pub struct NewSession {
+    pub subject: Subject,
+    /// The provider that knew the user.
+    pub provider: String,
+    /// How they proved who they are (RFC 8176).
+    pub amr: Vec<String>,
+}
+
+/// A login session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// The public id, for ID tokens.
+    pub sid: String,
+    pub subject: Subject,
+    pub provider: String,
+    pub amr: Vec<String>,
+    /// When the user signed in, in seconds since the Unix epoch.
+    pub auth_time: i64,
+    /// When the session was last written down as used.
+    seen: i64,
+}
+
+/// A session that goes on, and its user as of now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedIn {
+    pub session: Session,
+    pub user: User,
+}
+
+impl Session {
+    /// What tokens issued in this session tell of the login.
+    pub fn login_facts(&self, nonce: Option<String>) -> LoginFacts {
+        LoginFacts {
+            auth_time: Some(self.auth_time),
+            amr: self.amr.clone(),
+            session: Some(self.sid.clone()),
+            nonce,
+        }
+    }
+}
+
+impl Accounts {
+    /// Begins a session. The secret is for the cookie.
+    pub async fn open_session(
+        &self,
+        new: NewSession,
+        now: Timestamp,
+    ) -> Result<(SecretString, Session), Unavailable> {
+        let (raw, sid) = (random_part()?, random_part()?);
+        let NewSession { subject, provider, amr } = new;
+        let session = Session { sid, subject, provider, amr, auth_time: now.seconds, seen: now.seconds };
+        self.commit(self.put_session(Transaction::new(), &hash(&raw), &session)?, now).await?;
+        Ok((raw.into(), session))
+    }
+
+    /// The session of a cookie, if it goes on and its user may still come in. Looking counts as use.
+    pub async fn session(&self, raw: &str, now: Timestamp) -> Result<Option<SignedIn>, Unavailable> {
+        let hash = hash(raw);
+        let key = key::session(&hash);
+        let read: Option<Read<Session>> = self.read(&key, now).await?;
+        let Some(Read { value: mut session, bytes }) = read else { return Ok(None) };
+        if self.session_ends(&session) <= now.seconds {
+            return Ok(None);
+        }
+        let Ok(Some(user)) = self.user_behind(&session.subject, now).await? else { return Ok(None) };
+        let unseen = now.seconds.saturating_sub(session.seen);
+        if (seconds(self.rules.session_idle) / 10).max(1) <= unseen {
+            session.seen = now.seconds;
+            let transaction = Transaction::new().if_same(&key, &bytes);
+            // If somebody else was faster, the session is marked as used, or ended, all the same.
+            self.commit(self.put_session(transaction, &hash, &session)?, now).await?;
+        }
+        Ok(Some(SignedIn { session, user }))
+    }
+
+    /// Ends the session of a cookie. One that is not there is no error.
+    pub async fn end_session(&self, raw: &str, now: Timestamp) -> Result<(), Unavailable> {
+        self.end_hashed(&hash(raw), now).await
+    }
+
+    /// Ends the session with this public id. One that is not there is no error.
+    pub async fn end_session_by_sid(&self, sid: &str, now: Timestamp) -> Result<(), Unavailable> {
+        let Some(hash) = self.records.get(&key::sid(sid), now).await? else { return Ok(()) };
+        let hash = String::from_utf8(hash).map_err(|_| Unavailable::Unreadable)?;
+        self.end_hashed(&hash, now).await
+    }
+
+    /// Ends all sessions of a user.
+    pub async fn end_sessions_of_user(&self, uid: &str, now: Timestamp) -> Result<(), Unavailable> {
+        for (hash, _) in self.list(&key::sessions_of(uid), now).await? {
+            self.end_hashed(&hash, now).await?;
+        }
+        Ok(())
+    }
+
+    async fn end_hashed(&self, hash: &str, now: Timestamp) -> Result<(), Unavailable> {
+        let key = key::session(hash);
+        let Some(read) = self.read::<Session>(&key, now).await? else { return Ok(()) };
+        let session = read.value;
+        let index = format!("{}{hash}", key::sessions_of(&session.subject.uid()));
+        let transaction = Transaction::new().delete(&key).delete(&key::sid(&session.sid)).delete(&index);
+        self.commit(transaction, now).await?;
+        Ok(())
+    }
+
+    fn put_session(
+        &self,
+        transaction: Transaction,
+        hash: &str,
+        session: &Session,
+    ) -> Result<Transaction, Unavailable> {
+        let expires = Some(at(self.session_ends(session)));
+        let index = format!("{}{hash}", key::sessions_of(&session.subject.uid()));
+        Ok(transaction
+            .put(&key::session(hash), encode(session)?, expires)
+            .put(&key::sid(&session.sid), hash.into(), expires)
+            .put(&index, session.sid.clone().into_bytes(), expires))
+    }
+
+    fn session_ends(&self, session: &Session) -> i64 {
+        let idle = session.seen.saturating_add(seconds(self.rules.session_idle));
+        idle.min(session.auth_time.saturating_add(seconds(self.rules.session_absolute)))
+    }
+}
