@@ -110,6 +110,17 @@ impl KeyRing {
         if claims.get("exp").and_then(Value::as_i64).is_none_or(|exp| latest < exp) {
             return Err(SignError::TooLong);
         }
+        self.sign_answer(algorithm, typ, claims, now)
+    }
+
+    /// Signs an answer that its reader believes at once and never again, and that therefore needs no `exp`.
+    pub fn sign_answer(
+        &self,
+        algorithm: Algorithm,
+        typ: &str,
+        claims: &Claims,
+        now: Timestamp,
+    ) -> Result<SecretString, SignError> {
         let key = self.signing_key(algorithm, now).ok_or(SignError::NoKey(algorithm))?;
         Ok(key.sign(typ, claims)?)
     }

@@ -114,6 +114,12 @@ pub(crate) fn kubernetes_failure(status: StatusCode, reason: &str, message: &str
     json(status, &document)
 }
 
+/// Names the scheme by which a client may prove who it is.
+pub(crate) fn basic_challenge(mut answer: Answer, realm: &str) -> Answer {
+    set(&mut answer, WWW_AUTHENTICATE, &format!("Basic realm=\"{realm}\""));
+    answer
+}
+
 /// Lets caches keep an answer that holds nothing secret.
 pub(crate) fn cacheable(mut answer: Answer) -> Answer {
     answer.headers_mut().insert(CACHE_CONTROL, CACHEABLE);

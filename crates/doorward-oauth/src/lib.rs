@@ -6,27 +6,40 @@
 //! [`OAuthServer::find`] tells which paths are ours, [`OAuthServer::answer`] answers. It never fails: errors are
 //! answers, which say little, while the reason goes to the log.
 
-#![expect(dead_code, reason = "the endpoints that use these parts are being built")]
+#![expect(dead_code, reason = "pages and the Kubernetes API are being built")]
 
 mod answer;
 mod audit;
+mod bearer;
 pub mod call;
+mod claims;
+mod client_auth;
 pub mod config;
 mod endpoint;
+mod introspect;
+mod metadata;
 mod params;
+mod revoke;
+mod scope;
 #[cfg(test)]
 mod testing;
+mod throttle;
+mod token;
+mod userinfo;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use doorward_accounts::Accounts;
 use http::{Method, StatusCode};
+use tokio::sync::OnceCell;
 
 pub use call::{Answer, Call};
 pub use config::{Config, ConfigError};
 pub use endpoint::{ApiGroup, Endpoint, KubernetesResource};
 
-use config::Client;
+use client_auth::GeneratedSecrets;
+use config::{Client, GeneratedSecret};
+use throttle::Throttle;
 
 /// The server of one configuration. Share it in an `Arc`.
 #[derive(Debug)]
@@ -34,14 +47,22 @@ pub struct OAuthServer {
     config: Config,
     clients: BTreeMap<String, Client>,
     accounts: Arc<Accounts>,
+    generated: GeneratedSecrets,
+    throttle: Throttle,
 }
 
 impl OAuthServer {
     /// Checks the configuration. Nothing is asked of the store yet.
     pub fn new(config: Config, accounts: Arc<Accounts>) -> Result<Self, ConfigError> {
         config.check()?;
-        let clients = config.all_clients().into_iter().map(|client| (client.id.clone(), client)).collect();
-        Ok(Self { config, clients, accounts })
+        let clients: BTreeMap<String, Client> =
+            config.all_clients().into_iter().map(|client| (client.id.clone(), client)).collect();
+        let generated = clients
+            .values()
+            .filter(|client| client.generated_secret == GeneratedSecret::Kept)
+            .map(|client| (client.id.clone(), OnceCell::new()))
+            .collect();
+        Ok(Self { config, clients, accounts, generated, throttle: Throttle::new() })
     }
 
     /// The endpoint at `path` (percent-encoded, without query) on `host` (with or without port), if it is one of ours.
@@ -60,9 +81,14 @@ impl OAuthServer {
         answer::finished(without_body_for_head(answer, &call.method))
     }
 
-    #[expect(clippy::unused_async, reason = "the endpoints are being built")]
-    async fn dispatch(&self, endpoint: Endpoint, _call: &Call) -> Answer {
+    async fn dispatch(&self, endpoint: Endpoint, call: &Call) -> Answer {
         match endpoint {
+            Endpoint::AuthorizationServerMetadata | Endpoint::OpenIdConfiguration => self.metadata(),
+            Endpoint::Jwks => self.jwks(call).await,
+            Endpoint::Token => self.token(call).await,
+            Endpoint::Revoke => self.revoke(call).await,
+            Endpoint::Introspect => self.introspect(call).await,
+            Endpoint::UserInfo => self.userinfo(call).await,
             Endpoint::Nothing => answer::text(StatusCode::NOT_FOUND, "There is nothing here.\n"),
             _ => not_built(),
         }
