@@ -220,10 +220,9 @@ impl Accounts {
                 None => (Vec::new(), Transaction::new().if_absent(key::SIGNING_KEYS)),
                 Some(Read { value, bytes }) => (value, Transaction::new().if_same(key::SIGNING_KEYS, &bytes)),
             };
+            // One that ends has a successor, unless its algorithm was not wanted for a while.
             let is_missing = |algorithm: &&Algorithm| {
-                !stored.iter().any(|own| {
-                    own.alg == algorithm.name() && own.signs_from <= now.seconds && own.ends.is_none()
-                })
+                !stored.iter().any(|own| own.alg == algorithm.name() && own.ends.is_none())
             };
             let missing: Vec<Algorithm> = self.rules.algorithms.iter().filter(is_missing).copied().collect();
             if missing.is_empty() {

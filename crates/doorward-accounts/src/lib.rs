@@ -161,3 +161,6 @@ const fn seconds(duration: Duration) -> i64 {
 const fn at(second: i64) -> Timestamp {
     Timestamp::from_seconds(second)
 }
+
+#[cfg(test)]
+mod tests;

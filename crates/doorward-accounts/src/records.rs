@@ -146,8 +146,7 @@ pub(crate) mod key {
 }
 
 /// What separates the parts of a key, and what would hide it.
-const SEPARATORS: &AsciiSet =
-    &CONTROLS.add(b'/').add(b'%').add(b' ').add(b'*').add(b'?').add(b'[').add(b'\\');
+const SEPARATORS: &AsciiSet = &CONTROLS.add(b'/').add(b'%');
 
 /// A part of a key that others chose.
 struct Part<'a>(&'a str);

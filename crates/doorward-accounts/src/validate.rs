@@ -126,7 +126,7 @@ impl Accounts {
 
     /// Writes that a token was used. If that fails, or somebody else was faster, the token is as good as before: it only
     /// times out sooner.
-    async fn note_use(&self, token: AccessToken, bytes: &[u8], now: Timestamp) -> AccessToken {
+    pub(crate) async fn note_use(&self, token: AccessToken, bytes: &[u8], now: Timestamp) -> AccessToken {
         let Some(used) = token.used(now) else { return token };
         let transaction = Transaction::new().if_same(&key::access(&token.name), bytes);
         let Ok(transaction) = put_access(transaction, &used) else { return token };
