@@ -121,6 +121,12 @@ impl EmbeddedRecords {
         self.get_many(&[""], Timestamp::default()).map(|_| ())
     }
 
+    /// Does what a failed write leads to.
+    #[cfg(test)]
+    pub(super) fn fail(&self) {
+        self.file.open_anew();
+    }
+
     fn ask_writer(&self, job: Job) -> Result<(), StoreError> {
         let sent = self.jobs.as_ref().map(|jobs| jobs.try_send(job));
         match sent {
