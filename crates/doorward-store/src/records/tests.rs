@@ -13,6 +13,7 @@ use crate::{RedisConfig, RedisServers};
 
 mod crash;
 mod embedded;
+mod redis;
 
 /// A folder that goes with the test.
 #[derive(Debug)]

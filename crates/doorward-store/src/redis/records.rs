@@ -148,21 +148,10 @@ impl RedisRecords {
         self.link.run(command, At::ServerOfKey).await.map_err(blame)
     }
 
-    /// Redis may be set up to lose what it has answered for. Not everybody may ask for that.
+    /// Not everybody may ask for that.
     async fn warn_of_forgetfulness(&self) {
-        let Ok(said) = self.link.run::<String>(&cmd("INFO"), At::AnyServer).await else { return };
-        let says = |line: &str| said.lines().any(|said| said == line);
-        if !says("maxmemory_policy:noeviction") && !says("maxmemory:0") {
-            tracing::warn!(
-                "Redis drops records when its memory is full, also what tells that a token was taken back: set its \
-                 maxmemory-policy to noeviction"
-            );
-        }
-        if says("aof_enabled:0") {
-            tracing::warn!(
-                "Redis forgets the last changes when it crashes, also that a token was taken back: set its appendonly \
-                 to yes"
-            );
+        if let Ok(said) = self.link.run::<String>(&cmd("INFO"), At::AnyServer).await {
+            warnings(&said).for_each(|warning| tracing::warn!("{warning}"));
         }
     }
 
@@ -197,6 +186,23 @@ fn blame(error: StoreError) -> StoreError {
         }
         other => other,
     }
+}
+
+/// Redis may be set up to lose what it has answered for; `info` is what it says of itself.
+fn warnings(info: &str) -> impl Iterator<Item = &'static str> {
+    let says = |line: &str| info.lines().any(|said| said == line);
+    let has_known_policy = info.contains("maxmemory_policy:");
+    let drops = has_known_policy && !says("maxmemory_policy:noeviction") && !says("maxmemory:0");
+    let warnings = [
+        drops.then_some(
+            "Redis drops records when its memory is full, also what tells that a token was taken back: set its \
+             maxmemory-policy to noeviction",
+        ),
+        says("aof_enabled:0").then_some(
+            "Redis forgets the last changes when it crashes, also that a token was taken back: set its appendonly to yes",
+        ),
+    ];
+    warnings.into_iter().flatten()
 }
 
 /// Names that begin with `prefix`, as a range of a sorted set.
@@ -236,3 +242,41 @@ const SLACK: Duration = Duration::from_mins(5);
 const SWEEP: usize = 64;
 /// How many names are read at a time.
 const PART: usize = 500;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_plain() {
+        for text in ["", "a b", "a}b", "{a", "a:b", "ä", &"a".repeat(65)] {
+            assert_eq!(text.parse::<RecordsPrefix>(), Err(InvalidRecordsPrefix), "{text}");
+        }
+        assert_eq!("doorward".parse(), Ok(RecordsPrefix::default()));
+        "a.B_0-9".parse::<RecordsPrefix>().unwrap();
+    }
+
+    #[test]
+    fn times_sort_as_digits_and_none_is_never() {
+        let at = |seconds, nanos| Timestamp { seconds, nanos };
+        let times = [at(0, 0), at(0, 1), at(1, 0), at(9, 999_999_999), at(10, 0), at(1_800_000_000, 5)];
+        let digits: Vec<_> = times.into_iter().chain([at(i64::MAX, 999_999_999)]).map(digits).collect();
+        assert!(digits.is_sorted() && digits.iter().all(|digits| digits.len() == NEVER.len()), "{digits:?}");
+        assert!(digits.iter().all(|digits| digits.as_str() < NEVER));
+        assert_eq!(super::digits(at(-5, 3)), digits[0]);
+    }
+
+    #[test]
+    fn who_forgets_is_warned_of() {
+        let table = [
+            ("", 0),
+            ("maxmemory:0\r\nmaxmemory_policy:allkeys-lru\r\naof_enabled:1\r\n", 0),
+            ("maxmemory:5\r\nmaxmemory_policy:noeviction\r\naof_enabled:1\r\n", 0),
+            ("maxmemory:5\r\nmaxmemory_policy:volatile-ttl\r\naof_enabled:1\r\n", 1),
+            ("maxmemory:5\r\nmaxmemory_policy:allkeys-lru\r\naof_enabled:0\r\n", 2),
+        ];
+        for (info, expected) in table {
+            assert_eq!(warnings(info).count(), expected, "{info}");
+        }
+    }
+}
