@@ -20,7 +20,7 @@ fn who_loses_an_answer(to: u16) -> u16 {
             let (mut client, mut server) = (client.unwrap(), TcpStream::connect(("127.0.0.1", to)).unwrap());
             if loses {
                 loses = false;
-                let mut bytes = [0; 65536];
+                let mut bytes = [0; 4096];
                 loop {
                     let length = client.read(&mut bytes).unwrap();
                     server.write_all(&bytes[..length]).unwrap();
