@@ -73,9 +73,7 @@ impl Cookies {
         if let Some(value) = self.known_browser(headers) {
             return Ok(Browser { value, cookie: NewCookie::NotNeeded });
         }
-        let mut bytes = [0; 32];
-        rand::fill(&mut bytes).map_err(|_| NoRandomness)?;
-        let value = URL_SAFE_NO_PAD.encode_to_string(bytes);
+        let value = random()?;
         let cookie = NewCookie::Set(self.cookie(&self.browser, &value, ""));
         Ok(Browser { value: value.into(), cookie })
     }
@@ -120,6 +118,13 @@ impl Browser {
     pub(crate) fn fingerprint(&self) -> String {
         fingerprint(&self.value)
     }
+}
+
+/// 32 random bytes in base64url.
+pub(crate) fn random() -> Result<String, NoRandomness> {
+    let mut bytes = [0; 32];
+    rand::fill(&mut bytes).map_err(|_| NoRandomness)?;
+    Ok(URL_SAFE_NO_PAD.encode_to_string(bytes))
 }
 
 /// The operating system gives no random bytes.

@@ -51,6 +51,16 @@ impl Params {
         Self::parse(call.query.as_deref().unwrap_or_default().as_bytes(), Lists::Refused)
     }
 
+    /// Those of a query that was kept.
+    pub(crate) fn of_text(query: &str) -> Result<Self, InvalidParams> {
+        Self::parse(query.as_bytes(), Lists::Refused)
+    }
+
+    /// All of them, encoded anew as a query.
+    pub(crate) fn encoded(&self) -> String {
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(self.pairs()).finish()
+    }
+
     /// Those of the body; none if there is no body.
     pub(crate) fn of_body(call: &Call, lists: Lists) -> Result<Self, InvalidParams> {
         if call.body.is_empty() {

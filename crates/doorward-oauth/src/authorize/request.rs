@@ -13,7 +13,7 @@ use super::{
 use crate::{
     config::{CHALLENGING_CLIENT, Client, Config, GrantType, IdentityProvider, ImplicitGrant, Pkce, PlainPkce},
     params::Params,
-    scopes,
+    scope::{self, ScopeError},
 };
 
 /// Our own parameter: proof that the user has signed in since this request was first made.
@@ -309,21 +309,19 @@ fn challenge(params: &Params, client: &Client, response: ResponseType) -> Result
 }
 
 fn scopes(params: &Params, client: &Client, config: &Config) -> Result<Scopes, Fault> {
-    let asked = match params.get("scope") {
-        Some(text) => Scopes::parse(text).map_err(|_| Fault::new(InvalidScope, "the scope cannot be read"))?,
-        None => client.default_scopes.clone(),
-    };
-    if asked.is_empty() {
-        return Err(Fault::new(InvalidScope, "the scope is missing, and the client has no default"));
-    }
-    scopes::check(&asked, client, config).map_err(|why| {
+    let asked = Scopes::parse(params.get("scope").unwrap_or_default())
+        .map_err(|_| Fault::new(InvalidScope, "the scope has characters that no scope has"))?;
+    let scopes = scope::granted(config, client, asked).map_err(|why| {
         let code = match why {
-            scopes::Refused::Unknown(_) => InvalidScope,
-            scopes::Refused::NotForClient(_) => Code::AccessDenied,
+            ScopeError::Unknown(_) => InvalidScope,
+            ScopeError::NotAllowed(_) => Code::AccessDenied,
         };
         Fault::new(code, why.to_string())
     })?;
-    Ok(asked)
+    if scopes.is_empty() {
+        return Err(Fault::new(InvalidScope, "the scope is missing, and the client has no default"));
+    }
+    Ok(scopes)
 }
 
 fn prompt(params: &Params) -> Result<Prompt, Fault> {
