@@ -91,7 +91,8 @@ impl Cookies {
 
     fn known_browser(&self, headers: &HeaderMap) -> Option<SecretString> {
         let is_ours = |value: &&str| {
-            value.len() == LENGTH && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+            value.len() == LENGTH
+                && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
         };
         only(headers, &self.browser).filter(is_ours).map(SecretString::from)
     }

@@ -123,6 +123,10 @@ impl OAuthServer {
             _ => provider.mapping,
         };
         let user = self.accounts.sign_in(login, method, now).await?;
-        Ok(Vouched { user, provider: provider.name.clone(), amr: amr.iter().map(|&one| one.to_owned()).collect() })
+        Ok(Vouched {
+            user,
+            provider: provider.name.clone(),
+            amr: amr.iter().map(|&one| one.to_owned()).collect(),
+        })
     }
 }

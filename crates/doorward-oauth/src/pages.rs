@@ -160,7 +160,8 @@ impl Pages {
     pub(crate) fn new(config: &Config) -> Result<Self, TemplateError> {
         // What the sheet says is part of its address, so that browsers ask again when it changes.
         let hash = digest::digest(&digest::SHA256, STYLE.as_bytes());
-        let version = base64_simd::URL_SAFE_NO_PAD.encode_to_string(hash.as_ref().get(..6).unwrap_or_default());
+        let version =
+            base64_simd::URL_SAFE_NO_PAD.encode_to_string(hash.as_ref().get(..6).unwrap_or_default());
         Ok(Self {
             login: page!("login.html")?,
             choose: page!("choose.html")?,

@@ -30,6 +30,8 @@ pub(crate) enum InvalidParams {
     Nul,
     #[error("there are more than {MOST} parameters")]
     TooMany,
+    #[error("there are parameters both in the query and in the body; send them in one of them")]
+    Both,
     #[error("the body is longer than {BODY_LIMIT} bytes")]
     TooLong,
     #[error("the body is no form; send it as application/x-www-form-urlencoded")]

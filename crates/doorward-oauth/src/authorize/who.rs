@@ -50,7 +50,7 @@ impl OAuthServer {
             match self.presented(provider, call).await {
                 Ok(Some(vouched)) => return Who::Vouched(Box::new(vouched)),
                 Ok(None) => (),
-                Err(why) => match self.noted(why, &provider.name, client, call) {
+                Err(why) => match noted(why, &provider.name, client, call) {
                     Who::Refused(reason) => refused = Who::Refused(reason),
                     other => return other,
                 },
@@ -68,14 +68,16 @@ impl OAuthServer {
         }
         let credentials = match basic::read(header.map(http::HeaderValue::as_bytes)) {
             Presented::Nothing => return Who::Nobody,
-            Presented::Malformed(_) => return Who::Malformed("the credentials in Authorization cannot be read"),
+            Presented::Malformed(_) => {
+                return Who::Malformed("the credentials in Authorization cannot be read");
+            }
             Presented::Credentials(credentials) => credentials,
         };
         let mut refused = Who::Nobody;
         for provider in self.config.providers.iter().filter(|provider| provider.challenges_with_basic()) {
             match self.try_password(provider, &credentials, call).await {
                 Ok(vouched) => return Who::Vouched(Box::new(vouched)),
-                Err(why) => match self.noted(why, &provider.name, client, call) {
+                Err(why) => match noted(why, &provider.name, client, call) {
                     Who::Refused(reason) => refused = Who::Refused(reason),
                     other => return other,
                 },
@@ -83,16 +85,16 @@ impl OAuthServer {
         }
         refused
     }
+}
 
-    /// A refusal, once it is in the log.
-    fn noted(&self, why: NotSignedIn, provider: &str, client: &Client, call: &Call) -> Who {
-        match why {
-            NotSignedIn::Refused(reason, words) => {
-                let line = Line::new("login", Outcome::Deny).authenticator(provider).client_id(&client.id);
-                line.reason(words).write(call);
-                Who::Refused(reason)
-            }
-            NotSignedIn::Unavailable(words) => Who::Unavailable(words),
+/// A refusal, once it is in the log.
+fn noted(why: NotSignedIn, provider: &str, client: &Client, call: &Call) -> Who {
+    match why {
+        NotSignedIn::Refused(reason, words) => {
+            let line = Line::new("login", Outcome::Deny).authenticator(provider).client_id(&client.id);
+            line.reason(&words).write(call);
+            Who::Refused(reason)
         }
+        NotSignedIn::Unavailable(words) => Who::Unavailable(words),
     }
 }

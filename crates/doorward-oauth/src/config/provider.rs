@@ -71,12 +71,12 @@ impl OidcClaims {
     /// that is not verified is kept as such.
     #[must_use]
     pub fn applied_to(&self, config: doorward_oidc::Config) -> doorward_oidc::Config {
+        let lists = [self.ids(), self.preferred_usernames(), self.names(), self.emails()];
+        let groups = self.groups.iter().map(String::as_str);
         let mut wanted = config.additional_claims;
-        let lists = [self.ids(), self.preferred_usernames(), self.names(), self.emails(), &self.groups];
-        let known = ["email".to_owned(), "email_verified".to_owned()];
-        for claim in lists.into_iter().flatten().chain(&known) {
-            if !wanted.contains(claim) {
-                wanted.push(claim.clone());
+        for claim in lists.into_iter().flatten().chain(groups).chain(["email", "email_verified"]) {
+            if !wanted.iter().any(|known| known == claim) {
+                wanted.push(claim.to_owned());
             }
         }
         doorward_oidc::Config {
@@ -87,33 +87,26 @@ impl OidcClaims {
         }
     }
 
-    pub(crate) fn ids(&self) -> &[String] {
+    pub(crate) fn ids(&self) -> Vec<&str> {
         or_usual(&self.id, "sub")
     }
 
-    pub(crate) fn preferred_usernames(&self) -> &[String] {
+    pub(crate) fn preferred_usernames(&self) -> Vec<&str> {
         or_usual(&self.preferred_username, "preferred_username")
     }
 
-    pub(crate) fn names(&self) -> &[String] {
+    pub(crate) fn names(&self) -> Vec<&str> {
         or_usual(&self.name, "name")
     }
 
-    pub(crate) fn emails(&self) -> &[String] {
+    pub(crate) fn emails(&self) -> Vec<&str> {
         or_usual(&self.email, "email")
     }
 }
 
 /// The claims that were configured, else the one that the standard has.
-fn or_usual<'a>(configured: &'a [String], usual: &'static str) -> &'a [String] {
-    use std::sync::LazyLock;
-    static USUAL: LazyLock<[String; 4]> =
-        LazyLock::new(|| ["sub", "preferred_username", "name", "email"].map(str::to_owned));
-    if configured.is_empty() {
-        let found = USUAL.iter().position(|name| name == usual);
-        return found.and_then(|index| USUAL.get(index..=index)).unwrap_or_default();
-    }
-    configured
+fn or_usual<'a>(configured: &'a [String], usual: &'a str) -> Vec<&'a str> {
+    if configured.is_empty() { vec![usual] } else { configured.iter().map(String::as_str).collect() }
 }
 
 /// Whether passwords that programs send us are tried at the provider (RFC 6749 section 4.3).

@@ -12,8 +12,7 @@ use serde_json::Value;
 
 use super::{NotSignedIn, Reason, Vouched};
 use crate::{
-    OAuthServer,
-    answer,
+    OAuthServer, answer,
     audit::{Line, Outcome},
     call::{Answer, Call},
     config::{IdentityProvider, OidcClaims, OidcProvider, ProviderKind},
@@ -51,11 +50,11 @@ impl OAuthServer {
     pub(crate) async fn begin_login(
         &self,
         name: &str,
-        upstream: &OidcProvider,
         then: &Then,
         account: AccountChoice,
         call: &Call,
     ) -> Answer {
+        let Some((_, upstream)) = self.oidc(name) else { return self.notice_of_nothing() };
         let begun = async {
             let browser = self.cookies.browser(&call.headers).map_err(|why| why.to_string())?;
             let nonce = cookies::random().map_err(|why| why.to_string())?;
@@ -84,7 +83,7 @@ impl OAuthServer {
         };
         match self.accounts.keep_once_under(KIND, &state, &begun, (LIFE, call.now)).await {
             Ok(()) => with_browser(answer::redirect(&url), &browser),
-            Err(why) => self.no_store(call, &why),
+            Err(why) => self.no_store(call, &why.to_string()),
         }
     }
 
@@ -94,7 +93,11 @@ impl OAuthServer {
             // A form of another site comes without our cookie; asked for anew, it comes with it.
             Method::POST => {
                 return match Params::of_body(call, Lists::Refused) {
-                    Ok(params) => see_other(&format!("{}?{}", self.path(&format!("/oauth/callback/{name}")), params.encoded())),
+                    Ok(params) => answer::see_other(&format!(
+                        "{}?{}",
+                        self.path(&format!("/oauth/callback/{name}")),
+                        params.encoded()
+                    )),
                     Err(why) => self.notice_of_request(&why.to_string()),
                 };
             }
@@ -126,10 +129,15 @@ impl OAuthServer {
         params: &Params,
         call: &Call,
     ) -> Result<(Vouched, Then), NotBack> {
-        let over = || failed("This sign-in is over: it took too long, or was used before.", "the state is not known");
+        let over = || {
+            failed("This sign-in is over: it took too long, or was used before.", "the state is not known")
+        };
         let state = params.get("state").ok_or_else(over)?;
-        let begun: Option<Begun> =
-            self.accounts.take_once(KIND, state, call.now).await.map_err(|why| NotBack::Unavailable(why.to_string()))?;
+        let begun: Option<Begun> = self
+            .accounts
+            .take_once(KIND, state, call.now)
+            .await
+            .map_err(|why| NotBack::Unavailable(why.to_string()))?;
         let begun = begun.filter(|begun| begun.provider == provider.name).ok_or_else(over)?;
         let browser = self.cookies.fingerprint(&call.headers).unwrap_or_default();
         let pending = PendingLogin {
@@ -138,9 +146,9 @@ impl OAuthServer {
             verifier: begun.verifier.map(SecretString::from),
         };
         let code = SecretString::from(params.get("code").unwrap_or_default());
-        let matched = pending
-            .accept(&browser, code)
-            .map_err(|_| failed("This sign-in was begun in another browser.", "the login is of another browser"))?;
+        let matched = pending.accept(&browser, code).map_err(|_| {
+            failed("This sign-in was begun in another browser.", "the login is of another browser")
+        })?;
         let then = Then::parse(Some(&begun.then));
         let again = |message: &'static str, reason: String| {
             NotBack::Failed(Failure { message, reason, again: Some(then.clone()) })
@@ -159,8 +167,9 @@ impl OAuthServer {
             .redeem(matched, &self.callback_uri(&provider.name), call.now)
             .await
             .map_err(|why| again(told(&why.public()), why.to_string()))?;
-        let login = login_of(provider, &upstream.claims, &grant.identity)
-            .ok_or_else(|| again("The provider does not say who you are.", "a configured claim is missing".to_owned()))?;
+        let login = login_of(provider, &upstream.claims, &grant.identity).ok_or_else(|| {
+            again("The provider does not say who you are.", "a configured claim is missing".to_owned())
+        })?;
         match self.map(provider, &login, &[], call.now).await {
             Ok(vouched) => Ok((vouched, then)),
             Err(NotSignedIn::Unavailable(why)) => Err(NotBack::Unavailable(why)),
@@ -213,16 +222,16 @@ fn told(failure: &PublicFailure) -> &'static str {
         PublicFailure::EmailMissing => "The provider does not tell your e-mail address.",
         PublicFailure::EmailUnverified => "Your e-mail address is not verified at the provider.",
         PublicFailure::CodeMissing => "The answer of the provider is not complete.",
-        PublicFailure::AudienceMismatch { .. } | PublicFailure::NonceMismatch | PublicFailure::TokenInvalid => {
-            "The answer of the provider was not accepted."
-        }
+        PublicFailure::AudienceMismatch { .. }
+        | PublicFailure::NonceMismatch
+        | PublicFailure::TokenInvalid => "The answer of the provider was not accepted.",
     }
 }
 
 /// What the claims say; `None` if the configured id is missing. That must never fall back to another claim, which
 /// somebody else could have.
 fn login_of(provider: &IdentityProvider, claims: &OidcClaims, identity: &Identity) -> Option<ProviderLogin> {
-    let first = |names: &[String]| names.iter().find_map(|name| text(identity, name));
+    let first = |names: Vec<&str>| names.into_iter().find_map(|name| text(identity, name));
     let groups = (!claims.groups.is_empty()).then(|| groups(identity, &claims.groups));
     let email = first(claims.emails()).unwrap_or_default();
     Some(ProviderLogin {
@@ -256,13 +265,4 @@ fn groups(identity: &Identity, names: &[String]) -> Vec<String> {
         Some(Value::String(one)) => vec![one.clone()],
         _ => Vec::new(),
     }
-}
-
-/// Asks for another address by GET, whatever the method was.
-fn see_other(target: &str) -> Answer {
-    let mut answer = answer::redirect(target);
-    if answer.status() == StatusCode::FOUND {
-        *answer.status_mut() = StatusCode::SEE_OTHER;
-    }
-    answer
 }

@@ -40,9 +40,9 @@ fn by_headers(
     if call.certificates.is_empty() || first(&call.headers, &told.headers)?.is_empty() {
         return Ok(None);
     }
-    let subject = told.client_ca.verify(&call.certificates, call.now).map_err(refused)?;
+    let subject = told.client_ca.verify(&call.certificates, call.now).map_err(|why| refused(&why))?;
     if !told.allowed_names.is_empty() && !told.allowed_names.contains(&subject.common_name) {
-        return Err(refused("the common name of the proxy's certificate is not among the allowed names"));
+        return Err(refused(&"the common name of the proxy's certificate is not among the allowed names"));
     }
     let headers = &call.headers;
     let groups = if told.group_headers.is_empty() { None } else { Some(all(headers, &told.group_headers)?) };
@@ -65,7 +65,7 @@ fn by_certificate(
     if call.certificates.is_empty() {
         return Ok(None);
     }
-    let subject = authority.verify(&call.certificates, call.now).map_err(refused)?;
+    let subject = authority.verify(&call.certificates, call.now).map_err(|why| refused(&why))?;
     if subject.common_name.is_empty() {
         return Ok(None);
     }
@@ -83,7 +83,7 @@ fn first(headers: &HeaderMap, names: &[String]) -> Result<String, NotSignedIn> {
         match all(headers, std::slice::from_ref(name))?.as_slice() {
             [] => (),
             [only] => return Ok(only.clone()),
-            [_, ..] => return Err(refused("a header that names the user came twice")),
+            [_, ..] => return Err(refused(&"a header that names the user came twice")),
         }
     }
     Ok(String::new())
@@ -94,11 +94,11 @@ fn all(headers: &HeaderMap, names: &[String]) -> Result<Vec<String>, NotSignedIn
     let mut texts = Vec::new();
     for value in values.filter(|value| !value.is_empty()) {
         let text = str::from_utf8(value.as_bytes()).ok().filter(|text| !text.chars().any(char::is_control));
-        texts.push(text.ok_or_else(|| refused("a header that names the user is not text"))?.to_owned());
+        texts.push(text.ok_or_else(|| refused(&"a header that names the user is not text"))?.to_owned());
     }
     Ok(texts)
 }
 
-fn refused(why: impl ToString) -> NotSignedIn {
+fn refused(why: &impl ToString) -> NotSignedIn {
     NotSignedIn::Refused(Reason::AccessDenied, why.to_string())
 }
