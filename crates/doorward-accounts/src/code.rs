@@ -2,6 +2,8 @@
 //! tokens. A code that was used stays known until it would have expired: who presents it again ends what came of it
 //! (RFC 6749 section 4.1.2).
 
+use std::fmt;
+
 use aws_lc_rs::{constant_time, digest};
 use base64_simd::URL_SAFE_NO_PAD;
 use doorward_core::{SecretString, Timestamp};
@@ -41,7 +43,7 @@ pub enum CodeRedirect {
 }
 
 /// What a client says when it redeems a code. The client has proved already who it is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Redemption<'a> {
     pub client: &'a str,
     pub redirect_uri: Option<&'a str>,
@@ -124,6 +126,13 @@ impl Accounts {
     ) -> Result<Result<Option<crate::User>, UserFault>, Unavailable> {
         let Subject::User { name, .. } = subject else { return Ok(Ok(None)) };
         Ok(UserFault::check(subject, self.user(name, now).await?))
+    }
+}
+
+/// The verifier is a secret.
+impl fmt::Debug for Redemption<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redemption").field("client", &self.client).finish_non_exhaustive()
     }
 }
 

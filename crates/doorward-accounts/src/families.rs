@@ -1,5 +1,7 @@
 //! Finding and taking back what was issued.
 
+use std::collections::HashSet;
+
 use doorward_core::Timestamp;
 use doorward_store::{Committed, Transaction};
 
@@ -10,7 +12,7 @@ use crate::{
     validate::UserFault,
 };
 
-/// Families that are ended in one commit.
+/// Families that are ended, or tokens that are removed, in one commit.
 const AT_ONCE: usize = 100;
 
 /// A refresh token that somebody asks about.
@@ -100,10 +102,11 @@ impl Accounts {
     pub async fn revoke_access(&self, name: &TokenName, now: Timestamp) -> Result<(), Unavailable> {
         let token: Option<Read<AccessToken>> = self.read(&key::access(name), now).await?;
         let Some(Read { value: token, .. }) = token else { return Ok(()) };
+        let uid = token.subject.uid();
         let family: Option<Read<Family>> = self.read(&key::family(&token.family), now).await?;
-        let mut transaction = delete_access(Transaction::new(), &token.subject, name);
+        let mut transaction = delete_access(Transaction::new(), &uid, name.as_str());
         if family.is_some_and(|family| family.value.refresh.is_none()) {
-            transaction = delete_family(transaction, &token.subject, &token.family);
+            transaction = delete_family(transaction, &uid, token.family.as_str());
         }
         self.commit(transaction, now).await?;
         Ok(())
@@ -113,15 +116,7 @@ impl Accounts {
     pub async fn revoke_family(&self, id: &FamilyId, now: Timestamp) -> Result<(), Unavailable> {
         let family: Option<Read<Family>> = self.read(&key::family(id), now).await?;
         let Some(Read { value: family, .. }) = family else { return Ok(()) };
-        let transaction = delete_family(Transaction::new(), &family.subject, id);
-        let transaction = delete_access(transaction, &family.subject, &family.access);
-        let transaction = match &family.refresh {
-            Some(state) => transaction.delete(&key::refresh(&state.current)),
-            None => transaction,
-        };
-        // Without a condition: whoever refreshes at this moment finds the family gone, or is undone with it.
-        self.commit(transaction, now).await?;
-        Ok(())
+        self.end_families(&family.subject.uid(), vec![id.as_str().to_owned()], now).await
     }
 
     /// Takes back everything that was issued to a user.
@@ -145,15 +140,25 @@ impl Accounts {
         belongs: impl Fn(&[u8]) -> bool + Send,
         now: Timestamp,
     ) -> Result<(), Unavailable> {
-        let prefix = key::families_of(uid);
-        let mut listed = self.list(&prefix, now).await?;
-        listed.retain(|(_, session)| belongs(session));
-        for some in listed.chunks(AT_ONCE) {
-            let mut transaction = Transaction::new();
-            for (id, _) in some {
-                transaction = transaction.delete(&key::family(id)).delete(&format!("{prefix}{id}"));
-            }
-            self.commit(transaction, now).await?;
+        let mut families = self.list(&key::families_of(uid), now).await?;
+        families.retain(|(_, session)| belongs(session));
+        self.end_families(uid, families.into_iter().map(|(id, _)| id).collect(), now).await
+    }
+
+    /// Ends families of one user. Their records go first: with that everything of them is void. What is left of them is
+    /// then removed.
+    async fn end_families(&self, uid: &str, ids: Vec<String>, now: Timestamp) -> Result<(), Unavailable> {
+        // Without a condition: whoever refreshes at this moment finds the family gone, or is undone with it.
+        for some in ids.chunks(AT_ONCE) {
+            let delete = |all: Transaction, id: &String| delete_family(all, uid, id);
+            self.commit(some.iter().fold(Transaction::new(), delete), now).await?;
+        }
+        let ids: HashSet<&[u8]> = ids.iter().map(String::as_bytes).collect();
+        let mut tokens = self.list(&key::tokens_of(uid), now).await?;
+        tokens.retain(|(_, family)| ids.contains(family.as_slice()));
+        for some in tokens.chunks(AT_ONCE) {
+            let delete = |all: Transaction, (name, _): &(String, Vec<u8>)| delete_access(all, uid, name);
+            self.commit(some.iter().fold(Transaction::new(), delete), now).await?;
         }
         Ok(())
     }
@@ -177,12 +182,10 @@ impl AccessToken {
     }
 }
 
-fn delete_access(transaction: Transaction, subject: &Subject, name: &TokenName) -> Transaction {
-    let index = format!("{}{name}", key::tokens_of(&subject.uid()));
-    transaction.delete(&key::access(name)).delete(&index)
+fn delete_access(transaction: Transaction, uid: &str, name: &str) -> Transaction {
+    transaction.delete(&key::access(name)).delete(&format!("{}{name}", key::tokens_of(uid)))
 }
 
-fn delete_family(transaction: Transaction, subject: &Subject, id: &FamilyId) -> Transaction {
-    let index = format!("{}{id}", key::families_of(&subject.uid()));
-    transaction.delete(&key::family(id)).delete(&index)
+fn delete_family(transaction: Transaction, uid: &str, id: &str) -> Transaction {
+    transaction.delete(&key::family(id)).delete(&format!("{}{id}", key::families_of(uid)))
 }

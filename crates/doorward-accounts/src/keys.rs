@@ -272,7 +272,8 @@ impl Accounts {
     fn cached(&self, at_most: Duration, now: Timestamp) -> Option<Arc<KeyRing>> {
         let cache = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         let cache = cache.as_ref()?;
-        (now.since(cache.loaded) < at_most && cache.loaded <= now).then(|| Arc::clone(&cache.ring))
+        let apart = now.since(cache.loaded).max(cache.loaded.since(now));
+        (apart < at_most).then(|| Arc::clone(&cache.ring))
     }
 
     fn cache(&self, ring: KeyRing, now: Timestamp) -> Arc<KeyRing> {

@@ -34,7 +34,6 @@ use std::{
 use doorward_core::Timestamp;
 use doorward_jose::Algorithm;
 use doorward_store::{Records, StoreError};
-use tokio::sync::Semaphore;
 
 pub use self::{
     code::{CodeRedirect, NewCode, RedeemError, Redemption},
@@ -57,13 +56,10 @@ pub use self::{
     },
     validate::{Activity, InvalidToken, SCOPES_EXTRA, UserFault, ValidToken},
 };
-use crate::keys::KeyCache;
+use crate::{keys::KeyCache, password::Checks};
 
 /// The smallest inactivity timeout that may be configured.
 pub const LEAST_INACTIVITY: Duration = Duration::from_mins(5);
-
-/// Passwords that are checked at the same time.
-const MOST_CHECKS: usize = 4;
 
 /// For how long things count.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,7 +112,7 @@ pub struct Accounts {
     seal: SealKey,
     rules: Rules,
     keys: Mutex<Option<KeyCache>>,
-    password_checks: Semaphore,
+    checks: Checks,
 }
 
 /// Nobody is at fault, and nothing was decided: what was asked may succeed later. Answer 503 (or 500), never a yes.
@@ -128,6 +124,8 @@ pub enum Unavailable {
     NoRandomness(#[from] NoRandomness),
     #[error("a record was changed by others again and again")]
     Contended,
+    #[error("too many passwords are being checked")]
+    Busy,
     #[error("a record in the store cannot be read; was it written by a newer version?")]
     Unreadable,
 }
@@ -135,7 +133,7 @@ pub enum Unavailable {
 impl Accounts {
     /// Accounts in `records`, whose secrets are sealed with `seal`.
     pub fn new(records: Arc<Records>, seal: SealKey, rules: Rules) -> Self {
-        Self { records, seal, rules, keys: Mutex::default(), password_checks: Semaphore::new(MOST_CHECKS) }
+        Self { records, seal, rules, keys: Mutex::default(), checks: Checks::default() }
     }
 
     pub const fn rules(&self) -> &Rules {

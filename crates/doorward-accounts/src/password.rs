@@ -1,11 +1,12 @@
 //! Passwords of users in the store: bcrypt. Hashing and checking take a noticeable time; [`Accounts::check_password`]
 //! does it outside of the runtime's own threads, a few at a time. Throttling guesses is up to the caller.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use bcrypt::HashParts;
 use doorward_core::{Secret, Timestamp};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 
 use crate::{Accounts, Standing, Unavailable, User};
 
@@ -14,6 +15,10 @@ const MOST_BYTES: usize = 72;
 const COST: u32 = if cfg!(test) { 4 } else { 12 };
 /// The dearest cost that is accepted; each step doubles the time.
 const HIGHEST_COST: u32 = 18;
+/// Passwords that are checked at the same time.
+const MOST_CHECKS: usize = 4;
+/// Passwords that are checked or wait for it.
+const MOST_WAITING: usize = 256;
 
 /// A bcrypt hash.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +86,37 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
+/// Bounds what checking passwords may cost.
+#[derive(Debug)]
+pub(crate) struct Checks {
+    turns: Arc<Semaphore>,
+    waiting: Semaphore,
+}
+
+impl Default for Checks {
+    fn default() -> Self {
+        Self { turns: Arc::new(Semaphore::new(MOST_CHECKS)), waiting: Semaphore::new(MOST_WAITING) }
+    }
+}
+
+impl Checks {
+    /// Does dear work outside of the runtime's own threads, when it is its turn.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        let _place = self.waiting.try_acquire().map_err(|_| Unavailable::Busy)?;
+        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| Unavailable::Busy)?;
+        let work = move || {
+            let result = work();
+            // Held by the work, not by the request: giving up a request must not let further work start.
+            drop(turn);
+            result
+        };
+        tokio::task::spawn_blocking(work).await.map_err(|_| Unavailable::Busy)
+    }
+}
+
 impl Accounts {
     /// The user of this name, if the password is theirs and they are not disabled. Takes as long for users that do not
     /// exist.
@@ -91,7 +127,6 @@ impl Accounts {
         now: Timestamp,
     ) -> Result<Option<User>, Unavailable> {
         let user = self.user(name, now).await?;
-        let _turn = self.password_checks.acquire().await.map_err(|_| Unavailable::Contended)?;
         let password = password.clone();
         let check = move || {
             let hash = user.as_ref().and_then(|user| user.password.as_ref());
@@ -101,6 +136,6 @@ impl Accounts {
             }
             user.filter(|user| is_right && user.standing == Standing::Active)
         };
-        tokio::task::spawn_blocking(check).await.map_err(|_| Unavailable::Contended)
+        self.checks.run(check).await
     }
 }

@@ -109,7 +109,7 @@ impl Accounts {
         match &state.previous {
             Some(used) if used.name == *name && !grace.is_zero() => {
                 let ends = at(used.at.saturating_add(seconds(grace)));
-                if now <= ends { Use::AtOnceAgain } else { Use::Again }
+                if now.truncated() <= ends { Use::AtOnceAgain } else { Use::Again }
             }
             _ => Use::Again,
         }

@@ -83,8 +83,9 @@ impl Accounts {
         if (seconds(self.rules.session_idle) / 10).max(1) <= unseen {
             session.seen = now.seconds;
             let transaction = Transaction::new().if_same(&key, &bytes);
-            // If somebody else was faster, the session is marked as used, or ended, all the same.
-            self.commit(self.put_session(transaction, &hash, &session)?, now).await?;
+            // If somebody else was faster, the session is marked as used, or ended, all the same. If the store does not
+            // write, it ends sooner.
+            let _ = self.commit(self.put_session(transaction, &hash, &session)?, now).await;
         }
         Ok(Some(SignedIn { session, user }))
     }

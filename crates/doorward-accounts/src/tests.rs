@@ -118,6 +118,12 @@ async fn alice(accounts: &Accounts) -> User {
     accounts.add_user(NewUser { name: "alice".to_owned(), ..NewUser::default() }, NOW).await.unwrap()
 }
 
+/// Removes the record of a user and nothing else, as if removing what they had been issued had failed.
+async fn remove_record(accounts: &Accounts, name: &str) {
+    let transaction = doorward_store::Transaction::new().delete(&records::key::user(name));
+    accounts.commit(transaction, NOW).await.unwrap();
+}
+
 fn scopes(text: &str) -> Scopes {
     Scopes::parse(text).unwrap()
 }

@@ -300,6 +300,9 @@ impl Accounts {
                 transaction = transaction.delete(&key::identity(identity));
             }
             if self.commit(transaction, now).await? == Committed::Done {
+                // All of it is void already; this only leaves nothing behind.
+                let _ = self.revoke_all_of_user(&user.uid, now).await;
+                let _ = self.end_sessions_of_user(&user.uid, now).await;
                 return Ok(());
             }
         }
@@ -323,10 +326,10 @@ impl Accounts {
             match (existing, given) {
                 (Some(_), None) => return Ok(Bootstrap::Unchanged),
                 (Some(user), Some(given)) => {
-                    if verify(user.password, given.clone()).await? {
+                    if self.verify(user.password, given.clone()).await? {
                         return Ok(Bootstrap::Unchanged);
                     }
-                    let hash = hash(given.clone()).await?;
+                    let hash = self.hash(given.clone()).await?;
                     let change = |user: &mut User| {
                         user.uid_source = UidSource::Password;
                         user.set_password(hash.clone());
@@ -345,7 +348,7 @@ impl Accounts {
             let new = NewUser { name: BOOTSTRAP_USER.to_owned(), ..NewUser::default() };
             let mut user = User::make(new, now).map_err(Unavailable::from)?;
             user.uid_source = UidSource::Password;
-            user.set_password(hash(password.clone()).await?);
+            user.set_password(self.hash(password.clone()).await?);
             let key = key::user(BOOTSTRAP_USER);
             let transaction = Transaction::new().if_absent(&key).put(&key, encode(&user)?, None);
             if self.commit(transaction, now).await? == Committed::Done {
@@ -354,18 +357,17 @@ impl Accounts {
         }
         Err(Unavailable::Contended.into())
     }
+
+    async fn hash(&self, password: SecretString) -> Result<PasswordHash, BootstrapError> {
+        Ok(self.checks.run(move || PasswordHash::new(password.expose().as_bytes())).await??)
+    }
+
+    async fn verify(&self, hash: Option<PasswordHash>, password: SecretString) -> Result<bool, Unavailable> {
+        let verify = move || hash.is_some_and(|hash| hash.verify(password.expose().as_bytes()));
+        self.checks.run(verify).await
+    }
 }
 
 fn random_password() -> Result<SecretString, Unavailable> {
     Ok(URL_SAFE_NO_PAD.encode_to_string(random::<16>()?).into())
-}
-
-async fn hash(password: SecretString) -> Result<PasswordHash, BootstrapError> {
-    let hash = move || PasswordHash::new(password.expose().as_bytes());
-    Ok(tokio::task::spawn_blocking(hash).await.map_err(|_| Unavailable::Contended)??)
-}
-
-async fn verify(hash: Option<PasswordHash>, password: SecretString) -> Result<bool, Unavailable> {
-    let verify = move || hash.is_some_and(|hash| hash.verify(password.expose().as_bytes()));
-    tokio::task::spawn_blocking(verify).await.map_err(|_| Unavailable::Contended)
 }

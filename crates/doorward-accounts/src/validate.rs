@@ -6,7 +6,7 @@ use doorward_store::Transaction;
 
 use crate::{
     AccessToken, Accounts, Standing, Subject, TokenName, Unavailable, User,
-    grants::{Family, put_access},
+    grants::put_access,
     records::{Read, key},
 };
 
@@ -101,9 +101,14 @@ impl Accounts {
         let family = key::family(&token.family);
         let (family, user) = match &token.subject {
             Subject::User { name, .. } => {
-                self.read_two::<Family, User>([&family, &key::user(name)], now).await?
+                let keys = [family.as_str(), &key::user(name)];
+                let found = self.records.get_many(&keys, now).await.map_err(Unavailable::from)?;
+                let mut found = found.into_iter();
+                (found.next().flatten(), Read::decode(found.next().flatten())?)
             }
-            Subject::Client { .. } => (self.read::<Family>(&family, now).await?, None),
+            Subject::Client { .. } => {
+                (self.records.get(&family, now).await.map_err(Unavailable::from)?, None)
+            }
         };
         if token.is_expired(now) {
             return Err(InvalidToken::Expired);
@@ -111,7 +116,7 @@ impl Accounts {
         if family.is_none() {
             return Err(InvalidToken::Revoked);
         }
-        let user = user.map(|user| user.value);
+        let user = user.map(|user: Read<User>| user.value);
         let user = UserFault::check(&token.subject, user).map_err(InvalidToken::User)?;
         if token.is_inactive(now) {
             return Err(InvalidToken::Inactive);

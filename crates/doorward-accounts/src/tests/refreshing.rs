@@ -162,7 +162,7 @@ async fn who_may_not_come_in_gets_no_new_tokens() {
     assert_eq!(refused.err(), Some(invalid(InvalidGrant::User(UserFault::Disabled))));
     set(Standing::Active).await;
     let raw = refresh(&accounts, &raw, after(2)).await.unwrap().issued.refresh.unwrap();
-    accounts.remove_user("alice", NOW).await.unwrap();
+    remove_record(&accounts, "alice").await;
     alice(&accounts).await;
     let refused = refresh(&accounts, &raw, after(3)).await;
     assert_eq!(refused.err(), Some(invalid(InvalidGrant::User(UserFault::UidChanged))));

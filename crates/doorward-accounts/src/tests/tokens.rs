@@ -90,13 +90,18 @@ async fn a53_a_user_who_is_made_again_is_another_user() {
         let first = alice(&accounts).await;
         let issued = tokens(&accounts, &first).await;
         assert_eq!(validity(&accounts, &issued.access, NOW).await, Ok(()));
-        accounts.remove_user("alice", NOW).await.unwrap();
+        remove_record(&accounts, "alice").await;
         let fault = |fault| Err(InvalidToken::User(fault));
         assert_eq!(validity(&accounts, &issued.access, NOW).await, fault(UserFault::Gone));
         let second = alice(&accounts).await;
         assert_ne!(first.uid, second.uid);
         assert_eq!(validity(&accounts, &issued.access, NOW).await, fault(UserFault::UidChanged));
         assert_eq!(accounts.tokens_of(&second.uid, NOW).await.unwrap(), []);
+        let issued = tokens(&accounts, &second).await;
+        accounts.remove_user("alice", NOW).await.unwrap();
+        assert!(validity(&accounts, &issued.access, NOW).await.is_err());
+        alice(&accounts).await;
+        assert!(validity(&accounts, &issued.access, NOW).await.is_err());
     })
     .await;
 }
@@ -171,6 +176,27 @@ async fn what_is_revoked_is_revoked_at_once_and_nothing_else_is() {
         accounts.revoke_family(&second.token.family, NOW).await.unwrap();
     })
     .await;
+}
+
+#[tokio::test]
+async fn nothing_of_what_is_revoked_stays_for_ever() {
+    let accounts = accounts();
+    let user = alice(&accounts).await;
+    let rules = TokenRules { access: Some(Duration::ZERO), inactivity: None };
+    let family = tokens(&accounts, &user).await;
+    let request = RefreshRequest { rules, ..REQUEST };
+    let refresh = family.refresh.unwrap();
+    accounts.refresh(refresh.expose(), &request, NOW).await.unwrap();
+    let single = accounts.issue_token(NewToken { rules, ..grant(&user) }, NOW).await.unwrap();
+    let far = after(1_000_000_000);
+    assert_eq!(accounts.tokens_of(&user.uid, far).await.unwrap().len(), 2);
+    accounts.revoke_access(&single.token.name, NOW).await.unwrap();
+    accounts.revoke_family(&family.token.family, NOW).await.unwrap();
+    let left = accounts.records.list("", far).await.unwrap();
+    assert_eq!(left.into_iter().map(|(key, _)| key).collect::<Vec<_>>(), ["user/alice"]);
+    accounts.issue_token(NewToken { rules, ..grant(&user) }, NOW).await.unwrap();
+    accounts.remove_user("alice", NOW).await.unwrap();
+    assert_eq!(accounts.records.list("", far).await.unwrap(), []);
 }
 
 #[tokio::test]
