@@ -48,6 +48,8 @@ pub struct Config {
     pub signing: Algorithm,
     /// Where our own browser sign-in returns to (client `proxy`), one URI a host; empty: there is no such client.
     pub own_sign_in: Vec<String>,
+    /// Whether users are asked before our own sign-in learns who they are.
+    pub own_consent: Consent,
     /// The address of the API for the command lines on the token page, e.g. `https://api.example.com:6443`.
     pub api_server_url: String,
     /// What we call ourselves in `Warning` headers (RFC 9111 section 5.5, `warn-agent`).
@@ -75,6 +77,7 @@ impl Config {
             access_reviews: AccessReviews::default(),
             signing: Algorithm::Rs256,
             own_sign_in: Vec::new(),
+            own_consent: Consent::Auto,
             agent: "doorward".to_owned(),
         }
     }

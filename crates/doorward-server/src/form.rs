@@ -55,7 +55,7 @@ impl Form {
         let mut pairs = Vec::new();
         if arrival.facts.method == Method::POST && is_form(arrival) {
             let body = std::mem::replace(arrival.request.body_mut(), Body::Empty);
-            pairs = parse(&content(body, TIME_LIMIT).await?);
+            pairs = parse(&content(body, BODY_LIMIT, TIME_LIMIT).await?);
         }
         pairs.extend(Self::of_query(arrival.facts.target.query(), semicolons).0);
         Ok(Self(pairs))
@@ -83,8 +83,13 @@ impl Form {
     }
 }
 
-async fn content(body: Body, limit: Duration) -> Result<Bytes, UnreadableForm> {
-    match tokio::time::timeout(limit, Limited::new(body, BODY_LIMIT).collect()).await {
+/// A body of at most `most` bytes, in the time that a form has.
+pub(crate) async fn whole(body: Body, most: usize) -> Result<Bytes, UnreadableForm> {
+    content(body, most, TIME_LIMIT).await
+}
+
+async fn content(body: Body, most: usize, limit: Duration) -> Result<Bytes, UnreadableForm> {
+    match tokio::time::timeout(limit, Limited::new(body, most).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(_)) => Err(UnreadableForm::Broken),
         Err(_elapsed) => Err(UnreadableForm::Late),
@@ -138,7 +143,7 @@ mod tests {
             (Body::from(vec![b'a'; BODY_LIMIT + 1]), Err(UnreadableForm::Broken)),
             (Body::boxed(Silent), Err(UnreadableForm::Late)),
         ] {
-            assert_eq!(content(body, limit).await, expected);
+            assert_eq!(content(body, BODY_LIMIT, limit).await, expected);
         }
         assert_eq!(UnreadableForm::Late.status_or(StatusCode::BAD_REQUEST), StatusCode::REQUEST_TIMEOUT);
         assert_eq!(UnreadableForm::Broken.status_or(StatusCode::BAD_REQUEST), StatusCode::BAD_REQUEST);

@@ -8,6 +8,7 @@ use doorward_authn::{
     htpasswd::Htpasswd,
 };
 use doorward_authz::{ApiRoutes, Policy, Semicolons};
+use doorward_oauth::OAuthServer;
 use doorward_oidc::Provider;
 use doorward_session::{CsrfKeeper, Keeper, OwnCookies, StateEncoding};
 use doorward_telemetry::{Logs, Metrics};
@@ -24,6 +25,8 @@ pub struct Gate {
     pub routes: Routes,
     pub redirects: Redirects,
     pub sign_in: SignIn,
+    /// The built-in OAuth server, whose paths go before those of applications.
+    pub oauth: Option<Arc<OAuthServer>>,
     pub sessions: Sessions,
     pub access: Access,
     pub injection: Injection,

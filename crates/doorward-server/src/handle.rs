@@ -56,7 +56,11 @@ pub(crate) async fn handle(
         return Recorded::unrecorded(respond::redirect(StatusCode::MOVED_PERMANENTLY, &clean, &Method::POST));
     }
     let uri = arrival.facts.target.uri().clone();
-    let route = gate.routes.find(uri.path(), || arrival.user_agent());
+    let endpoint = gate.oauth.as_ref().and_then(|server| server.find(arrival.facts.host_str(), uri.path()));
+    let route = match &endpoint {
+        Some(endpoint) => endpoints::oauth::route(endpoint),
+        None => gate.routes.find(uri.path(), || arrival.user_agent()),
+    };
     let mut record = Record::begin(&gate, &arrival, gate.visibility(route));
     let is_probe = matches!(route, Route::Ping | Route::Ready);
     // Probes come over plain HTTP where a proxy in front ends TLS: redirected, they would never succeed. Where we
@@ -68,7 +72,10 @@ pub(crate) async fn handle(
     if !is_probe {
         record.count();
     }
-    let response = answer(&gate, route, arrival, &mut record).await;
+    let response = match endpoint {
+        Some(endpoint) => Box::pin(endpoints::oauth::answer(&gate, endpoint, arrival)).await,
+        None => answer(&gate, route, arrival, &mut record).await,
+    };
     record.finish(response)
 }
 
@@ -118,7 +125,9 @@ async fn own_page(
         Route::SignOut => respond::uncached(endpoints::sign_out::answer(gate, arrival, record).await),
         Route::Ping => endpoints::health::ping(),
         Route::Ready => endpoints::health::ready(gate).await,
-        Route::Auth | Route::Proxied => respond::text_error(StatusCode::NOT_FOUND, "404 page not found\n"),
+        Route::Auth | Route::Proxied | Route::OAuth | Route::OAuthToken => {
+            respond::text_error(StatusCode::NOT_FOUND, "404 page not found\n")
+        }
     }
 }
 
@@ -422,7 +431,8 @@ impl Gate {
     fn visibility(&self, route: Route<'_>) -> Visibility {
         match route {
             Route::Ping | Route::Ready if self.telemetry.logs.pings() == Pings::Silent => Visibility::Silent,
-            Route::Callback => Visibility::Logged(Query::Hidden),
+            Route::Callback | Route::OAuth => Visibility::Logged(Query::Hidden),
+            Route::OAuthToken => Visibility::Logged(Query::HiddenWithName),
             _ => Visibility::Logged(Query::Shown),
         }
     }

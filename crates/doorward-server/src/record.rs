@@ -65,6 +65,8 @@ pub(crate) enum Query {
     Shown,
     /// It holds secrets.
     Hidden,
+    /// The last part of the path may hold one too.
+    HiddenWithName,
 }
 
 /// The client as the log shows it.
@@ -189,6 +191,7 @@ impl Drop for Record {
             method: &self.method,
             uri: match line.query {
                 Query::Hidden => line.uri.path(),
+                Query::HiddenWithName => line.uri.path().rsplit_once('/').map_or("/", |(before, _)| before),
                 Query::Shown => line.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str),
             },
             protocol: line.version,

@@ -41,6 +41,10 @@ pub enum Route<'a> {
     Static(&'a str),
     UserInfo,
     SignOut,
+    /// An endpoint of the built-in OAuth server.
+    OAuth,
+    /// One whose path ends with the name of a token, or with a token in its place.
+    OAuthToken,
     /// Everything else belongs to the application.
     Proxied,
 }

@@ -4,6 +4,7 @@
 
 pub(crate) mod access;
 pub(crate) mod announce;
+pub(crate) mod auth_server;
 pub(crate) mod differences;
 pub(crate) mod ingress;
 pub(crate) mod injection;
@@ -19,13 +20,18 @@ pub(crate) mod upstreams;
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
+use doorward_accounts::NewUser;
 use doorward_authn::{
     bearer::{BearerTokens, OnRefusal},
     htpasswd::Htpasswd,
 };
 use doorward_core::redirect::AllowedHosts;
+use doorward_net::ClientCertificates;
 use doorward_oidc::Provider;
-use doorward_options::{Configuration, OptionError, Options, Sources, Structured};
+use doorward_options::{
+    Configuration, OptionError, Options, Sources, Structured,
+    structured::{self, own::Own},
+};
 use doorward_server::{
     Gate,
     gate::{Access, Bearer, ProviderButton, Sessions, SignIn, Telemetry},
@@ -35,13 +41,19 @@ use doorward_server::{
     refresh::{ExpiringTokens, RefreshDesk, Schedule},
     routes::{GoogleChecks, Health, Routes},
 };
-use doorward_session::{OwnCookies, StateEncoding};
+use doorward_session::{CsrfKeeper, Keeper, OwnCookies, StateEncoding};
 use doorward_telemetry::Metrics;
 use doorward_upstream::Upstreams;
 
 use http::HeaderName;
 
-use self::{listeners::Listeners, logging::Logging, problems::Problems, sessions::Keeping};
+use self::{
+    auth_server::{KeptAccounts, Opened, SignInAt, Surroundings},
+    listeners::Listeners,
+    logging::Logging,
+    problems::Problems,
+    sessions::{Keeping, MissingSecret},
+};
 use crate::{demo::GROUNDS_HEADER, files::Files};
 
 /// No stop waits longer than this for requests under way, also where nobody set a limit: some thirty years.
@@ -49,13 +61,11 @@ const LONGEST_DRAIN: Duration = Duration::from_hours(24 * 365 * 30);
 
 /// How people sign in, before anything is contacted.
 #[derive(Debug)]
-pub(crate) enum Provided {
-    Provider {
-        main: Box<doorward_oidc::Config>,
-        extra: Vec<doorward_oidc::Config>,
-    },
-    /// `doorward demo`: the password file alone.
-    PasswordsOnly,
+pub(crate) struct Provided {
+    /// With the built-in server, what is known of our sign-in there before it runs.
+    main: Box<doorward_oidc::Config>,
+    extra: Vec<doorward_oidc::Config>,
+    at: SignInAt,
 }
 
 /// A configuration that has been checked but has not contacted anybody.
@@ -65,6 +75,9 @@ pub(crate) struct Checked {
     notices: Vec<String>,
     pub listeners: Listeners,
     provided: Provided,
+    auth_server: Option<auth_server::Plan>,
+    demo_user: Option<NewUser>,
+    button: ProviderButton,
     keeping: Keeping,
     access: Access,
     htpasswd: Option<Htpasswd>,
@@ -98,6 +111,7 @@ pub(crate) struct Former {
     logging: Option<Logging>,
     providers: Vec<Provider>,
     kept: sessions::Kept,
+    accounts: Option<KeptAccounts>,
     /// What was said about it.
     pub notices: Vec<String>,
 }
@@ -109,11 +123,12 @@ impl Former {
     }
 }
 
-/// Who vouches for users: options, or the demo's built-in password.
+/// For whom the program runs.
 #[derive(Clone, Debug)]
-pub(crate) enum SignInSource {
-    Options,
-    Demo { htpasswd: String, banner: String },
+pub(crate) enum Purpose {
+    Operator,
+    /// `doorward demo`, with this user.
+    Demo(NewUser),
 }
 
 /// In which form providers, upstreams, headers and listeners were written.
@@ -128,23 +143,35 @@ pub(crate) enum Form {
 /// Checks the whole configuration, and reads all files that it names.
 pub(crate) fn check(
     configuration: &Configuration,
-    source: SignInSource,
+    purpose: Purpose,
     files: &Files,
     former: Option<&Former>,
 ) -> Result<Checked, Vec<OptionError>> {
     let mut problems = Problems::new(&configuration.sources, files);
     let options = &configuration.options;
-    let checked = if let Some(file) = &configuration.structured {
-        checked((options, file, Form::Structured), &mut problems, source, former)
+    let own = configuration.own.as_deref();
+    let written;
+    let (structured, form) = if let Some(file) = &configuration.structured {
+        (&**file, Form::Structured)
     } else {
-        let structured = legacy::structured(options, &mut problems);
-        checked((options, &structured, Form::Flat), &mut problems, source, former)
+        written = legacy::structured(options, &mut problems);
+        (&written, Form::Flat)
     };
+    let checked = checked(&Written { options, structured, form, own }, &mut problems, purpose, former);
     let found = problems.into_found();
     match checked {
         Some(checked) if found.is_empty() => Ok(checked),
         _ => Err(found),
     }
+}
+
+/// Everything that somebody wrote.
+#[derive(Clone, Copy, Debug)]
+struct Written<'a> {
+    options: &'a Options,
+    structured: &'a Structured,
+    form: Form,
+    own: Option<&'a Own>,
 }
 
 /// The structured form of a configuration, for `--convert-config-to-alpha`.
@@ -160,51 +187,48 @@ pub(crate) fn converted(configuration: &Configuration) -> Result<Structured, Vec
 }
 
 fn checked(
-    (options, structured, form): (&Options, &Structured, Form),
+    written: &Written<'_>,
     problems: &mut Problems<'_>,
-    source: SignInSource,
+    purpose: Purpose,
     former: Option<&Former>,
 ) -> Option<Checked> {
-    let mut options = Cow::Borrowed(options);
-    let mut first_provider = None;
-    let (provided, htpasswd) = match source {
-        SignInSource::Options => {
-            first_provider = provider::first(structured, problems);
-            let provider = first_provider.and_then(|first| provider::config(first, &options, problems));
-            let provider = provider.map(|main| {
-                let extra = provider::extra_issuers(&options, &main, problems);
-                Provided::Provider { main: Box::new(main), extra }
-            });
-            (provider, access::htpasswd(&options, problems))
-        }
-        SignInSource::Demo { htpasswd, banner } => {
-            options.to_mut().banner = banner;
-            (Some(Provided::PasswordsOnly), access::parse_htpasswd(&options, &htpasswd, problems).map(Some))
-        }
-    };
+    let Written { options, structured, form, own } = *written;
+    let at = auth_server::sign_in_at(structured, form, own, problems);
+    let around = Surroundings { options, structured, sign_in: at };
+    let auth_server = auth_server::plan(own, around, problems);
+    let options = adapted(written, at, auth_server.as_ref().and_then(Option::as_ref), problems);
     let options = options.as_ref();
+    let (first_provider, provided) =
+        provided(written, at, auth_server.as_ref().and_then(Option::as_ref), problems);
+    let htpasswd = access::htpasswd(options, problems);
     let former_logging = former.and_then(|former| former.logging.as_ref());
     let logging = logging::open(options, former_logging, problems);
-    let listeners = listeners::config(options, structured, form, problems);
+    let certificates = client_certificates(auth_server.as_ref().and_then(Option::as_ref));
+    let listeners = listeners::config(options, structured, form, certificates, problems);
     let client_copies = match (form, options.skip_auth_strip_headers) {
         (Form::Structured, _) | (Form::Flat, true) => ClientCopies::Removed,
         (Form::Flat, false) => ClientCopies::KeptUnlessReplaced,
     };
     let mut injection = injection::config(structured, form, client_copies, problems);
-    if matches!(provided, Some(Provided::PasswordsOnly)) {
-        injection.explain_to_application(HeaderName::from_static(GROUNDS_HEADER));
-    }
-    let keeping = sessions::config(options, &injection, former.map(|former| &former.kept), problems);
-    let access = access::config(options, first_provider, problems);
-    let upstreams = upstreams::config(&structured.upstreams, form, options, problems);
-    let name = match &provided {
-        Some(Provided::Provider { main, .. }) => main.display_name.clone(),
-        _ => String::new(),
+    let demo_user = match purpose {
+        Purpose::Operator => None,
+        Purpose::Demo(user) => {
+            injection.explain_to_application(HeaderName::from_static(GROUNDS_HEADER));
+            Some(user)
+        }
     };
-    let pages = pages::config(options, name, problems);
+    let missing = match at {
+        SignInAt::BuiltIn => MissingSecret::TakenFromStore,
+        SignInAt::Elsewhere => MissingSecret::Refused,
+    };
+    let keeping = sessions::config(options, &injection, missing, problems);
+    let access = access::config(options, first_provider.as_ref(), at, problems);
+    let upstreams = upstreams::config(&structured.upstreams, form, options, problems);
+    let name = provided.as_ref().map(|provided| provided.main.display_name.clone());
+    let pages = pages::config(options, name.unwrap_or_default(), problems);
     let ingress = ingress::config(options, problems);
     let redirects = redirects(options, problems);
-    if let (Some(Provided::Provider { main, .. }), Some(first)) = (&provided, first_provider) {
+    if let (Some(Provided { main, .. }), Some(first)) = (&provided, &first_provider) {
         for line in announce::lines(options, structured, first, main.kind.name()) {
             problems.notice(line);
         }
@@ -215,6 +239,9 @@ fn checked(
         notices: problems.take_notices(),
         listeners,
         provided: provided?,
+        auth_server: auth_server?,
+        demo_user,
+        button: if options.skip_provider_button { ProviderButton::Skipped } else { ProviderButton::Shown },
         keeping: keeping?,
         access: access?,
         htpasswd: htpasswd?,
@@ -224,6 +251,64 @@ fn checked(
         ingress: ingress?,
         redirects: redirects?,
     })
+}
+
+/// Whether clients are asked for certificates.
+fn client_certificates(plan: Option<&auth_server::Plan>) -> ClientCertificates {
+    if plan.is_some_and(auth_server::Plan::wants_client_certificates) {
+        ClientCertificates::Asked
+    } else {
+        ClientCertificates::NotAsked
+    }
+}
+
+/// The options, with what goes without saying where the built-in server signs people in.
+fn adapted<'a>(
+    Written { options, .. }: &Written<'a>,
+    at: SignInAt,
+    plan: Option<&auth_server::Plan>,
+    problems: &Problems<'_>,
+) -> Cow<'a, Options> {
+    let mut adapted = Cow::Borrowed(*options);
+    let Some(plan) = plan.filter(|_| at == SignInAt::BuiltIn) else { return adapted };
+    let nobody_restricts = options.email_domains.is_empty() && options.authenticated_emails_file.is_empty();
+    if nobody_restricts && !plan.admits_strangers() {
+        adapted.to_mut().email_domains = vec!["*".to_owned()];
+    }
+    if !plan.is_https() && !problems.is_set("cookie-secure") {
+        adapted.to_mut().cookie_secure = false;
+    }
+    if options.htpasswd_file.is_empty() && !problems.is_set("skip-provider-button") {
+        adapted.to_mut().skip_provider_button = true;
+    }
+    adapted
+}
+
+/// Where people sign in, as it is written and as it was understood.
+fn provided(
+    written: &Written<'_>,
+    at: SignInAt,
+    plan: Option<&auth_server::Plan>,
+    problems: &mut Problems<'_>,
+) -> (Option<structured::Provider>, Option<Provided>) {
+    let Written { options, structured, .. } = written;
+    let (first, main) = match at {
+        SignInAt::BuiltIn => {
+            let first = auth_server::first(structured);
+            let main = plan.map(|plan| plan.own_provider(options, Some(&first)));
+            (Some(first), main)
+        }
+        SignInAt::Elsewhere => {
+            let first = provider::first(structured, problems).cloned();
+            let main = first.as_ref().and_then(|first| provider::config(first, options, problems));
+            (first, main)
+        }
+    };
+    let provided = main.map(|main| {
+        let extra = provider::extra_issuers(options, &main, problems);
+        Provided { main: Box::new(main), extra, at }
+    });
+    (first, provided)
 }
 
 fn redirects(options: &Options, problems: &mut Problems<'_>) -> Option<Redirects> {
@@ -249,7 +334,7 @@ pub(crate) async fn connect(
     configuration: &Configuration,
     former: Option<&Former>,
 ) -> Result<Assembled, Vec<OptionError>> {
-    let Configuration { options, structured: _, own: _, sources } = configuration;
+    let Configuration { options, sources, .. } = configuration;
     let no_files = Files::default();
     let mut problems = Problems::new(sources, &no_files);
     let notices = checked.notices(sources);
@@ -258,6 +343,9 @@ pub(crate) async fn connect(
         notices: _,
         listeners,
         provided,
+        auth_server,
+        demo_user,
+        button,
         keeping,
         access,
         htpasswd,
@@ -267,9 +355,12 @@ pub(crate) async fn connect(
         ingress,
         redirects,
     } = checked;
-    let contacted = contact(provided, options, former, &mut problems).await;
+    let planned = (auth_server, demo_user);
+    let opened = Box::pin(open_server(planned, former, &mut problems)).await;
+    let Some(opened) = opened else { return Err(problems.into_found()) };
+    let contacted = contact(provided, opened.as_ref(), (options, former), &mut problems).await;
     let lifetime = keeping.lifetime();
-    let kept = sessions::connect(keeping, former.map(|former| &former.kept), &mut problems).await;
+    let kept = keep(keeping, opened.as_ref(), former, &mut problems).await;
     let metrics = match former {
         Some(former) => Some(Arc::clone(&former.gate.telemetry.metrics)),
         None => problems.take("metrics-address", Metrics::new().map(Arc::new), "report this"),
@@ -279,22 +370,18 @@ pub(crate) async fn connect(
     else {
         return Err(problems.into_found());
     };
-    let htpasswd =
-        htpasswd.map(|users| match former.and_then(|former| former.gate.sign_in.htpasswd.as_ref()) {
-            Some(former) => Arc::new(users.after(former)),
-            None => Arc::new(users),
-        });
+    let htpasswd = htpasswd.map(|users| succeeding(users, former));
     let schedule = schedule(options, &injection);
-    let button = if options.skip_provider_button { ProviderButton::Skipped } else { ProviderButton::Shown };
     let state = if options.encode_state { StateEncoding::Base64 } else { StateEncoding::Plain };
-    let refresh = match former {
-        Some(former) => former.gate.sessions.refresh.rescheduled(schedule),
-        None => RefreshDesk::new(schedule),
-    };
+    let refresh = former.map_or_else(
+        || RefreshDesk::new(schedule),
+        |former| former.gate.sessions.refresh.rescheduled(schedule),
+    );
     let gate = Arc::new(Gate {
         ingress,
         routes: routes(options),
         redirects,
+        oauth: opened.as_ref().map(|opened| Arc::clone(&opened.server)),
         sign_in: SignIn { provider, htpasswd, bearer, button, state },
         sessions: Sessions {
             keeper,
@@ -311,8 +398,47 @@ pub(crate) async fn connect(
         https: listeners.https,
         drain: Some(options.shutdown_timeout).filter(|limit| !limit.is_zero()).unwrap_or(LONGEST_DRAIN),
     });
-    let former = Former { gate: Arc::clone(&gate), logging: Some(logging), providers, kept, notices };
+    let accounts = opened.map(|opened| opened.kept);
+    let former =
+        Former { gate: Arc::clone(&gate), logging: Some(logging), providers, kept, accounts, notices };
     Ok(Assembled { gate, listeners, former })
+}
+
+/// Password users, with what is known of those before them.
+fn succeeding(users: Htpasswd, former: Option<&Former>) -> Arc<Htpasswd> {
+    Arc::new(match former.and_then(|former| former.gate.sign_in.htpasswd.as_ref()) {
+        Some(former) => users.after(former),
+        None => users,
+    })
+}
+
+/// The built-in server, if there is to be one.
+async fn open_server(
+    (plan, demo_user): (Option<auth_server::Plan>, Option<NewUser>),
+    former: Option<&Former>,
+    problems: &mut Problems<'_>,
+) -> Option<Option<Opened>> {
+    let Some(plan) = plan else { return Some(None) };
+    let kept = former.and_then(|former| former.accounts.as_ref());
+    let opened = auth_server::open(plan, kept, problems).await?;
+    if let Some(user) = demo_user {
+        opened.add(user, problems).await?;
+    }
+    Some(Some(opened))
+}
+
+/// The keepers of sessions, with a cookie secret of the built-in server's where nobody wrote one.
+async fn keep(
+    keeping: Keeping,
+    opened: Option<&Opened>,
+    former: Option<&Former>,
+    problems: &mut Problems<'_>,
+) -> Option<(Keeper, CsrfKeeper, sessions::Kept)> {
+    let secret = match opened.filter(|_| keeping.needs_stored_secret()) {
+        Some(opened) => opened.cookie_secret(problems).await,
+        None => None,
+    };
+    sessions::connect(keeping, secret, former.map(|former| &former.kept), problems).await
 }
 
 /// Providers that are connected to.
@@ -336,13 +462,17 @@ fn schedule(options: &Options, injection: &Injection) -> Schedule {
 
 /// The main provider, and those whose bearer tokens are accepted.
 async fn contact(
-    provided: Provided,
-    options: &Options,
-    former: Option<&Former>,
+    Provided { main, extra, at }: Provided,
+    opened: Option<&Opened>,
+    (options, former): (&Options, Option<&Former>),
     problems: &mut Problems<'_>,
 ) -> Option<Contacted> {
-    let Provided::Provider { main, extra } = provided else { return Some(Contacted::default()) };
-    let main = match connected(*main, former).await {
+    let main = match (at, opened) {
+        (SignInAt::BuiltIn, Some(opened)) => opened.own_provider(*main, problems).await?,
+        (SignInAt::BuiltIn, None) => return None,
+        (SignInAt::Elsewhere, _) => *main,
+    };
+    let main = match connected(main, former).await {
         Ok(main) => main,
         Err(error) => {
             problems.add(provider::option_of(&error), error.to_string(), provider::connect_mend(&error));

@@ -1,10 +1,16 @@
 //! `doorward demo`: the whole of it on one machine, with nothing to prepare. A small application that shows what it
-//! was told about its visitor stands behind the proxy; the sign-in is a password that is printed once.
+//! was told about its visitor stands behind the proxy; people sign in with the built-in server, as a user whose password is
+//! printed once.
 
 use std::{collections::BTreeMap, convert::Infallible, io, net::SocketAddr};
 
+use doorward_accounts::{NewUser, PasswordHash, UnusablePassword};
+use doorward_core::SecretString;
 use doorward_net::Body;
-use doorward_options::Options;
+use doorward_options::{
+    Configuration, Options, Sources,
+    structured::own::{AuthServer, IdentityProvider, Own, RecordStore},
+};
 use doorward_template::{Template, Value};
 use http::{HeaderMap, HeaderValue, Request, Response, header::CONTENT_TYPE};
 use hyper::{body::Incoming, service::service_fn};
@@ -15,25 +21,40 @@ const PAGE: &str = include_str!("../../doorward-server/assets/demo.html");
 const STYLE: &str = include_str!("../../doorward-server/assets/style.css");
 /// Tells the demo application why its visitor was let in. Nothing outside the demo sends it.
 pub(crate) const GROUNDS_HEADER: &str = "x-doorward-grounds";
-pub(crate) const USER: &str = "demo";
+const USER: &str = "demo";
 
-/// The options of the demo, on the given address.
-pub(crate) fn options(address: &str, application: SocketAddr, cookie_secret: String) -> Options {
-    Options {
+/// The configuration of the demo, on the given address: the built-in server with one user, who is asked everything that
+/// a user may be asked, and nothing kept when it ends.
+pub(crate) fn configuration(address: &str, application: SocketAddr) -> Configuration {
+    let options = Options {
         http_address: address.to_owned(),
         upstreams: vec![format!("http://{application}")],
-        cookie_secret: cookie_secret.into(),
-        cookie_secure: false,
         cookie_name: "_doorward_demo".to_owned(),
-        htpasswd_user_groups: vec!["demo-users".to_owned(), "everybody".to_owned()],
-        email_domains: vec!["*".to_owned()],
         ..Options::defaults()
-    }
+    };
+    let users =
+        IdentityProvider { name: "local".to_owned(), kind: "static".to_owned(), ..Default::default() };
+    let mut own = Own::default();
+    own.auth_server = Some(AuthServer {
+        store: RecordStore { kind: "memory".to_owned(), ..RecordStore::default() },
+        identity_providers: vec![users],
+        kubernetes_api: true,
+        ..AuthServer::default()
+    });
+    let sources = Sources::default();
+    Configuration { options: Box::new(options), structured: None, own: Some(Box::new(own)), sources }
 }
 
-/// What stands above the sign-in form.
-pub(crate) const BANNER: &str =
-    "This is a demonstration. The password was printed where doorward was started.";
+/// The user of the demo.
+pub(crate) fn user(password: &SecretString) -> Result<NewUser, UnusablePassword> {
+    Ok(NewUser {
+        name: USER.to_owned(),
+        full_name: "Demonstration".to_owned(),
+        groups: vec!["demo-users".to_owned(), "everybody".to_owned()],
+        password: Some(PasswordHash::new(password.expose().as_bytes())?),
+        ..NewUser::default()
+    })
+}
 
 /// The application: bound to a free port of this machine, served until the returned tasks are dropped.
 pub(crate) async fn serve_application() -> io::Result<(SocketAddr, JoinSet<Infallible>)> {

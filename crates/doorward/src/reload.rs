@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use crate::{
-    assemble::{self, Assembled, Checked, Former, SignInSource},
+    assemble::{self, Assembled, Checked, Former, Purpose},
     files::{EmptyConfig, Files, PERIOD, Watch},
     sockets::Sockets,
 };
@@ -170,7 +170,7 @@ impl Reloader {
     ) -> Result<(), Refusal> {
         let Fresh { checked, configuration } = fresh;
         let logs = Arc::clone(&checked.logging.logs);
-        let assembled = assemble::connect(checked, &configuration, Some(former)).await;
+        let assembled = Box::pin(assemble::connect(checked, &configuration, Some(former))).await;
         let Assembled { gate, listeners, former } = assembled.map_err(Refusal::Unusable)?;
         let is_ready =
             |gate: &Gate| gate.sign_in.provider.as_ref().is_none_or(doorward_oidc::Provider::is_ready);
@@ -212,7 +212,7 @@ impl Reloader {
 fn check(args: &[OsString], files: &Files, former: &Former) -> Result<Fresh, Vec<OptionError>> {
     match read(args, files) {
         Ok(Loaded::Configuration(configuration, _)) => {
-            let checked = assemble::check(&configuration, SignInSource::Options, files, Some(former))?;
+            let checked = assemble::check(&configuration, Purpose::Operator, files, Some(former))?;
             Ok(Fresh { checked, configuration })
         }
         Err(LoadError::Invalid(errors)) => Err(errors),

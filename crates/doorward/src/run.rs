@@ -10,13 +10,14 @@ use std::{
 
 use aws_lc_rs::rand;
 use base64_simd::URL_SAFE_NO_PAD;
-use doorward_options::{Configuration, OptionError, Sources};
+use doorward_core::SecretString;
+use doorward_options::{Configuration, OptionError};
 use doorward_server::gate::Limits;
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    assemble::{self, Assembled, SignInSource},
+    assemble::{self, Assembled, Purpose},
     demo,
     files::Files,
     reload::Reloader,
@@ -48,7 +49,7 @@ fn indented(errors: &[OptionError]) -> String {
 pub(crate) fn config_test(configuration: &mut Configuration, files: &Files) -> Result<(), Failure> {
     // The log is not opened: that would make a file, and perhaps one that the service may not write.
     configuration.options.logging_filename.clear();
-    assemble::check(configuration, SignInSource::Options, files, None).map_err(Failure::Invalid)?;
+    assemble::check(configuration, Purpose::Operator, files, None).map_err(Failure::Invalid)?;
     let _ = writeln!(io::stdout(), "configuration is valid");
     Ok(())
 }
@@ -71,7 +72,7 @@ pub(crate) fn convert(configuration: &Configuration) -> Result<(), Failure> {
 /// The main job: serve until SIGINT or SIGTERM.
 pub(crate) fn serve(args: Vec<OsString>, configuration: &Configuration, files: Files) -> Result<(), Failure> {
     let origin = Origin::Arguments { args, files };
-    runtime()?.block_on(serve_until_stopped(configuration, SignInSource::Options, origin))
+    runtime()?.block_on(serve_until_stopped(configuration, Purpose::Operator, origin))
 }
 
 /// Where the configuration comes from.
@@ -93,25 +94,16 @@ pub(crate) fn demo(args: &[OsString]) -> Result<(), Failure> {
     };
     runtime()?.block_on(async {
         let (application, _serving) = demo::serve_application().await?;
-        let password = random_text::<12>()?;
-        let options = demo::options(address, application, random_text::<32>()?);
-        let hash = bcrypt::hash(&password, DEMO_COST).map_err(io::Error::other)?;
+        let password: SecretString = random_text::<12>()?.into();
+        let user = demo::user(&password).map_err(io::Error::other)?;
         let _ = writeln!(
             io::stdout(),
-            "\n  Open http://{address} and sign in:\n\n      user      {}\n      password  {password}\n",
-            demo::USER
+            "\n  Open http://{address} and sign in:\n\n      user      {}\n      password  {}\n",
+            user.name,
+            password.expose()
         );
-        let source = SignInSource::Demo {
-            htpasswd: format!("{}:{hash}\n", demo::USER),
-            banner: demo::BANNER.to_owned(),
-        };
-        let configuration = Configuration {
-            options: Box::new(options),
-            structured: None,
-            own: None,
-            sources: Sources::default(),
-        };
-        Box::pin(serve_until_stopped(&configuration, source, Origin::Demo)).await
+        let configuration = demo::configuration(address, application);
+        Box::pin(serve_until_stopped(&configuration, Purpose::Demo(user), Origin::Demo)).await
     })
 }
 
@@ -119,9 +111,6 @@ fn is_address(text: &str) -> bool {
     let parts = text.rsplit_once(':');
     parts.is_some_and(|(host, port)| !host.starts_with('-') && port.parse::<u16>().is_ok())
 }
-
-/// Cheap enough for a debug build; the password is random and lives as long as the process.
-const DEMO_COST: u32 = 6;
 
 fn random_text<const BYTES: usize>() -> io::Result<String> {
     let mut bytes = [0; BYTES];
@@ -136,7 +125,7 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
 
 async fn serve_until_stopped(
     configuration: &Configuration,
-    source: SignInSource,
+    purpose: Purpose,
     origin: Origin,
 ) -> Result<(), Failure> {
     let mut stop = Stop::new()?;
@@ -144,7 +133,7 @@ async fn serve_until_stopped(
         Origin::Arguments { args, files } => (Some((args, Reloader::hangup()?)), files),
         Origin::Demo => (None, Files::default()),
     };
-    let checked = assemble::check(configuration, source, &files, None);
+    let checked = assemble::check(configuration, purpose, &files, None);
     let checked = checked.map_err(Failure::Invalid)?;
     let subscriber = checked.logging.logs.subscriber();
     // A second subscriber can only come from a test in the same process, which has its own ideas.
@@ -152,7 +141,7 @@ async fn serve_until_stopped(
     for notice in checked.notices(&configuration.sources) {
         tracing::info!("{notice}");
     }
-    let assembled = assemble::connect(checked, configuration, None).await;
+    let assembled = Box::pin(assemble::connect(checked, configuration, None)).await;
     let Assembled { gate, listeners, former } = assembled.map_err(Failure::Invalid)?;
     let limits = Limits { header_read: HEADER_READ };
     let mut sockets = Sockets::new(Arc::clone(&gate), limits)?;

@@ -73,6 +73,7 @@ fn proxy(config: &Config) -> Client {
     Client {
         generated_secret: GeneratedSecret::Kept,
         redirect_uris: config.own_sign_in.clone(),
+        consent: config.own_consent,
         grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
         pkce: Pkce::Optional,
         default_scopes: Scopes::parse("openid").unwrap_or_default(),

@@ -3,6 +3,7 @@
 use std::{fmt, time::Duration};
 
 use aws_lc_rs::{constant_time, digest};
+use base64_simd::URL_SAFE_NO_PAD;
 use doorward_accounts::Scopes;
 use doorward_jose::Algorithm;
 use url::Url;
@@ -149,11 +150,27 @@ pub enum ClientStanding {
 #[derive(Clone, PartialEq, Eq)]
 pub struct ClientSecret([u8; 32]);
 
+/// How the text of a hash begins.
+const HASH: &str = "sha256:";
+
 impl ClientSecret {
     pub fn of(secret: &str) -> Self {
         let mut hash = [0; 32];
         hash.copy_from_slice(digest::digest(&digest::SHA256, secret.as_bytes()).as_ref());
         Self(hash)
+    }
+
+    /// Reads what [`Self::hash`] wrote.
+    pub fn from_hash(text: &str) -> Option<Self> {
+        let mut hash = [0; 32];
+        let decoded = URL_SAFE_NO_PAD.decode_to_vec(text.strip_prefix(HASH)?).ok()?;
+        (decoded.len() == hash.len()).then(|| hash.copy_from_slice(&decoded))?;
+        Some(Self(hash))
+    }
+
+    /// What a configuration may name in place of the secret.
+    pub fn hash(&self) -> String {
+        format!("{HASH}{}", URL_SAFE_NO_PAD.encode_to_string(self.0))
     }
 
     /// Whether both are of the same secret, in constant time.

@@ -6,6 +6,7 @@ use doorward_options::{Options, structured::Provider};
 use doorward_server::gate::{Access, JsonErrors, LoginsFor};
 
 use super::{
+    auth_server::SignInAt,
     differences::{Compat, LOGIN_FOR_ANY_REQUEST},
     problems::Problems,
 };
@@ -14,6 +15,7 @@ use super::{
 pub(crate) fn config(
     options: &Options,
     provider: Option<&Provider>,
+    at: SignInAt,
     problems: &mut Problems<'_>,
 ) -> Option<Access> {
     if options.email_domains.is_empty()
@@ -27,7 +29,7 @@ pub(crate) fn config(
     let emails = emails(&options.authenticated_emails_file, problems);
     let api_routes = ApiRoutes::parse(&options.api_routes).map_err(|error| format!("bad regex: {error}"));
     let api_routes = problems.take("api-route", api_routes, "write a regular expression of RE2 syntax");
-    let policy = emails.and_then(|emails| policy(options, provider, emails, problems));
+    let policy = emails.and_then(|emails| policy(options, (provider, at), emails, problems));
     Some(Access {
         policy: policy?,
         api_routes: api_routes?,
@@ -43,7 +45,7 @@ pub(crate) fn config(
 
 fn policy(
     options: &Options,
-    provider: Option<&Provider>,
+    (provider, at): (Option<&Provider>, SignInAt),
     emails: Option<EmailFile>,
     problems: &mut Problems<'_>,
 ) -> Option<Policy> {
@@ -57,7 +59,10 @@ fn policy(
         trusted_ips: options.trusted_ips.clone(),
         email_domains: options.email_domains.clone(),
         authenticated_emails: emails,
-        without_address: WithoutAddress::Refused,
+        without_address: match at {
+            SignInAt::BuiltIn => WithoutAddress::Admitted,
+            SignInAt::Elsewhere => WithoutAddress::Refused,
+        },
         allowed_groups,
     });
     match compiled {

@@ -51,9 +51,10 @@ pub(crate) fn config(
     options: &Options,
     structured: &Structured,
     form: Form,
+    certificates: ClientCertificates,
     problems: &mut Problems<'_>,
 ) -> Listeners {
-    let requests = endpoints(&structured.server, REQUESTS, problems);
+    let requests = endpoints(&structured.server, REQUESTS, certificates, problems);
     if form == Form::Structured
         && !is_on(&structured.server.bind_address)
         && !is_on(&structured.server.secure_bind_address)
@@ -61,7 +62,7 @@ pub(crate) fn config(
         let message = "no address to listen on: the structured form has no default";
         problems.add("http-address", message, "write server.bindAddress, such as 127.0.0.1:4180");
     }
-    let metrics = endpoints(&structured.metrics_server, METRICS, problems);
+    let metrics = endpoints(&structured.metrics_server, METRICS, ClientCertificates::NotAsked, problems);
     Listeners { requests, metrics, https: https_policy(options, &structured.server) }
 }
 
@@ -78,12 +79,17 @@ fn is_on(address: &str) -> bool {
     !matches!(address, "" | "-")
 }
 
-fn endpoints(server: &Server, names: Names, problems: &mut Problems<'_>) -> Vec<Endpoint> {
+fn endpoints(
+    server: &Server,
+    names: Names,
+    certificates: ClientCertificates,
+    problems: &mut Problems<'_>,
+) -> Vec<Endpoint> {
     let mut endpoints = Vec::new();
     endpoints.extend(endpoint((names.plain, &server.bind_address), None, problems));
     if is_on(&server.secure_bind_address) {
         let nothing = Tls::default();
-        let tls = tls(server.tls.as_ref().unwrap_or(&nothing), names, problems);
+        let tls = tls(server.tls.as_ref().unwrap_or(&nothing), names, certificates, problems);
         endpoints.extend(endpoint((names.secure, &server.secure_bind_address), tls, problems));
     }
     endpoints
@@ -102,7 +108,12 @@ fn endpoint(
     Some(Endpoint { option, address, tls })
 }
 
-fn tls(tls: &Tls, names: Names, problems: &mut Problems<'_>) -> Option<TlsServerConfig> {
+fn tls(
+    tls: &Tls,
+    names: Names,
+    client_certificates: ClientCertificates,
+    problems: &mut Problems<'_>,
+) -> Option<TlsServerConfig> {
     let chain = pem(names.cert, tls.cert.as_ref(), problems);
     let key = pem(names.key, tls.key.as_ref(), problems);
     let version = if tls.min_version.is_empty() {
@@ -115,7 +126,7 @@ fn tls(tls: &Tls, names: Names, problems: &mut Problems<'_>) -> Option<TlsServer
         certificate: CertificatePem { chain: &chain, key: &key },
         min_version,
         cipher_suites: &tls.cipher_suites,
-        client_certificates: ClientCertificates::NotAsked,
+        client_certificates,
     });
     let mend = "give a certificate chain, its private key and known cipher suites in PEM";
     problems.take(names.cert, config, mend)

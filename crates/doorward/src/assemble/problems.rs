@@ -1,8 +1,9 @@
 //! Collects everything that is wrong with a configuration, so that it is reported in one go, and what is worth
 //! saying about it although nothing is wrong.
 
-use std::{io, path::Path};
+use std::{fs, io, os::unix::fs::MetadataExt as _, path::Path};
 
+use doorward_core::{Secret, SecretString};
 use doorward_options::{OptionError, Sources, problem};
 
 use crate::files::Files;
@@ -55,6 +56,29 @@ impl<'a> Problems<'a> {
     /// As [`Problems::read`], for text.
     pub(crate) fn read_text(&self, path: impl AsRef<Path>) -> io::Result<String> {
         self.files.read_text(path.as_ref())
+    }
+
+    /// As [`Problems::read`], for a file that others may not read. `mend` says how to come by one.
+    pub(crate) fn read_secret(&mut self, place: &str, path: &str, mend: &str) -> Option<Secret<Vec<u8>>> {
+        let read = self.read(path).map_err(|error| format!("the file {path:?} cannot be read: {error}"));
+        let content = self.take(place, read, mend)?;
+        let mode = fs::metadata(path).map_or(0, |metadata| metadata.mode());
+        if mode & 0o007 != 0 {
+            let message =
+                format!("the file {path:?} holds a secret, and everybody on this machine may read it");
+            let mend = format!("chmod o-rwx {path} (in Kubernetes: defaultMode: 0440 of the volume)");
+            self.add(place, message, mend);
+            return None;
+        }
+        Some(Secret::new(content))
+    }
+
+    /// As [`Problems::read_secret`], for text; a newline at the end is not part of it.
+    pub(crate) fn read_secret_text(&mut self, place: &str, path: &str, mend: &str) -> Option<SecretString> {
+        let content = self.read_secret(place, path, mend)?;
+        let text = String::from_utf8(content.into_exposed()).map_err(|_| "the file is not text in UTF-8");
+        let text = self.take(place, text, mend)?;
+        Some(text.trim_end_matches(['\r', '\n']).into())
     }
 
     /// A sentence for the log at start.

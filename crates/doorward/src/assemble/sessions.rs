@@ -5,6 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use aws_lc_rs::rand;
 use doorward_core::{Secret, SecretString, Timestamp};
 use doorward_options::{Options, format_duration};
 use doorward_server::inject::Injection;
@@ -20,8 +21,26 @@ use super::{problems::Problems, provider::secret_or_file};
 #[derive(Debug)]
 pub(crate) struct Keeping {
     cookies: CookieConfig,
-    secrets: Secrets,
+    current: Current,
+    /// Previous secrets that are written down.
+    named: Vec<SecretString>,
     store: StoreChoice,
+}
+
+/// Where the cookie secret comes from.
+#[derive(Debug)]
+enum Current {
+    Written(SecretString),
+    /// From the store of the built-in server. Until it is open, one that nobody knows stands in.
+    Stored,
+}
+
+/// What happens if nobody wrote a cookie secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MissingSecret {
+    Refused,
+    /// There is a built-in server, whose store keeps one.
+    TakenFromStore,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -74,15 +93,20 @@ impl Keeping {
     pub(crate) fn lifetime(&self) -> Option<Duration> {
         Some(self.cookies.expire).filter(|expire| !expire.is_zero())
     }
+
+    /// Whether the cookie secret has to come from the store of the built-in server.
+    pub(crate) const fn needs_stored_secret(&self) -> bool {
+        matches!(self.current, Current::Stored)
+    }
 }
 
 pub(crate) fn config(
     options: &Options,
     injection: &Injection,
-    former: Option<&Kept>,
+    missing: MissingSecret,
     problems: &mut Problems<'_>,
 ) -> Option<Keeping> {
-    let current = secret(options, problems);
+    let current = secret(options, missing, problems);
     let named = previous_secrets(options, problems);
     let mend = "write letters, digits and the characters !#$%&'*+-.^_`|~, at most 256";
     let name = problems.take("cookie-name", CookieName::try_from(options.cookie_name.clone()), mend);
@@ -93,15 +117,8 @@ pub(crate) fn config(
     let csrf_limit =
         natural("cookie-csrf-per-request-limit", options.cookie_csrf_per_request_limit, problems);
     let store = store(options, problems);
-    let (secret, written) = current?;
-    let now = Timestamp::from(SystemTime::now());
-    let (mut previous, named) = named?;
-    let mut secrets = Secrets::new(written, &named, former.map(|former| &former.secrets), now);
-    secrets.forget([options.cookie_expire, options.cookie_csrf_expire], now);
-    previous.extend(secrets.retired.iter().filter_map(|(secret, at)| {
-        let secret = CookieSecret::try_from(secret.expose().as_bytes()).ok()?;
-        Some(PreviousSecret { secret, retired: Some(*at) })
-    }));
+    let (secret, current) = current?;
+    let (previous, named) = named?;
     let cookies = CookieConfig {
         name: name?,
         path: options.cookie_path.clone(),
@@ -122,12 +139,23 @@ pub(crate) fn config(
         secret,
         previous,
     };
-    Some(Keeping { cookies, secrets, store: store? })
+    Some(Keeping { cookies, current, named, store: store? })
 }
 
-fn secret(options: &Options, problems: &mut Problems<'_>) -> Option<(CookieSecret, SecretString)> {
+fn secret(
+    options: &Options,
+    missing: MissingSecret,
+    problems: &mut Problems<'_>,
+) -> Option<(CookieSecret, Current)> {
     const MEND: &str = "make one with: openssl rand -base64 32 | tr -- '+/' '-_'";
     if options.cookie_secret.expose().is_empty() && options.cookie_secret_file.is_empty() {
+        if missing == MissingSecret::TakenFromStore {
+            let mut unknown = [0; 32];
+            let filled = rand::fill(&mut unknown).map_err(|_| "the system gives no random numbers");
+            problems.take("cookie-secret", filled, MEND)?;
+            let secret = CookieSecret::try_from(unknown.as_slice());
+            return problems.take("cookie-secret", secret, MEND).map(|secret| (secret, Current::Stored));
+        }
         problems.add("cookie-secret", "missing setting: cookie-secret or cookie-secret-file", MEND);
         return None;
     }
@@ -142,7 +170,7 @@ fn secret(options: &Options, problems: &mut Problems<'_>) -> Option<(CookieSecre
              which makes a shorter key than its length suggests. A new one made with openssl rand is better."
         );
     }
-    Some((secret, text))
+    Some((secret, Current::Written(text)))
 }
 
 /// The secrets that were the cookie secret before: from the list, or from the lines of the file.
@@ -352,13 +380,31 @@ fn natural(option: &str, number: i64, problems: &mut Problems<'_>) -> Option<Opt
     problems.take(option, number, mend).map(|number| Some(number).filter(|number| *number > 0))
 }
 
-/// Reaches the store, unless it is open already, and makes the keepers of sessions and of logins under way.
+/// Reaches the store, unless it is open already, and makes the keepers of sessions and of logins under way. `stored` is
+/// the secret that is used where none is written.
 pub(crate) async fn connect(
     keeping: Keeping,
+    stored: Option<SecretString>,
     former: Option<&Kept>,
     problems: &mut Problems<'_>,
 ) -> Option<(Keeper, CsrfKeeper, Kept)> {
-    let Keeping { cookies, secrets, store: choice } = keeping;
+    let Keeping { mut cookies, current, named, store: choice } = keeping;
+    let current = match (current, stored) {
+        (Current::Written(text), _) => text,
+        (Current::Stored, Some(text)) => {
+            let secret = CookieSecret::try_from(text.expose().as_bytes());
+            cookies.secret = problems.take("cookie-secret", secret, "write a cookie secret")?;
+            text
+        }
+        (Current::Stored, None) => return None,
+    };
+    let now = Timestamp::from(SystemTime::now());
+    let mut secrets = Secrets::new(current, &named, former.map(|former| &former.secrets), now);
+    secrets.forget([cookies.expire, cookies.csrf_expire], now);
+    cookies.previous.extend(secrets.retired.iter().filter_map(|(secret, at)| {
+        let secret = CookieSecret::try_from(secret.expose().as_bytes()).ok()?;
+        Some(PreviousSecret { secret, retired: Some(*at) })
+    }));
     let csrf = CsrfKeeper::new(&cookies);
     let open = former.and_then(|former| former.store.clone()).filter(|(former, _)| *former == choice);
     let (keeper, store) = match (&choice, open) {

@@ -1,0 +1,326 @@
+//! Where the users of the built-in server come from.
+
+use std::sync::Arc;
+
+use doorward_accounts::MappingMethod;
+use doorward_authn::htpasswd::{Config as HtpasswdConfig, Entries, Htpasswd, WeakHashes};
+use doorward_oauth::config::{
+    ChallengeOffer, IdentityProvider, LoginOffer, OidcClaims, OidcProvider, PasswordGrant, ProviderKind,
+    RequestHeaderProvider,
+};
+use doorward_oidc::{
+    CaFile, ClientSecret, Config, ConnectError, HttpConfig, NonceCheck, Pkce, Provider, Trust,
+};
+use doorward_options::structured::own::{self, AuthServer};
+
+use super::FirstUser;
+use crate::assemble::{problems::Problems, provider};
+
+/// The source of users if none is configured.
+const LOCAL: &str = "local";
+
+/// One source of users, before anything is contacted.
+#[derive(Debug)]
+pub(super) struct Planned {
+    place: String,
+    name: String,
+    login: LoginOffer,
+    challenge: ChallengeOffer,
+    mapping: MappingMethod,
+    kind: PlannedKind,
+}
+
+#[derive(Debug)]
+enum PlannedKind {
+    Htpasswd(Htpasswd),
+    Static,
+    Oidc { config: Box<Config>, claims: OidcClaims, password_grant: PasswordGrant },
+    RequestHeader(Box<RequestHeaderProvider>),
+}
+
+/// What is taken over from one configuration to the next.
+#[derive(Clone, Debug, Default)]
+pub(super) struct KeptProviders {
+    htpasswd: Vec<(String, Arc<Htpasswd>)>,
+    oidc: Vec<Provider>,
+}
+
+impl Planned {
+    pub(super) const fn wants_client_certificates(&self) -> bool {
+        matches!(self.kind, PlannedKind::RequestHeader(_))
+    }
+
+    /// Whether users are made for whoever comes from there.
+    pub(super) const fn admits_strangers(&self) -> bool {
+        matches!((&self.kind, self.mapping), (PlannedKind::Oidc { .. }, mapping) if !matches!(mapping, MappingMethod::Lookup))
+    }
+
+    /// Contacts an upstream provider, unless that has been done.
+    pub(super) async fn connect(
+        self,
+        former: &KeptProviders,
+        kept: &mut KeptProviders,
+        problems: &mut Problems<'_>,
+    ) -> Option<IdentityProvider> {
+        let Self { place, name, login, challenge, mapping, kind } = self;
+        let kind = match kind {
+            PlannedKind::Htpasswd(users) => {
+                let known = former.htpasswd.iter().find(|(known, _)| *known == name);
+                let users = Arc::new(match known {
+                    Some((_, former)) => users.after(former),
+                    None => users,
+                });
+                kept.htpasswd.push((name.clone(), Arc::clone(&users)));
+                ProviderKind::Htpasswd(users)
+            }
+            PlannedKind::Static => ProviderKind::Static,
+            PlannedKind::Oidc { config, claims, password_grant } => {
+                let known = former.oidc.iter().find(|provider| provider.is_of(&config));
+                let connected = match known {
+                    Some(provider) => Ok(provider.clone()),
+                    None => Provider::connect(*config).await,
+                };
+                let provider = match connected {
+                    Ok(provider) => provider,
+                    Err(error) => {
+                        problems.add(
+                            &place_of(&place, &error),
+                            error.to_string(),
+                            provider::connect_mend(&error),
+                        );
+                        return None;
+                    }
+                };
+                kept.oidc.push(provider.clone());
+                ProviderKind::Oidc(Box::new(OidcProvider { provider, claims, password_grant }))
+            }
+            PlannedKind::RequestHeader(provider) => ProviderKind::RequestHeader(provider),
+        };
+        Some(IdentityProvider { name, login, challenge, mapping, kind })
+    }
+}
+
+/// What has to change before an upstream provider can be used.
+fn place_of(place: &str, error: &ConnectError) -> String {
+    let key = match error {
+        ConnectError::ClientSecretFile { .. } => "clientSecretFile",
+        ConnectError::CaFile { .. } | ConnectError::UntrustedCertificate { .. } => "caFile",
+        _ => "issuer",
+    };
+    format!("{place}.{key}")
+}
+
+/// The sources of users, in their order, and whether a first user has to be made.
+pub(super) fn plan(server: &AuthServer, problems: &mut Problems<'_>) -> (Vec<Planned>, FirstUser) {
+    let password = bootstrap_password(server, problems);
+    if server.identity_providers.is_empty() {
+        let local = Planned {
+            place: "authServer.identityProviders".to_owned(),
+            name: LOCAL.to_owned(),
+            login: LoginOffer::Offered,
+            challenge: ChallengeOffer::Offered,
+            mapping: MappingMethod::Claim,
+            kind: PlannedKind::Static,
+        };
+        return (vec![local], FirstUser::Admin(password));
+    }
+    let written = server.identity_providers.iter().enumerate();
+    let planned: Vec<_> = written.filter_map(|(index, written)| planned(index, written, problems)).collect();
+    let has_static = planned.iter().any(|planned| matches!(planned.kind, PlannedKind::Static));
+    if password.is_some() && !has_static {
+        let message = "there is nobody whose password it could be: no identity provider is of type static";
+        problems.add("authServer.bootstrapPasswordFile", message, "take it away, or add such a provider");
+    }
+    let first = if password.is_some() { FirstUser::Admin(password) } else { FirstUser::None };
+    (planned, first)
+}
+
+fn bootstrap_password(
+    server: &AuthServer,
+    problems: &mut Problems<'_>,
+) -> Option<doorward_core::SecretString> {
+    let path = &server.bootstrap_password_file;
+    if path.is_empty() {
+        return None;
+    }
+    let (place, mend) =
+        ("authServer.bootstrapPasswordFile", "name a file with the password of the user admin");
+    let password = problems.read_secret_text(place, path, mend)?;
+    if password.expose().is_empty() {
+        problems.add(place, "the file is empty", mend);
+        return None;
+    }
+    Some(password)
+}
+
+fn planned(index: usize, written: &own::IdentityProvider, problems: &mut Problems<'_>) -> Option<Planned> {
+    let place = format!("authServer.identityProviders[{index}]");
+    let before = problems.count();
+    let mapping = match written.mapping_method.as_str() {
+        "" | "claim" => Some(MappingMethod::Claim),
+        "lookup" => Some(MappingMethod::Lookup),
+        "add" => Some(MappingMethod::Add),
+        "generate" => Some(MappingMethod::Generate),
+        _ => super::unknown(
+            &format!("{place}.mappingMethod"),
+            "write claim, lookup, add or generate",
+            problems,
+        ),
+    };
+    foreign_settings(&place, written, problems);
+    let kind = kind(&place, written, problems);
+    let (mapping, kind) = (mapping?, kind?);
+    let (login, challenge) = match &kind {
+        PlannedKind::Htpasswd(_) | PlannedKind::Static => (true, true),
+        PlannedKind::Oidc { password_grant, .. } => (true, *password_grant == PasswordGrant::Used),
+        PlannedKind::RequestHeader(provider) => {
+            (provider.login_url.is_some(), provider.challenge_url.is_some())
+        }
+    };
+    let login = if written.login.unwrap_or(login) { LoginOffer::Offered } else { LoginOffer::NotOffered };
+    let challenge = if written.challenge.unwrap_or(challenge) {
+        ChallengeOffer::Offered
+    } else {
+        ChallengeOffer::NotOffered
+    };
+    let name = written.name.clone();
+    (problems.count() == before).then_some(Planned { place, name, login, challenge, mapping, kind })
+}
+
+/// Settings that another type of provider would heed are mistakes: what they were to bring about does not happen.
+fn foreign_settings(place: &str, written: &own::IdentityProvider, problems: &mut Problems<'_>) {
+    let own::IdentityProvider { claims, kind, .. } = written;
+    let settings = [
+        ("file", "htpasswd", !written.file.is_empty()),
+        ("allowWeakHashes", "htpasswd", written.allow_weak_hashes),
+        ("issuer", "oidc", !written.issuer.is_empty()),
+        ("clientID", "oidc", !written.client_id.is_empty()),
+        ("clientSecret", "oidc", !written.client_secret.expose().is_empty()),
+        ("clientSecretFile", "oidc", !written.client_secret_file.is_empty()),
+        ("caFile", "oidc", !written.ca_file.is_empty()),
+        ("scopes", "oidc", !written.scopes.is_empty()),
+        ("claims", "oidc", *claims != own::ClaimLists::default()),
+        ("passwordGrant", "oidc", written.password_grant),
+        ("clientCommonNames", "requestHeader", !written.client_common_names.is_empty()),
+        ("headers", "requestHeader", !written.headers.is_empty()),
+        ("preferredUsernameHeaders", "requestHeader", !written.preferred_username_headers.is_empty()),
+        ("nameHeaders", "requestHeader", !written.name_headers.is_empty()),
+        ("emailHeaders", "requestHeader", !written.email_headers.is_empty()),
+        ("groupHeaders", "requestHeader", !written.group_headers.is_empty()),
+        ("loginURL", "requestHeader", !written.login_url.is_empty()),
+        ("challengeURL", "requestHeader", !written.challenge_url.is_empty()),
+    ];
+    for (key, owner, _) in settings.into_iter().filter(|(_, owner, is_set)| *is_set && owner != kind) {
+        let message = format!("only a provider of type {owner} heeds this");
+        problems.add(&format!("{place}.{key}"), message, "take it away, or correct the type");
+    }
+}
+
+fn kind(place: &str, written: &own::IdentityProvider, problems: &mut Problems<'_>) -> Option<PlannedKind> {
+    match written.kind.as_str() {
+        "htpasswd" => htpasswd(place, written, problems).map(PlannedKind::Htpasswd),
+        "static" => Some(PlannedKind::Static),
+        "oidc" => oidc(place, written, problems),
+        "requestHeader" => Some(PlannedKind::RequestHeader(Box::new(request_header(written)))),
+        _ => super::unknown(
+            &format!("{place}.type"),
+            "write htpasswd, static, oidc or requestHeader",
+            problems,
+        ),
+    }
+}
+
+fn htpasswd(place: &str, written: &own::IdentityProvider, problems: &mut Problems<'_>) -> Option<Htpasswd> {
+    let (place, path) = (format!("{place}.file"), &written.file);
+    let read = problems.read_text(path).map_err(|error| format!("the file {path:?} cannot be read: {error}"));
+    let text = problems.take(&place, read, "name an htpasswd file with bcrypt entries")?;
+    let weak = if written.allow_weak_hashes { WeakHashes::Allowed } else { WeakHashes::Refused };
+    let mend = "correct the line; htpasswd -B makes entries that work";
+    let entries = Entries::parse_with(&text, weak).map_err(|error| format!("the file {path:?}: {error}"));
+    Some(Htpasswd::new(problems.take(&place, entries, mend)?, HtpasswdConfig::default()))
+}
+
+fn oidc(place: &str, written: &own::IdentityProvider, problems: &mut Problems<'_>) -> Option<PlannedKind> {
+    let before = problems.count();
+    for (key, value) in [("issuer", &written.issuer), ("clientID", &written.client_id)] {
+        if value.is_empty() {
+            let mend = "write what the provider gave you";
+            problems.add(&format!("{place}.{key}"), format!("missing setting: {key}"), mend);
+        }
+    }
+    let client_secret = upstream_secret(place, written, problems);
+    let trust = trust(place, written, problems);
+    let own::ClaimLists { id, preferred_username, name, email, groups } = &written.claims;
+    let claims = OidcClaims {
+        id: id.clone(),
+        preferred_username: preferred_username.clone(),
+        name: name.clone(),
+        email: email.clone(),
+        groups: groups.clone(),
+    };
+    let mut scopes = vec!["openid", "email", "profile"];
+    scopes.extend(written.scopes.iter().map(String::as_str).filter(|scope| *scope != "openid"));
+    let config = Config {
+        display_name: written.name.clone(),
+        client_secret: client_secret?,
+        scope: scopes.join(" "),
+        nonce: NonceCheck::Required,
+        pkce: Pkce::Auto,
+        http: HttpConfig { trust: trust?, ..HttpConfig::default() },
+        ..Config::new(written.issuer.clone(), written.client_id.clone())
+    };
+    if problems.count() > before {
+        return None;
+    }
+    if let Err(error) = config.check() {
+        problems.add(&place_of(place, &error), error.to_string(), provider::connect_mend(&error));
+        return None;
+    }
+    let password_grant = if written.password_grant { PasswordGrant::Used } else { PasswordGrant::Unused };
+    Some(PlannedKind::Oidc { config: Box::new(config), claims, password_grant })
+}
+
+fn upstream_secret(
+    place: &str,
+    written: &own::IdentityProvider,
+    problems: &mut Problems<'_>,
+) -> Option<ClientSecret> {
+    match (written.client_secret.expose().as_str(), written.client_secret_file.as_str()) {
+        ("", "") => Some(ClientSecret::None),
+        (_, "") => Some(ClientSecret::Inline(written.client_secret.clone())),
+        ("", path) => {
+            let place = format!("{place}.clientSecretFile");
+            problems.read_secret(&place, path, "name a file that the program may read")?;
+            Some(ClientSecret::File(path.into()))
+        }
+        _ => {
+            let message = "both clientSecret and clientSecretFile are set";
+            problems.add(&format!("{place}.clientSecretFile"), message, "take one of the two away");
+            None
+        }
+    }
+}
+
+fn trust(place: &str, written: &own::IdentityProvider, problems: &mut Problems<'_>) -> Option<Trust> {
+    let path = &written.ca_file;
+    if path.is_empty() {
+        return Some(Trust::System);
+    }
+    let pem = problems.read(path).map_err(|error| format!("the file {path:?} cannot be read: {error}"));
+    let pem = problems.take(&format!("{place}.caFile"), pem, "name a PEM file that the program may read")?;
+    Some(Trust::Files(vec![CaFile { path: path.into(), pem }]))
+}
+
+fn request_header(written: &own::IdentityProvider) -> RequestHeaderProvider {
+    let given = |text: &String| (!text.is_empty()).then(|| text.clone());
+    RequestHeaderProvider {
+        allowed_names: written.client_common_names.clone(),
+        headers: written.headers.clone(),
+        preferred_username_headers: written.preferred_username_headers.clone(),
+        name_headers: written.name_headers.clone(),
+        email_headers: written.email_headers.clone(),
+        group_headers: written.group_headers.clone(),
+        login_url: given(&written.login_url),
+        challenge_url: given(&written.challenge_url),
+    }
+}
