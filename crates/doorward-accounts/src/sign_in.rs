@@ -130,6 +130,9 @@ impl Accounts {
             let Some(existing) = existing else {
                 return self.create(name, identity, now).await;
             };
+            if existing.value.identities.iter().any(|own| own == identity) {
+                return Ok(Found::Again);
+            }
             match method {
                 MappingMethod::Generate => (),
                 MappingMethod::Add => return self.append(existing, identity, now).await,
