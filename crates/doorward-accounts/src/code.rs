@@ -66,7 +66,7 @@ pub enum RedeemError {
 
 /// What stands under the name of a code.
 #[derive(Debug, Serialize, Deserialize)]
-enum Code {
+pub(crate) enum Code {
     Fresh { code: Box<NewCode>, expires: i64 },
     Used { family: FamilyId },
 }

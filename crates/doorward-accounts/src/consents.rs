@@ -10,7 +10,7 @@ use crate::{
 };
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Consent {
+pub(crate) struct Consent {
     uid: String,
     scopes: Scopes,
 }

@@ -80,7 +80,7 @@ struct RingKey {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct StoredKey {
+pub(crate) struct StoredKey {
     kid: String,
     alg: String,
     /// PKCS #8, sealed.

@@ -29,10 +29,10 @@ pub struct InvalidSealKey;
 pub struct Unsealable;
 
 impl SealKey {
-    /// The key from the content of a file. White space around it does not count.
+    /// The key from the content of a file. The end of a line behind it does not count.
     pub fn new(content: &[u8]) -> Result<Self, InvalidSealKey> {
-        let content = content.trim_ascii();
-        if content.len() < LEAST_BYTES {
+        let content = without_line_end(content);
+        if content.len() < LEAST_BYTES || content.trim_ascii().is_empty() {
             return Err(InvalidSealKey);
         }
         derive(content, "doorward accounts seal 1").map(Self).ok_or(InvalidSealKey)
@@ -52,6 +52,12 @@ impl fmt::Debug for SealKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[secret]")
     }
+}
+
+/// Random bytes may happen to end like a line; then they are too few without that, and it belongs to them.
+fn without_line_end(content: &[u8]) -> &[u8] {
+    let line = content.strip_suffix(b"\r\n").or_else(|| content.strip_suffix(b"\n"));
+    line.filter(|line| LEAST_BYTES <= line.len()).unwrap_or(content)
 }
 
 /// Seals under a raw token, so that only who presents it can open it again: the store alone yields nothing.
@@ -111,12 +117,17 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_long_and_white_space_around_it_does_not_count() {
+    fn a_key_is_long_and_the_end_of_its_line_does_not_count() {
         assert!(SealKey::new(&[b'k'; 31]).is_err());
-        assert!(SealKey::new(&[b' '; 40]).is_err());
-        let padded = [b" ".as_slice(), &[b'k'; 32], b"\r\n"].concat();
+        assert!(SealKey::new(&[b'\n'; 40]).is_err());
         let sealed = key(b'k').seal("purpose", b"secret").unwrap();
-        assert!(SealKey::new(&padded).unwrap().open("purpose", &sealed).is_ok());
+        for end in [b"\n".as_slice(), b"\r\n"] {
+            let line = [&[b'k'; 32], end].concat();
+            assert!(SealKey::new(&line).unwrap().open("purpose", &sealed).is_ok());
+        }
+        // Bytes that merely look like a line.
+        let bytes = [b"\t".as_slice(), &[b'k'; 30], b"\n"].concat();
+        assert!(SealKey::new(&bytes).is_ok());
         assert_eq!(format!("{:?}", key(b'k')), "[secret]");
     }
 

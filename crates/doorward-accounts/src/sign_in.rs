@@ -52,7 +52,9 @@ pub enum MappingError {
     Claim,
     #[error("the identity leads to no user")]
     Lookup,
-    #[error("nobody may be named so: empty, too long, or with one of `:`, `/`, `%` or control characters")]
+    #[error(
+        "nobody may be named so: empty, too long, or with one of `:`, `/`, `%`, control or invisible characters"
+    )]
     ReservedName,
     #[error("the user is disabled")]
     Disabled,

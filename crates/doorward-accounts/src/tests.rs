@@ -18,6 +18,7 @@ use doorward_testkit::Redis;
 use super::*;
 
 mod codes;
+mod formats;
 mod keys;
 mod refreshing;
 mod sessions;

@@ -88,7 +88,7 @@ pub struct NewUser {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddUserError {
     #[error(
-        "a user cannot be named so; leave out `:`, `/`, `%` and control characters, and at most {LONGEST_NAME} bytes"
+        "a user cannot be named so; leave out `:`, `/`, `%`, control and invisible characters, and at most {LONGEST_NAME} bytes"
     )]
     ReservedName,
     #[error("there is a user of this name; change or remove that one")]
@@ -135,7 +135,7 @@ impl User {
             && name.len() <= LONGEST_NAME
             && !matches!(name, "." | ".." | "~")
             && !name.contains([':', '/', '%'])
-            && !name.chars().any(char::is_control)
+            && !name.chars().any(|letter| letter.is_control() || is_invisible(letter))
             && name.trim() == name
     }
 
@@ -189,6 +189,11 @@ impl User {
     pub(crate) fn identity(&self) -> Result<Vec<u8>, Unavailable> {
         encode(&Identity { user: self.name.clone(), uid: self.uid.clone() })
     }
+}
+
+/// Characters that nobody sees, or that turn the direction of what is read: with them two names look the same.
+const fn is_invisible(letter: char) -> bool {
+    matches!(letter, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// Whether somebody may be in a group of this name because a provider says so.

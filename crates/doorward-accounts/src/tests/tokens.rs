@@ -216,6 +216,60 @@ async fn what_a_login_session_brought_ends_by_itself() {
     assert!(validity(&accounts, &none.access, NOW).await.is_ok());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_that_is_refreshed_meanwhile_survives_that_everything_is_revoked() {
+    everywhere(async |records| {
+        let accounts = accounts_in(&records, rules());
+        let user = alice(&accounts).await;
+        let chains = (0..4).map(|_| {
+            let (accounts, user) = (Arc::clone(&accounts), user.clone());
+            tokio::spawn(async move {
+                let mut all = vec![tokens(&accounts, &user).await];
+                for _ in 0..20 {
+                    let raw = all.last().unwrap().refresh.clone().unwrap();
+                    let Ok(next) = accounts.refresh(raw.expose(), &REQUEST, NOW).await else { break };
+                    all.push(next.issued);
+                }
+                all
+            })
+        });
+        let chains: Vec<_> = chains.collect();
+        // At least one family is there, so that the two meet.
+        while accounts.tokens_of(&user.uid, NOW).await.unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        accounts.revoke_all_of_user(&user.uid, NOW).await.unwrap();
+        let mut ended = 0;
+        for chain in chains {
+            let all = chain.await.unwrap();
+            let mut valid = 0;
+            for issued in &all {
+                valid += usize::from(validity(&accounts, &issued.access, NOW).await.is_ok());
+            }
+            // A chain that began later is not meant; of one that was, nothing is left.
+            assert!(valid == 0 || valid == all.len(), "{valid} of {}", all.len());
+            ended += usize::from(valid == 0);
+        }
+        assert!(0 < ended);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn validating_a_token_asks_the_store_twice() {
+    let (redis, records) = in_redis().await;
+    let accounts = accounts_in(&records, rules());
+    let user = alice(&accounts).await;
+    let issued = tokens(&accounts, &user).await;
+    redis.cli(&["config", "resetstat"]);
+    validity(&accounts, &issued.access, NOW).await.unwrap();
+    let statistics = redis.cli(&["info", "commandstats"]);
+    let asked: Vec<&str> = statistics.lines().filter(|line| line.starts_with("cmdstat_")).collect();
+    let mget = asked.iter().find(|line| line.starts_with("cmdstat_mget:")).unwrap();
+    assert!(mget.contains("calls=2,"), "{asked:?}");
+    assert!(!asked.iter().any(|line| line.starts_with("cmdstat_eval")), "{asked:?}");
+}
+
 #[tokio::test]
 async fn using_a_token_does_not_bring_a_revoked_one_back() {
     let life = Life::new(10_000, 300).await;

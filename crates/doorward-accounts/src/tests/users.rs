@@ -129,6 +129,8 @@ async fn names_that_belong_to_nobody_or_break_lists_are_refused() {
         "~",
         "a\nb",
         "a\u{85}b",
+        "a\u{200b}",
+        "a\u{202e}b",
         " a",
         "a ",
         "",
