@@ -86,9 +86,21 @@ impl BearerTokens {
             Ok(token) => token,
             Err(why) => return BearerAttempt::Refused(why.into()),
         };
+        self.ask(&token, now).await
+    }
+
+    /// Tries a bearer token, wherever it was found.
+    pub async fn attempt_token(&self, token: &str, now: Timestamp) -> BearerAttempt {
+        match signed_token(token.as_bytes()) {
+            Some(token) => self.ask(&token, now).await,
+            None => BearerAttempt::Refused(NoToken::NotSigned.into()),
+        }
+    }
+
+    async fn ask(&self, token: &SecretString, now: Timestamp) -> BearerAttempt {
         let mut objections = Vec::new();
         for issuer in &self.issuers {
-            match issuer.verify_bearer(&token, now).await {
+            match issuer.verify_bearer(token, now).await {
                 Ok(grant) => return BearerAttempt::Accepted(grant),
                 Err(reason) => {
                     objections.push(Objection { issuer: issuer.display_name().to_owned(), reason });

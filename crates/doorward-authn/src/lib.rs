@@ -2,15 +2,17 @@
 //!
 //! Schemes answer one of three things, so that a bad credential is never mistaken for a missing one. Here live HTTP
 //! Basic credentials checked against a password file, signed tokens checked by the issuers we trust, client certificates,
-//! and the headers of proxies in front.
+//! and the headers of proxies in front; [`chain`] puts those of API requests in order.
 
 pub mod basic;
 pub mod bearer;
+pub mod chain;
 pub mod front_proxy;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod htpasswd;
 mod throttle;
+pub mod token_review;
 pub mod websocket;
 pub mod x509;
 

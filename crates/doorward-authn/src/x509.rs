@@ -154,11 +154,15 @@ impl From<rustls::Error> for BadCertificate {
 
 /// What names a certificate in logs and to applications: the hash of its DER.
 pub fn credential_id(leaf: &[u8]) -> String {
-    let mut id = String::from("X509SHA256=");
-    for byte in digest(&SHA256, leaf).as_ref() {
-        let _ = write!(id, "{byte:02x}");
-    }
-    id
+    format!("X509SHA256={}", hex(digest(&SHA256, leaf).as_ref()))
+}
+
+/// In lower case.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Reads the subject. Other attributes are of no interest, whatever they hold.

@@ -33,7 +33,9 @@ impl EmailRule {
         }
         match (&self.domains, who.provenance) {
             (EmailDomains::Everybody, _) | (_, Provenance::PasswordFile) => Ok(()),
-            (EmailDomains::Listed(_), Provenance::Provider) => Err(DenialReason::EmailMissing),
+            (EmailDomains::Listed(_), Provenance::Provider | Provenance::Credential) => {
+                Err(DenialReason::EmailMissing)
+            }
         }
     }
 

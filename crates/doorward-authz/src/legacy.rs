@@ -4,6 +4,7 @@
 use doorward_core::{InvalidPattern, PathPattern, RuleId};
 
 use crate::{
+    anonymous::parse_anonymous_path,
     email::{EmailDomains, EmailFile, EmailRule},
     network::{InvalidNetwork, Networks},
     policy::{
@@ -29,6 +30,8 @@ pub struct Config {
     pub without_address: WithoutAddress,
     /// `--allowed-group`, and whatever else the provider's options turn into groups.
     pub allowed_groups: Vec<String>,
+    /// `apiAuth.anonymous.paths`
+    pub anonymous_paths: Vec<String>,
 }
 
 /// Whether somebody who logs in without an e-mail address may be let in where every address is.
@@ -58,6 +61,7 @@ impl Policy {
             authenticated_emails,
             without_address,
             allowed_groups,
+            anonymous_paths,
         } = config;
         let mut rules = Vec::new();
         let mut faults = Vec::new();
@@ -72,6 +76,9 @@ impl Policy {
         }
         for (index, entry) in trusted_ips.iter().enumerate() {
             collect("trusted-ip", index, parse_trusted_ip(entry), &mut rules, &mut faults);
+        }
+        for (index, entry) in anonymous_paths.iter().enumerate() {
+            collect("apiAuth.anonymous.paths", index, parse_anonymous_path(entry), &mut rules, &mut faults);
         }
         if !faults.is_empty() {
             return Err(faults);
@@ -136,6 +143,8 @@ pub enum RuleFault {
     Pattern(#[from] InvalidPattern),
     #[error(transparent)]
     Network(#[from] InvalidNetwork),
+    #[error("it is no path: write a slash at its start, and /* at its end for all below it")]
+    Path,
 }
 
 fn preflight_rule() -> RouteRule {
@@ -200,6 +209,7 @@ mod tests {
             authenticated_emails: None,
             without_address: WithoutAddress::Refused,
             allowed_groups: vec![],
+            anonymous_paths: vec![],
         })
         .unwrap_err();
         let named: Vec<(&str, usize)> = faults.iter().map(|fault| (fault.option, fault.index)).collect();

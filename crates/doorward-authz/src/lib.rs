@@ -7,6 +7,7 @@
 //! `GET /public/%2e%2e/admin` needs a login, as somebody further on could read it as `/admin`; alice@example.com may
 //! do everything; bob@example.org is denied all but the public route.
 
+mod anonymous;
 mod api_routes;
 mod constraints;
 mod email;
@@ -15,6 +16,7 @@ mod network;
 mod policy;
 mod readings;
 
+pub use anonymous::parse_anonymous_path;
 pub use api_routes::ApiRoutes;
 pub use constraints::{Constraints, Semicolons};
 pub use email::{DomainRule, EmailDomains, EmailFile, EmailRule};

@@ -165,8 +165,11 @@ enum Subject {
 pub enum Attempt<'a> {
     /// No credential came.
     NotPresented,
-    /// One came and is worth nothing.
+    /// One came and is worth nothing, or nobody can tell what it is worth.
     Refused,
+    /// No credential came, and requests may be anonymous everywhere. They pass where somebody without an address, in no
+    /// group but that of anonymous requests, would.
+    Anonymous,
     Accepted(Who<'a>),
 }
 
@@ -177,6 +180,12 @@ pub struct Who<'a> {
     pub provenance: Provenance,
 }
 
+impl<'a> Who<'a> {
+    const fn anonymous(identity: &'a Identity) -> Self {
+        Self { identity, provenance: Provenance::Credential }
+    }
+}
+
 /// Who vouches for an identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Provenance {
@@ -184,6 +193,8 @@ pub enum Provenance {
     Provider,
     /// Our own password file, which knows no e-mail addresses.
     PasswordFile,
+    /// A credential of an API request: a certificate, a token, or the word of a proxy in front.
+    Credential,
 }
 
 /// The answer to a request.
@@ -244,6 +255,13 @@ impl RouteRule {
             Access::Public => Finding::Pass(Grounds::PublicRoute(self.id.clone())),
             Access::PublicPreflight => Finding::Pass(Grounds::Preflight),
             Access::TrustedNetwork => Finding::Pass(Grounds::TrustedNetwork(self.id.clone())),
+            Access::Anonymous => match who {
+                Attempt::NotPresented | Attempt::Anonymous => {
+                    Finding::Pass(Grounds::Anonymous(self.id.clone()))
+                }
+                Attempt::Accepted(_) => Finding::Pass(Grounds::Rule(self.id.clone())),
+                Attempt::Refused => Finding::Login,
+            },
             Access::Require(requirement) => requirement.find(who),
         }
     }
@@ -294,6 +312,10 @@ pub enum PathMatch {
     Found(PathPattern),
     /// The expression is not found in the path.
     Absent(PathPattern),
+    /// The path is this one.
+    Exactly(String),
+    /// The path begins with this text, which ends with a slash.
+    Below(String),
 }
 
 impl PathMatch {
@@ -302,6 +324,8 @@ impl PathMatch {
             Self::Any => true,
             Self::Found(pattern) => pattern.is_match(path),
             Self::Absent(pattern) => !pattern.is_match(path),
+            Self::Exactly(whole) => path == whole,
+            Self::Below(start) => path.starts_with(start.as_str()),
         }
     }
 }
@@ -319,6 +343,8 @@ pub enum Access {
     Public,
     PublicPreflight,
     TrustedNetwork,
+    /// Whoever says who they are, truly, and whoever does not. Those whose credential is bad do not pass.
+    Anonymous,
     Require(Requirement),
 }
 
@@ -351,7 +377,10 @@ impl Requirement {
 
     fn find(&self, who: Attempt<'_>) -> Finding {
         match who {
-            Attempt::NotPresented | Attempt::Refused => Finding::Login,
+            Attempt::Anonymous if self.check(Who::anonymous(&Identity::anonymous())).is_ok() => {
+                Finding::Pass(Grounds::Anonymous(self.id.clone()))
+            }
+            Attempt::NotPresented | Attempt::Refused | Attempt::Anonymous => Finding::Login,
             Attempt::Accepted(who) => match self.check(who) {
                 Ok(()) => Finding::Pass(Grounds::Rule(self.id.clone())),
                 Err(denial) => Finding::Refuse(denial),

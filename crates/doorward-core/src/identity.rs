@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::SecretString;
+use crate::{SecretString, UserInfo};
 
 /// A person or service as an identity provider (or password file) described it.
 /// Empty text means: not known.
@@ -18,9 +18,26 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// Somebody who does not say who they are.
+    pub fn anonymous() -> Self {
+        UserInfo::anonymous().into()
+    }
+
     /// The e-mail address, else the user id: what logs and `GAP-Auth` call the user.
     pub fn display_name(&self) -> &str {
         if self.email.is_empty() { &self.user } else { &self.email }
+    }
+}
+
+/// The name serves as id and as name; no address is known.
+impl From<UserInfo> for Identity {
+    fn from(user: UserInfo) -> Self {
+        Self {
+            preferred_username: user.name.clone(),
+            user: user.name,
+            groups: user.groups,
+            ..Self::default()
+        }
     }
 }
 

@@ -33,6 +33,8 @@ pub enum Grounds {
     TrustedNetwork(RuleId),
     /// A known identity fulfils the rule's requirements.
     Rule(RuleId),
+    /// Nobody said who they are, and the rule lets such requests pass (`apiAuth.anonymous`).
+    Anonymous(RuleId),
 }
 
 impl fmt::Display for Grounds {
@@ -42,6 +44,7 @@ impl fmt::Display for Grounds {
             Self::PublicRoute(rule) => write!(f, "public route {rule}"),
             Self::TrustedNetwork(rule) => write!(f, "trusted network {rule}"),
             Self::Rule(rule) => write!(f, "signed in, and rule {rule} is fulfilled"),
+            Self::Anonymous(rule) => write!(f, "anonymous, which rule {rule} allows"),
         }
     }
 }

@@ -91,10 +91,10 @@ pub enum HttpError {
 
 /// What a provider said.
 #[derive(Clone, Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Vec<u8>,
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
 }
 
 impl Answer {
@@ -108,7 +108,7 @@ impl Answer {
 
 /// The connections to one provider.
 #[derive(Clone, Debug)]
-pub(crate) struct HttpClient {
+pub struct HttpClient {
     client: reqwest::Client,
     local: Option<LocalProvider>,
     total_timeout: Duration,
@@ -122,7 +122,8 @@ const IDLE_CONNECTION_LIFE: Duration = Duration::from_secs(20);
 const AGENT: &str = concat!("doorward/", env!("CARGO_PKG_VERSION"));
 
 impl HttpClient {
-    pub(crate) fn new(config: &HttpConfig) -> Result<Self, ConnectError> {
+    /// A client that sends nothing yet. Fails if the files of `config.trust` cannot be used.
+    pub fn new(config: &HttpConfig) -> Result<Self, ConnectError> {
         let client = reqwest::Client::builder()
             .user_agent(AGENT)
             .tls_backend_preconfigured(tls(&config.trust)?)
@@ -159,12 +160,13 @@ impl HttpClient {
         self.client.get(url)
     }
 
-    pub(crate) fn post(&self, url: Url) -> RequestBuilder {
+    /// The beginning of a `POST`.
+    pub fn post(&self, url: Url) -> RequestBuilder {
         self.client.post(url)
     }
 
     /// Sends a request and reads the answer, whatever its status, up to the limit.
-    pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Answer, HttpError> {
+    pub async fn send(&self, request: RequestBuilder) -> Result<Answer, HttpError> {
         let request = request.build().map_err(classify)?;
         if let Some(local) = self.local.as_ref().filter(|local| local.is_at(request.url())) {
             let limit = request.timeout().copied().unwrap_or(self.total_timeout);

@@ -23,7 +23,7 @@ mod token_endpoint;
 mod userinfo;
 mod verify;
 
-pub use self::http::{CaFile, HttpConfig, HttpError, Trust, local::LocalProvider};
+pub use self::http::{CaFile, HttpClient, HttpConfig, HttpError, Trust, local::LocalProvider};
 pub use bearer::BearerError;
 pub use config::{
     AllowedValue, ClientSecret, Config, Discovery, EmailVerification, IssuerCheck, KeySource, LoginParameter,

@@ -41,6 +41,7 @@ impl Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reason {
     SignedIn,
+    Anonymous,
     PublicRoute,
     Preflight,
     TrustedNetwork,
@@ -76,6 +77,7 @@ impl Reason {
     pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::SignedIn => "signed_in",
+            Self::Anonymous => "anonymous",
             Self::PublicRoute => "public_route",
             Self::Preflight => "preflight",
             Self::TrustedNetwork => "trusted_network",
@@ -142,6 +144,7 @@ impl Explanation {
             Grounds::PublicRoute(rule) => (Reason::PublicRoute, Some(rule)),
             Grounds::TrustedNetwork(rule) => (Reason::TrustedNetwork, Some(rule)),
             Grounds::Rule(rule) => (Reason::SignedIn, Some(rule)),
+            Grounds::Anonymous(rule) => (Reason::Anonymous, Some(rule)),
         };
         Self { rule: rule.cloned(), ..Self::new(Outcome::Permit, reason, "") }
     }

@@ -15,7 +15,8 @@ use doorward_telemetry::{Logs, Metrics};
 use doorward_upstream::Upstreams;
 
 use crate::{
-    ingress, inject::Injection, pages::Pages, redirects::Redirects, refresh::RefreshDesk, routes::Routes,
+    api::ApiAuth, ingress, inject::Injection, pages::Pages, redirects::Redirects, refresh::RefreshDesk,
+    routes::Routes,
 };
 
 /// Everything that requests are answered with.
@@ -30,6 +31,8 @@ pub struct Gate {
     pub sessions: Sessions,
     pub access: Access,
     pub injection: Injection,
+    /// Set by `apiAuth` and `authServer` of doorward.yaml.
+    pub api: Option<Box<ApiAuth>>,
     pub upstreams: Upstreams,
     pub pages: Pages,
     pub telemetry: Telemetry,

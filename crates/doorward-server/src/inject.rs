@@ -218,7 +218,7 @@ fn remove_if(headers: &mut HeaderMap, is_unwanted: impl Fn(&str) -> bool) {
 
 /// As an application sees a name that turns everything but letters and digits into one character (CGI, WSGI, PHP).
 /// Names of the engine are in lower case, and nearly all of them stay as they are.
-fn normalised(name: &str) -> Cow<'_, str> {
+pub(crate) fn normalised(name: &str) -> Cow<'_, str> {
     if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
         return Cow::Borrowed(name);
     }

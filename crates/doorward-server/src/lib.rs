@@ -2,6 +2,7 @@
 //!
 //! Read `handle.rs` first: it is the life of one request, in order.
 
+pub mod api;
 mod authenticate;
 pub mod connection;
 mod endpoints;

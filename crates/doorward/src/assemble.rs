@@ -391,6 +391,7 @@ pub(crate) async fn connect(
             kept_from_applications: options.strip_own_cookies.then(|| OwnCookies::of(&options.cookie_name)),
         },
         access,
+        api: None,
         injection,
         upstreams,
         pages,

@@ -17,6 +17,7 @@ fn config() -> Config {
         authenticated_emails: None,
         without_address: WithoutAddress::Refused,
         allowed_groups: vec![],
+        anonymous_paths: vec![],
     }
 }
 
@@ -370,4 +371,59 @@ fn policies_cross_threads() {
     check::<Policy>();
     check::<Verdict>();
     check::<crate::Constraints>();
+}
+
+fn everybody(anonymous_paths: &[&str], allowed_groups: &[&str]) -> Policy {
+    let owned = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+    let email_domains = owned(&["*"]);
+    let (anonymous_paths, allowed_groups) = (owned(anonymous_paths), owned(allowed_groups));
+    Policy::compile(Config { email_domains, anonymous_paths, allowed_groups, ..config() }).unwrap()
+}
+
+#[test]
+fn requests_are_anonymous_on_their_paths_and_never_with_a_bad_credential() {
+    let policy = everybody(&["/healthz", "/public/*"], &["dev"]);
+    let path = |index: usize| format!("anonymous, which rule apiAuth.anonymous.paths[{index}] allows");
+    for (request, who, expected) in [
+        ("GET /healthz", Attempt::NotPresented, path(0)),
+        ("GET /%68ealthz", Attempt::NotPresented, path(0)),
+        ("GET /public/a", Attempt::NotPresented, path(1)),
+        ("GET /healthz", Attempt::Refused, "login".into()),
+        ("GET /healthz/x", Attempt::NotPresented, "login".into()),
+        ("GET /public", Attempt::NotPresented, "login".into()),
+        ("GET /public/%2e%2e/admin", Attempt::NotPresented, "login".into()),
+        ("GET /healthz;x", Attempt::NotPresented, "login".into()),
+        ("GET /", Attempt::NotPresented, "login".into()),
+    ] {
+        assert_eq!(text(&policy.decide(&facts(request), Judged::Own, who)), expected, "{request} {who:?}");
+    }
+    let bob = identity("", &[]);
+    let who = Attempt::Accepted(Who { identity: &bob, provenance: Provenance::Credential });
+    for (request, expected) in
+        [("GET /healthz", "rule apiAuth.anonymous.paths[0]"), ("GET /", "no allowed group (rule default)")]
+    {
+        assert_eq!(text(&policy.decide(&facts(request), Judged::Own, who)), expected, "{request}");
+    }
+}
+
+#[test]
+fn where_anonymous_requests_may_go_everywhere_they_need_what_everybody_needs() {
+    let listed = Policy::compile(config()).unwrap();
+    for (policy, expected) in [
+        (&everybody(&[], &[]), "anonymous, which rule default allows"),
+        (&everybody(&[], &["dev"]), "login"),
+        (&everybody(&[], &["system:unauthenticated"]), "anonymous, which rule default allows"),
+        (&listed, "login"),
+    ] {
+        let verdict = policy.decide(&facts("GET /x"), Judged::Own, Attempt::Anonymous);
+        assert_eq!(text(&verdict), expected);
+    }
+    let bob = identity("", &["dev"]);
+    let who = Attempt::Accepted(Who { identity: &bob, provenance: Provenance::Credential });
+    for (policy, expected) in [
+        (&everybody(&[], &["dev"]), "rule default"),
+        (&listed, "the identity has no e-mail address (rule default)"),
+    ] {
+        assert_eq!(text(&policy.decide(&facts("GET /x"), Judged::Own, who)), expected);
+    }
 }

@@ -63,6 +63,7 @@ fn policy(
             SignInAt::BuiltIn => WithoutAddress::Admitted,
             SignInAt::Elsewhere => WithoutAddress::Refused,
         },
+        anonymous_paths: Vec::new(),
         allowed_groups,
     });
     match compiled {

@@ -1,0 +1,434 @@
+//! The authenticators of API requests, in order (a union, as Kubernetes has it): a proxy in front, a client certificate,
+//! a bearer token, a token among the subprotocols of a `WebSocket`.
+//!
+//! Each says one of three things: this is so-and-so; nothing of mine is here; what is here is bad. All are asked in order
+//! and the first who knows somebody is believed, also after another found something bad. If nobody knows anybody and
+//! something was bad, the request is refused: a bad credential never makes somebody anonymous. Browser sessions and
+//! anonymous requests come after the chain and are the server's.
+
+use std::{fmt, sync::Arc};
+
+use ::aws_lc_rs::digest::{SHA256, digest};
+use doorward_accounts::{Accounts, Activity, InvalidToken, TokenName};
+use doorward_core::{Identity, SecretString, Timestamp, UserInfo, user_info::ANONYMOUS};
+use doorward_oidc::Grant;
+use http::{HeaderMap, header::AUTHORIZATION};
+
+use crate::{
+    bearer::{BearerAttempt, BearerRefusal, BearerTokens},
+    front_proxy::{FrontProxy, Said},
+    token_review::TokenReview,
+    websocket::{self, Offered},
+    x509::{ClientCa, credential_id, hex},
+};
+
+/// The name under which applications learn which credential was used.
+const CREDENTIAL_ID: &str = "authentication.kubernetes.io/credential-id";
+/// Longer tokens are refused unread.
+const TOKEN_LIMIT: usize = 8 * 1024;
+
+/// The authenticators of a configuration; those that are absent are not asked.
+#[derive(Debug)]
+pub struct Chain {
+    pub front_proxy: Option<FrontProxy>,
+    pub x509: Option<ClientCa>,
+    /// The tokens that our own server has issued.
+    pub opaque: Option<Opaque>,
+    pub review: Option<TokenReview>,
+    /// What people are called whom an identity provider vouches for.
+    pub naming: Naming,
+}
+
+/// Tokens of our own server. A token for another resource is not one for us.
+#[derive(Clone, Debug)]
+pub struct Opaque {
+    pub accounts: Arc<Accounts>,
+    /// The resources that are ours, besides none.
+    pub audiences: Vec<String>,
+}
+
+/// The name of somebody whom a session or signed token describes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Naming {
+    /// The provider is our own server: its users go by their names.
+    Preferred,
+    /// E-mail address, else the provider's id: names are not told apart by every provider.
+    Address,
+}
+
+/// What a request brings.
+#[derive(Clone, Copy, Debug)]
+pub struct Presented<'a> {
+    /// What the client showed in the TLS handshake, leaf first, DER; empty for nothing.
+    pub certificates: &'a [Vec<u8>],
+    pub headers: &'a HeaderMap,
+    /// The issuers whose signed tokens count (`--skip-jwt-bearer-tokens`).
+    pub jwt: Option<&'a BearerTokens>,
+    pub now: Timestamp,
+}
+
+/// Who vouches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Authenticator {
+    RequestHeader,
+    X509,
+    Opaque,
+    Jwt,
+    TokenReview,
+    /// Before anybody looked at it.
+    Bearer,
+    WebSocket,
+}
+
+impl Authenticator {
+    /// For logs.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::RequestHeader => "requestHeader",
+            Self::X509 => "x509",
+            Self::Opaque => "opaque",
+            Self::Jwt => "jwt",
+            Self::TokenReview => "tokenReview",
+            Self::Bearer => "bearer",
+            Self::WebSocket => "websocket",
+        }
+    }
+}
+
+/// Somebody whose credential is good.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Authenticated {
+    pub user: UserInfo,
+    /// Empty if none is known, or nobody verified it.
+    pub email: String,
+    pub authenticator: Authenticator,
+    /// Names the credential in logs: a hash.
+    pub credential: String,
+    /// What an issuer said, for signed tokens.
+    pub grant: Option<Box<Grant>>,
+}
+
+/// A credential that is bad. For logs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    pub authenticator: Authenticator,
+    pub credential: String,
+    pub reason: String,
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { authenticator, credential, reason } = self;
+        write!(f, "{} {credential}: {reason}", authenticator.word())
+    }
+}
+
+/// What the chain came to.
+#[derive(Debug, PartialEq)]
+pub enum Outcome {
+    User(Box<Authenticated>),
+    /// No credential came.
+    NoOpinion,
+    /// Something came, and nothing of it is good.
+    Refused(Vec<Rejection>),
+    /// Nobody can tell at the moment.
+    Unavailable(Vec<Rejection>),
+    /// There are two `Authorization` lines: who reads the first and who reads the last would see different people.
+    Repeated,
+}
+
+/// What one authenticator says.
+enum Finding {
+    Nothing,
+    User(Box<Authenticated>),
+    Refused(Rejection),
+    Unavailable(Rejection),
+}
+
+/// What was found wrong so far.
+#[derive(Default)]
+struct Gathered {
+    rejections: Vec<Rejection>,
+    unavailable: Unavailable,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Unavailable {
+    #[default]
+    No,
+    Yes,
+}
+
+impl Gathered {
+    /// The user, if this is one.
+    fn take(&mut self, finding: Finding) -> Option<Box<Authenticated>> {
+        match finding {
+            Finding::Nothing => None,
+            Finding::User(user) => Some(user),
+            Finding::Refused(rejection) => {
+                self.rejections.push(rejection);
+                None
+            }
+            Finding::Unavailable(rejection) => {
+                self.rejections.push(rejection);
+                self.unavailable = Unavailable::Yes;
+                None
+            }
+        }
+    }
+
+    fn outcome(self) -> Outcome {
+        match self.unavailable {
+            Unavailable::Yes => Outcome::Unavailable(self.rejections),
+            Unavailable::No if self.rejections.is_empty() => Outcome::NoOpinion,
+            Unavailable::No => Outcome::Refused(self.rejections),
+        }
+    }
+}
+
+impl Chain {
+    /// Asks everybody in order.
+    pub async fn attempt(&self, presented: &Presented<'_>) -> Outcome {
+        let Ok(bearer) = bearer_token(presented.headers) else { return Outcome::Repeated };
+        let mut gathered = Gathered::default();
+        for finding in [self.by_front_proxy(presented), self.by_certificate(presented)] {
+            if let Some(user) = gathered.take(finding) {
+                return Outcome::User(user);
+            }
+        }
+        if !self.reads_tokens(presented) {
+            return gathered.outcome();
+        }
+        if let Some(token) = bearer
+            && let Some(user) = self.by_token(token.expose(), presented, &mut gathered).await
+        {
+            return Outcome::User(user);
+        }
+        match websocket::read(presented.headers) {
+            Offered::Nothing => {}
+            Offered::Token(token) => {
+                if let Some(user) = self.by_token(token.expose(), presented, &mut gathered).await {
+                    return Outcome::User(user);
+                }
+            }
+            Offered::Malformed(why) => {
+                let (authenticator, reason) = (Authenticator::WebSocket, why.to_string());
+                gathered.rejections.push(Rejection { authenticator, credential: "-".to_owned(), reason });
+            }
+        }
+        gathered.outcome()
+    }
+
+    /// Without anybody who knows tokens, an `Authorization` header is the application's business.
+    fn reads_tokens(&self, presented: &Presented<'_>) -> bool {
+        self.opaque.is_some() || self.review.is_some() || presented.jwt.is_some()
+    }
+
+    fn by_front_proxy(&self, presented: &Presented<'_>) -> Finding {
+        let Some(proxy) = &self.front_proxy else { return Finding::Nothing };
+        let credential =
+            || presented.certificates.first().map(|leaf| credential_id(leaf)).unwrap_or_default();
+        let authenticator = Authenticator::RequestHeader;
+        match proxy.attempt(presented.certificates, presented.headers, presented.now) {
+            Said::Nothing => Finding::Nothing,
+            Said::User(user) => admitted(user, authenticator, credential()),
+            Said::Refused(why) => refused(authenticator, credential(), &why),
+        }
+    }
+
+    fn by_certificate(&self, presented: &Presented<'_>) -> Finding {
+        let (Some(ca), Some(leaf)) = (&self.x509, presented.certificates.first()) else {
+            return Finding::Nothing;
+        };
+        let credential = credential_id(leaf);
+        match ca.verify(presented.certificates, presented.now) {
+            Ok(subject) if subject.common_name.is_empty() => Finding::Nothing,
+            Ok(subject) => {
+                let user = UserInfo {
+                    name: subject.common_name,
+                    uid: subject.uid,
+                    groups: subject.organizations,
+                    extra: [(CREDENTIAL_ID.to_owned(), vec![credential.clone()])].into(),
+                };
+                admitted(user, Authenticator::X509, credential)
+            }
+            Err(why) => refused(Authenticator::X509, credential, &why),
+        }
+    }
+
+    async fn by_token(
+        &self,
+        token: &str,
+        presented: &Presented<'_>,
+        gathered: &mut Gathered,
+    ) -> Option<Box<Authenticated>> {
+        let before = gathered.rejections.len();
+        let credential = token_id(token);
+        if token.len() > TOKEN_LIMIT {
+            let why = "the token is longer than any that counts here";
+            return gathered.take(refused(Authenticator::Bearer, credential, why));
+        }
+        if let Some(opaque) = &self.opaque
+            && let Some(user) = gathered.take(opaque.attempt(token, presented.now).await)
+        {
+            return Some(user);
+        }
+        if let Some(jwt) = presented.jwt
+            && let Some(user) = gathered.take(self.by_issuer(jwt, token, presented.now).await)
+        {
+            return Some(user);
+        }
+        if let Some(review) = &self.review
+            && let Some(user) = gathered.take(by_review(review, token, presented.now).await)
+        {
+            return Some(user);
+        }
+        if gathered.rejections.len() == before {
+            let why = "nobody here issues tokens of this form";
+            return gathered.take(refused(Authenticator::Bearer, credential, why));
+        }
+        None
+    }
+
+    async fn by_issuer(&self, issuers: &BearerTokens, token: &str, now: Timestamp) -> Finding {
+        let (authenticator, credential) = (Authenticator::Jwt, token_id(token));
+        match issuers.attempt_token(token, now).await {
+            BearerAttempt::NotPresented | BearerAttempt::Refused(BearerRefusal::NoToken(_)) => {
+                Finding::Nothing
+            }
+            BearerAttempt::Refused(why) => refused(authenticator, credential, &why),
+            BearerAttempt::Accepted(grant) => match user_of(&grant.identity, self.naming) {
+                Some(user) => Finding::User(Box::new(Authenticated {
+                    user,
+                    email: grant.identity.email.clone(),
+                    authenticator,
+                    credential,
+                    grant: Some(Box::new(grant)),
+                })),
+                None => refused(authenticator, credential, RESERVED),
+            },
+        }
+    }
+}
+
+impl Opaque {
+    async fn attempt(&self, token: &str, now: Timestamp) -> Finding {
+        let Some(name) = TokenName::of_access(token) else { return Finding::Nothing };
+        let (authenticator, credential) = (Authenticator::Opaque, shortened(name.as_str()));
+        match self.accounts.validate(token, Activity::Counts, now).await {
+            Ok(valid) => {
+                let audience = &valid.token.audience;
+                if !audience.is_empty() && !audience.iter().any(|one| self.audiences.contains(one)) {
+                    return refused(authenticator, credential, "the token is for another resource");
+                }
+                let mut finding = admitted(valid.user_info, authenticator, credential);
+                if let (Finding::User(found), Some(user)) = (&mut finding, valid.user)
+                    && user.email_verified
+                {
+                    found.email = user.email;
+                }
+                finding
+            }
+            Err(InvalidToken::NotOurs) => Finding::Nothing,
+            Err(InvalidToken::Unavailable(error)) => {
+                Finding::Unavailable(Rejection { authenticator, credential, reason: error.to_string() })
+            }
+            Err(why) => refused(authenticator, credential, &why),
+        }
+    }
+}
+
+async fn by_review(review: &TokenReview, token: &str, now: Timestamp) -> Finding {
+    let (authenticator, credential) = (Authenticator::TokenReview, token_id(token));
+    match review.attempt(token, now).await {
+        Ok(user) => admitted(user, authenticator, credential),
+        Err(why) if why.is_unavailable(review.on_error()) => {
+            Finding::Unavailable(Rejection { authenticator, credential, reason: why.to_string() })
+        }
+        Err(why) => refused(authenticator, credential, &why),
+    }
+}
+
+const RESERVED: &str = "the name is empty, reserved or unreadable";
+
+/// Somebody, without what nobody may assert.
+fn admitted(user: UserInfo, authenticator: Authenticator, credential: String) -> Finding {
+    match admit(user) {
+        Some(user) => Finding::User(Box::new(Authenticated {
+            user,
+            email: String::new(),
+            authenticator,
+            credential,
+            grant: None,
+        })),
+        None => refused(authenticator, credential, RESERVED),
+    }
+}
+
+/// Drops the reserved groups and adds the one of everybody known; `None` if nobody may be called so.
+fn admit(mut user: UserInfo) -> Option<UserInfo> {
+    let is_readable = |text: &str| !text.is_empty() && !text.chars().any(char::is_control);
+    if !is_readable(&user.name) || user.name == ANONYMOUS || user.uid.chars().any(char::is_control) {
+        return None;
+    }
+    user.groups.retain(|group| is_readable(group));
+    user.extra.retain(|key, values| {
+        values.retain(|value| !value.chars().any(char::is_control));
+        is_readable(key)
+    });
+    Some(user.authenticated())
+}
+
+/// Somebody as an identity provider describes them. What begins with `system:` is for the operators of clusters to give
+/// out, and not for identity providers: such groups are dropped, and nobody may be called so.
+pub fn user_of(identity: &Identity, naming: Naming) -> Option<UserInfo> {
+    let name = match naming {
+        Naming::Preferred if !identity.preferred_username.is_empty() => identity.preferred_username.as_str(),
+        _ => identity.display_name(),
+    };
+    let is_reserved = |text: &str| text.starts_with("system:");
+    if is_reserved(name) {
+        return None;
+    }
+    let groups = identity.groups.iter().filter(|group| !is_reserved(group)).cloned().collect();
+    admit(UserInfo { name: name.to_owned(), uid: identity.user.clone(), groups, ..UserInfo::default() })
+}
+
+fn refused(authenticator: Authenticator, credential: String, why: &(impl ToString + ?Sized)) -> Finding {
+    Finding::Refused(Rejection { authenticator, credential, reason: why.to_string() })
+}
+
+/// Two `Authorization` lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RepeatedAuthorization;
+
+/// The bearer token of a request: the second word of the header, if the first is `Bearer` in any case. Nothing where a
+/// second space stands in its place.
+pub fn bearer_token(headers: &HeaderMap) -> Result<Option<SecretString>, RepeatedAuthorization> {
+    let mut lines = headers.get_all(AUTHORIZATION).iter();
+    let Some(line) = lines.next() else { return Ok(None) };
+    if lines.next().is_some() {
+        return Err(RepeatedAuthorization);
+    }
+    let Ok(line) = str::from_utf8(line.as_bytes()) else { return Ok(None) };
+    let mut words = line.trim().split(' ');
+    let is_bearer = words.next().is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer"));
+    Ok(words.next().filter(|token| is_bearer && !token.is_empty()).map(SecretString::from))
+}
+
+/// Names a token in logs, by a part of its hash.
+fn token_id(token: &str) -> String {
+    if let Some(name) = TokenName::of_access(token) {
+        return shortened(name.as_str());
+    }
+    let hash = digest(&SHA256, token.as_bytes());
+    format!("sha256:{}", hex(hash.as_ref().first_chunk::<6>().map_or(&[], |start| start)))
+}
+
+/// The beginning of the name of one of our tokens, as all logs show it.
+fn shortened(name: &str) -> String {
+    name.chars().take(15).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,59 @@
+//! Requests of programs: who sends them is told by a certificate, a token or a proxy in front (`apiAuth` of
+//! doorward.yaml), and said to the application in the form that it understands. Without that file nothing of this runs.
+
+pub mod impersonation;
+
+use doorward_authn::chain::Chain;
+use doorward_core::SecretString;
+use http::HeaderName;
+
+pub use impersonation::{Impersonation, ImpersonationRule, Targets};
+
+/// `apiAuth`.
+#[derive(Debug)]
+pub struct ApiAuth {
+    pub chain: Chain,
+    pub anonymous: Anonymous,
+    pub impersonation: Impersonation,
+    pub identity: IdentityForm,
+    pub errors: ErrorFormat,
+    /// The header in which a trusted proxy hands on the certificate that its client showed: PEM, percent-encoded.
+    pub certificate_header: Option<HeaderName>,
+}
+
+/// Where requests without any credential pass, as `system:anonymous`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Anonymous {
+    /// Where the rules of the policy say so ([`doorward_authz::parse_anonymous_path`]), if any do.
+    OnNamedPaths,
+    /// Wherever somebody without an e-mail address may go.
+    Everywhere,
+}
+
+/// How applications are told who sends a request.
+#[derive(Clone, Debug)]
+pub enum IdentityForm {
+    /// By the headers that oauth2-proxy's options ask for, and no others.
+    Forwarded,
+    /// Also by `X-Remote-User`, `-Uid`, `-Group` and `-Extra-…`, as a front proxy of a Kubernetes API does.
+    XRemote,
+    /// Also by `Impersonate-User` and so on, with our own credential: the application is a Kubernetes API.
+    Impersonate(OwnCredential),
+}
+
+/// What we show to a Kubernetes API that is to believe our impersonation.
+#[derive(Clone, Debug)]
+pub enum OwnCredential {
+    Token(SecretString),
+    /// The connections to the application show one ([`doorward_net::client_config`]).
+    Certificate,
+}
+
+/// How refusals look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorFormat {
+    /// As the request asks: pages for people, a `Status` for programs.
+    Auto,
+    /// Always a `Status` of Kubernetes.
+    Kubernetes,
+}
