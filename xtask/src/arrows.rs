@@ -24,7 +24,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("doorward-oidc", &["doorward-core", "doorward-jose", "doorward-net"]),
     ("doorward-telemetry", &["doorward-core", "doorward-template"]),
     ("doorward-accounts", &["doorward-core", "doorward-jose", "doorward-store"]),
-    ("doorward-authn", &["doorward-core", "doorward-oidc", "doorward-accounts"]),
+    // The store is for its tests alone: accounts need one.
+    ("doorward-authn", &["doorward-core", "doorward-oidc", "doorward-accounts", "doorward-store"]),
     ("doorward-authz", &["doorward-core"]),
     ("doorward-upstream", &["doorward-core", "doorward-net"]),
     (

@@ -371,12 +371,8 @@ pub(crate) async fn connect(
         return Err(problems.into_found());
     };
     let htpasswd = htpasswd.map(|users| succeeding(users, former));
-    let schedule = schedule(options, &injection);
     let state = if options.encode_state { StateEncoding::Base64 } else { StateEncoding::Plain };
-    let refresh = former.map_or_else(
-        || RefreshDesk::new(schedule),
-        |former| former.gate.sessions.refresh.rescheduled(schedule),
-    );
+    let refresh = desk(schedule(options, &injection), former);
     let gate = Arc::new(Gate {
         ingress,
         routes: routes(options),
@@ -403,6 +399,14 @@ pub(crate) async fn connect(
     let former =
         Former { gate: Arc::clone(&gate), logging: Some(logging), providers, kept, accounts, notices };
     Ok(Assembled { gate, listeners, former })
+}
+
+/// Where sessions are refreshed; what was going on before goes on.
+fn desk(schedule: Schedule, former: Option<&Former>) -> RefreshDesk {
+    match former {
+        Some(former) => former.gate.sessions.refresh.rescheduled(schedule),
+        None => RefreshDesk::new(schedule),
+    }
 }
 
 /// Password users, with what is known of those before them.

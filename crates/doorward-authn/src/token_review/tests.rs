@@ -55,7 +55,7 @@ fn config(url: Url) -> Config {
         http: HttpConfig::default(),
         audiences: vec![],
         implicit_audiences: vec![],
-        cache: Duration::from_secs(60),
+        cache: Duration::from_mins(1),
         on_error: OnError::Refuse,
     }
 }

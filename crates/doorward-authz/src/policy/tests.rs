@@ -377,7 +377,7 @@ fn everybody(anonymous_paths: &[&str], allowed_groups: &[&str]) -> Policy {
     let owned = |names: &[&str]| names.iter().map(ToString::to_string).collect();
     let email_domains = owned(&["*"]);
     let (anonymous_paths, allowed_groups) = (owned(anonymous_paths), owned(allowed_groups));
-    Policy::compile(Config { email_domains, anonymous_paths, allowed_groups, ..config() }).unwrap()
+    Policy::compile(Config { email_domains, allowed_groups, anonymous_paths, ..config() }).unwrap()
 }
 
 #[test]
