@@ -21,11 +21,23 @@ impl Accounts {
         life: Duration,
         now: Timestamp,
     ) -> Result<SecretString, Unavailable> {
-        let raw = random_part()?;
-        let key = key::once(kind, &hash(&raw));
+        let raw = SecretString::from(random_part()?);
+        self.keep_once_under(kind, &raw, value, (life, now)).await?;
+        Ok(raw)
+    }
+
+    /// The same under a text of the caller's, which must be as random: where the text has to be known before the value.
+    pub async fn keep_once_under(
+        &self,
+        kind: &str,
+        raw: &SecretString,
+        value: &(impl Serialize + Sync),
+        (life, now): (Duration, Timestamp),
+    ) -> Result<(), Unavailable> {
+        let key = key::once(kind, &hash(raw.expose()));
         let transaction = Transaction::new().put(&key, encode(value)?, Some(now.saturating_add(life)));
         self.commit(transaction, now).await?;
-        Ok(raw.into())
+        Ok(())
     }
 
     /// What was kept, without taking it: to show what is going to be decided.

@@ -52,6 +52,15 @@ pub(crate) fn redirect(target: &str) -> Answer {
     answer
 }
 
+/// Sends a browser on by 303: it asks for the target by GET, whatever the method was.
+pub(crate) fn see_other(target: &str) -> Answer {
+    let mut answer = redirect(target);
+    if answer.status() == StatusCode::FOUND {
+        *answer.status_mut() = StatusCode::SEE_OTHER;
+    }
+    answer
+}
+
 /// The method is none of `allowed` (RFC 9110 section 15.5.6).
 pub(crate) fn method_not_allowed(allowed: &[Method]) -> Answer {
     let names: Vec<&str> = allowed.iter().map(Method::as_str).collect();

@@ -10,26 +10,36 @@
 
 mod answer;
 mod audit;
+mod authorize;
 mod bearer;
 pub mod call;
 mod claims;
 mod client_auth;
 pub mod config;
+mod cookies;
 mod endpoint;
+mod idp;
 mod introspect;
+mod login;
 mod metadata;
+mod notices;
+mod pages;
 mod params;
 mod revoke;
 mod scope;
+mod sessions;
 #[cfg(test)]
 mod testing;
+mod then;
 mod throttle;
 mod token;
+mod token_pages;
 mod userinfo;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use doorward_accounts::Accounts;
+use doorward_authn::htpasswd::GuessLimit;
 use http::{Method, StatusCode};
 use tokio::sync::OnceCell;
 
@@ -39,6 +49,8 @@ pub use endpoint::{ApiGroup, Endpoint, KubernetesResource};
 
 use client_auth::GeneratedSecrets;
 use config::{Client, GeneratedSecret};
+use cookies::Cookies;
+use pages::Pages;
 use throttle::Throttle;
 
 /// The server of one configuration. Share it in an `Arc`.
@@ -49,6 +61,10 @@ pub struct OAuthServer {
     accounts: Arc<Accounts>,
     generated: GeneratedSecrets,
     throttle: Throttle,
+    cookies: Cookies,
+    pages: Pages,
+    /// Bounds guessing at passwords of users in the store.
+    guesses: GuessLimit,
 }
 
 impl OAuthServer {
@@ -62,7 +78,17 @@ impl OAuthServer {
             .filter(|client| client.generated_secret == GeneratedSecret::Kept)
             .map(|client| (client.id.clone(), OnceCell::new()))
             .collect();
-        Ok(Self { config, clients, accounts, generated, throttle: Throttle::new() })
+        let pages = Pages::new(&config).map_err(|why| ConfigError { mistakes: vec![why.to_string()] })?;
+        Ok(Self {
+            cookies: Cookies::new(&config),
+            config,
+            clients,
+            accounts,
+            generated,
+            throttle: Throttle::new(),
+            pages,
+            guesses: GuessLimit::default(),
+        })
     }
 
     /// The endpoint at `path` (percent-encoded, without query) on `host` (with or without port), if it is one of ours.
@@ -89,6 +115,14 @@ impl OAuthServer {
             Endpoint::Revoke => self.revoke(call).await,
             Endpoint::Introspect => self.introspect(call).await,
             Endpoint::UserInfo => self.userinfo(call).await,
+            Endpoint::Authorize => self.authorize(call).await,
+            Endpoint::Approve => self.approve(call).await,
+            Endpoint::Login(provider) => self.login(provider.as_deref(), call).await,
+            Endpoint::Callback(provider) => self.callback(&provider, call).await,
+            Endpoint::TokenRequest => self.token_request(call),
+            Endpoint::TokenDisplay => self.token_display(call).await,
+            Endpoint::TokenImplicit => Self::token_implicit(),
+            Endpoint::Style => Pages::style(),
             Endpoint::Nothing => answer::text(StatusCode::NOT_FOUND, "There is nothing here.\n"),
             _ => not_built(),
         }

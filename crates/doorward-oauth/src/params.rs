@@ -30,6 +30,8 @@ pub(crate) enum InvalidParams {
     Nul,
     #[error("there are more than {MOST} parameters")]
     TooMany,
+    #[error("there are parameters both in the query and in the body; send them in one of them")]
+    Both,
     #[error("the body is longer than {BODY_LIMIT} bytes")]
     TooLong,
     #[error("the body is no form; send it as application/x-www-form-urlencoded")]
@@ -49,6 +51,16 @@ impl Params {
     /// Those of the query.
     pub(crate) fn of_query(call: &Call) -> Result<Self, InvalidParams> {
         Self::parse(call.query.as_deref().unwrap_or_default().as_bytes(), Lists::Refused)
+    }
+
+    /// Those of a query that was kept.
+    pub(crate) fn of_text(query: &str) -> Result<Self, InvalidParams> {
+        Self::parse(query.as_bytes(), Lists::Refused)
+    }
+
+    /// All of them, encoded anew as a query.
+    pub(crate) fn encoded(&self) -> String {
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(self.pairs()).finish()
     }
 
     /// Those of the body; none if there is no body.

@@ -5,6 +5,7 @@
 pub(crate) mod access;
 pub(crate) mod announce;
 pub(crate) mod auth_server;
+mod client_ca;
 pub(crate) mod differences;
 pub(crate) mod ingress;
 pub(crate) mod injection;

@@ -51,7 +51,8 @@ fn after_port(rest: &str) -> Option<&str> {
         return (rest.is_empty() || rest.starts_with(['/', '?'])).then_some(rest);
     };
     let port = before(rest, &['/', '?']);
-    let is_port = port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port != 0);
+    let is_port =
+        port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port != 0);
     if is_port { rest.strip_prefix(port) } else { None }
 }
 
@@ -64,12 +65,12 @@ fn is_below(registered: &str, wanted: &str) -> bool {
     if !is_normal || lower.contains("%2f") || lower.contains("%5c") {
         return false;
     }
-    let origin = |url: &Url| {
-        (url.scheme().to_owned(), url.host_str().map(str::to_owned), url.port_or_known_default())
-    };
-    let below = url.path().strip_prefix(own.path()).is_some_and(|rest| {
-        rest.is_empty() || rest.starts_with('/') || own.path().ends_with('/')
-    });
+    let origin =
+        |url: &Url| (url.scheme().to_owned(), url.host_str().map(str::to_owned), url.port_or_known_default());
+    let below = url
+        .path()
+        .strip_prefix(own.path())
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || own.path().ends_with('/'));
     own.host_str().is_some() && origin(&own) == origin(&url) && below
 }
 
@@ -145,7 +146,10 @@ mod tests {
 
     #[test]
     fn by_prefix_nothing_leaves_the_registered_place() {
-        let client = client(&["https://app.example/a", "https://dir.example/d/", "https://bare.example"], RedirectMatch::Prefix);
+        let client = client(
+            &["https://app.example/a", "https://dir.example/d/", "https://bare.example"],
+            RedirectMatch::Prefix,
+        );
         for (wanted, expected) in [
             ("https://app.example/a", true),
             ("https://app.example/a/b", true),

@@ -43,6 +43,10 @@ pub(crate) enum Delivery {
 }
 
 impl Reply {
+    pub(crate) fn redirect_uri(&self) -> &str {
+        &self.redirect_uri
+    }
+
     /// The answer with these parameters and those that every answer has: `state`, and who answers (RFC 9207).
     pub(crate) fn deliver(&self, issuer: &str, parameters: &[(&str, &str)]) -> Delivery {
         let mut all: BTreeMap<&str, &str> = parameters.iter().copied().collect();

@@ -11,9 +11,11 @@ use super::{
     reply::{Mode, Reply},
 };
 use crate::{
-    config::{CHALLENGING_CLIENT, Client, Config, GrantType, IdentityProvider, ImplicitGrant, Pkce, PlainPkce},
+    config::{
+        CHALLENGING_CLIENT, Client, Config, GrantType, IdentityProvider, ImplicitGrant, Pkce, PlainPkce,
+    },
     params::Params,
-    scopes,
+    scope::{self, ScopeError},
 };
 
 /// Our own parameter: proof that the user has signed in since this request was first made.
@@ -163,7 +165,9 @@ impl<'a> Request<'a> {
             .get("client_id")
             .and_then(|id| registry.clients.get(id))
             .filter(|client| client.is_enabled())
-            .ok_or_else(|| here(UnauthorizedClient, "there is no such client; send the client_id of a registered one"))?;
+            .ok_or_else(|| {
+                here(UnauthorizedClient, "there is no such client; send the client_id of a registered one")
+            })?;
         let redirect_uri = redirect_uri(client, params).map_err(|why| here(InvalidRequest, why))?;
         let state = params.get("state").map(str::to_owned);
         // A provider that does not exist is a mistake in a link, which its author sees at once.
@@ -225,7 +229,8 @@ fn redirect_uri(client: &Client, params: &Params) -> Result<String, &'static str
             Err("the redirect_uri is not registered for this client; register this very text")
         };
     }
-    let asks_for_openid = params.get("scope").is_some_and(|scope| scope.split(' ').any(|one| one == "openid"));
+    let asks_for_openid =
+        params.get("scope").is_some_and(|scope| scope.split(' ').any(|one| one == "openid"));
     match client.redirect_uris.as_slice() {
         [only] if !asks_for_openid => Ok(only.clone()),
         _ => Err("the redirect_uri is missing"),
@@ -258,7 +263,9 @@ fn response_type(params: &Params, client: &Client) -> Result<ResponseType, Fault
         Some("code" | "token") => {
             Err(Fault::new(UnauthorizedClient, "the client may not use this response_type"))
         }
-        Some(_) => Err(Fault::new(Code::UnsupportedResponseType, "the response_type is neither code nor token")),
+        Some(_) => {
+            Err(Fault::new(Code::UnsupportedResponseType, "the response_type is neither code nor token"))
+        }
     }
 }
 
@@ -267,10 +274,16 @@ fn response_mode(params: &Params, response: ResponseType) -> Result<Mode, Fault>
         (None, ResponseType::Code) => Mode::Query,
         (None, ResponseType::Token) => Mode::Fragment,
         (Some(None), _) => {
-            return Err(Fault::new(InvalidRequest, "the response_mode is none of query, fragment, form_post"));
+            return Err(Fault::new(
+                InvalidRequest,
+                "the response_mode is none of query, fragment, form_post",
+            ));
         }
         (Some(Some(Mode::Query)), ResponseType::Token) => {
-            return Err(Fault::new(InvalidRequest, "a token is never sent in a query; leave response_mode out"));
+            return Err(Fault::new(
+                InvalidRequest,
+                "a token is never sent in a query; leave response_mode out",
+            ));
         }
         (Some(Some(mode)), _) => mode,
     };
@@ -292,8 +305,7 @@ fn challenge(params: &Params, client: &Client, response: ResponseType) -> Result
         if method.is_some() && client.id != CHALLENGING_CLIENT {
             return Err(wrong("there is a code_challenge_method and no code_challenge"));
         }
-        let is_needed =
-            response == ResponseType::Code && client.is_public() && client.pkce == Pkce::Required;
+        let is_needed = response == ResponseType::Code && client.is_public() && client.pkce == Pkce::Required;
         return if is_needed { Err(wrong("the code_challenge is missing (PKCE)")) } else { Ok(None) };
     };
     let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte);
@@ -309,21 +321,19 @@ fn challenge(params: &Params, client: &Client, response: ResponseType) -> Result
 }
 
 fn scopes(params: &Params, client: &Client, config: &Config) -> Result<Scopes, Fault> {
-    let asked = match params.get("scope") {
-        Some(text) => Scopes::parse(text).map_err(|_| Fault::new(InvalidScope, "the scope cannot be read"))?,
-        None => client.default_scopes.clone(),
-    };
-    if asked.is_empty() {
-        return Err(Fault::new(InvalidScope, "the scope is missing, and the client has no default"));
-    }
-    scopes::check(&asked, client, config).map_err(|why| {
+    let asked = Scopes::parse(params.get("scope").unwrap_or_default())
+        .map_err(|_| Fault::new(InvalidScope, "the scope has characters that no scope has"))?;
+    let scopes = scope::granted(config, client, asked).map_err(|why| {
         let code = match why {
-            scopes::Refused::Unknown(_) => InvalidScope,
-            scopes::Refused::NotForClient(_) => Code::AccessDenied,
+            ScopeError::Unknown(_) => InvalidScope,
+            ScopeError::NotAllowed(_) => Code::AccessDenied,
         };
         Fault::new(code, why.to_string())
     })?;
-    Ok(asked)
+    if scopes.is_empty() {
+        return Err(Fault::new(InvalidScope, "the scope is missing, and the client has no default"));
+    }
+    Ok(scopes)
 }
 
 fn prompt(params: &Params) -> Result<Prompt, Fault> {

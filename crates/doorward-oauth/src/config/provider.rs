@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use doorward_accounts::MappingMethod;
-use doorward_authn::htpasswd::Htpasswd;
+use doorward_authn::{htpasswd::Htpasswd, x509::ClientCa};
 use doorward_oidc::Provider;
 
 /// One source of users.
@@ -42,6 +42,8 @@ pub enum ProviderKind {
     Oidc(Box<OidcProvider>),
     /// A front proxy that has signed the user in and says so in headers.
     RequestHeader(Box<RequestHeaderProvider>),
+    /// The certificate of the client itself: its common name is the user, its organizations are the groups.
+    X509(ClientCa),
 }
 
 /// A provider that browsers are sent to.
@@ -64,6 +66,49 @@ pub struct OidcClaims {
     pub groups: Vec<String>,
 }
 
+impl OidcClaims {
+    /// The configuration of a provider whose logins bring these claims. Nobody has to have an e-mail address, and one
+    /// that is not verified is kept as such.
+    #[must_use]
+    pub fn applied_to(&self, config: doorward_oidc::Config) -> doorward_oidc::Config {
+        let lists = [self.ids(), self.preferred_usernames(), self.names(), self.emails()];
+        let groups = self.groups.iter().map(String::as_str);
+        let mut wanted = config.additional_claims;
+        for claim in lists.into_iter().flatten().chain(groups).chain(["email", "email_verified"]) {
+            if !wanted.iter().any(|known| known == claim) {
+                wanted.push(claim.to_owned());
+            }
+        }
+        doorward_oidc::Config {
+            additional_claims: wanted,
+            email_claim: "sub".to_owned(),
+            email_verification: doorward_oidc::EmailVerification::Ignored,
+            ..config
+        }
+    }
+
+    pub(crate) fn ids(&self) -> Vec<&str> {
+        or_usual(&self.id, "sub")
+    }
+
+    pub(crate) fn preferred_usernames(&self) -> Vec<&str> {
+        or_usual(&self.preferred_username, "preferred_username")
+    }
+
+    pub(crate) fn names(&self) -> Vec<&str> {
+        or_usual(&self.name, "name")
+    }
+
+    pub(crate) fn emails(&self) -> Vec<&str> {
+        or_usual(&self.email, "email")
+    }
+}
+
+/// The claims that were configured, else the one that the standard has.
+fn or_usual<'a>(configured: &'a [String], usual: &'a str) -> Vec<&'a str> {
+    if configured.is_empty() { vec![usual] } else { configured.iter().map(String::as_str).collect() }
+}
+
 /// Whether passwords that programs send us are tried at the provider (RFC 6749 section 4.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PasswordGrant {
@@ -72,8 +117,10 @@ pub enum PasswordGrant {
 }
 
 /// What a front proxy tells, and where it signs people in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct RequestHeaderProvider {
+    /// Who signs the certificates of the front proxy: without one nobody is believed.
+    pub client_ca: ClientCa,
     /// The common names of the certificates that are believed; empty: any that the authority signed.
     pub allowed_names: Vec<String>,
     /// The headers that hold the id of the user; the first with a value counts.
@@ -95,7 +142,7 @@ impl IdentityProvider {
         let takes_passwords = match &self.kind {
             ProviderKind::Htpasswd(_) | ProviderKind::Static => true,
             ProviderKind::Oidc(provider) => provider.password_grant == PasswordGrant::Used,
-            ProviderKind::RequestHeader(_) => false,
+            ProviderKind::RequestHeader(_) | ProviderKind::X509(_) => false,
         };
         self.challenge == ChallengeOffer::Offered && takes_passwords
     }
@@ -104,7 +151,10 @@ impl IdentityProvider {
     pub fn challenges_with_redirect(&self) -> bool {
         let has_address = match &self.kind {
             ProviderKind::RequestHeader(provider) => provider.challenge_url.is_some(),
-            ProviderKind::Htpasswd(_) | ProviderKind::Static | ProviderKind::Oidc(_) => false,
+            ProviderKind::Htpasswd(_)
+            | ProviderKind::Static
+            | ProviderKind::Oidc(_)
+            | ProviderKind::X509(_) => false,
         };
         self.challenge == ChallengeOffer::Offered && has_address
     }

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use doorward_accounts::MappingMethod;
-use doorward_authn::htpasswd::{Config as HtpasswdConfig, Entries, Htpasswd, WeakHashes};
+use doorward_authn::{
+    htpasswd::{Config as HtpasswdConfig, Entries, Htpasswd, WeakHashes},
+    x509::ClientCa,
+};
 use doorward_oauth::config::{
     ChallengeOffer, IdentityProvider, LoginOffer, OidcClaims, OidcProvider, PasswordGrant, ProviderKind,
     RequestHeaderProvider,
@@ -14,7 +17,7 @@ use doorward_oidc::{
 use doorward_options::structured::own::{self, AuthServer};
 
 use super::FirstUser;
-use crate::assemble::{problems::Problems, provider};
+use crate::assemble::{client_ca, problems::Problems, provider};
 
 /// The source of users if none is configured.
 const LOCAL: &str = "local";
@@ -36,6 +39,7 @@ enum PlannedKind {
     Static,
     Oidc { config: Box<Config>, claims: OidcClaims, password_grant: PasswordGrant },
     RequestHeader(Box<RequestHeaderProvider>),
+    X509(ClientCa),
 }
 
 /// What is taken over from one configuration to the next.
@@ -47,7 +51,7 @@ pub(super) struct KeptProviders {
 
 impl Planned {
     pub(super) const fn wants_client_certificates(&self) -> bool {
-        matches!(self.kind, PlannedKind::RequestHeader(_))
+        matches!(self.kind, PlannedKind::RequestHeader(_) | PlannedKind::X509(_))
     }
 
     /// Whether users are made for whoever comes from there.
@@ -95,6 +99,7 @@ impl Planned {
                 ProviderKind::Oidc(Box::new(OidcProvider { provider, claims, password_grant }))
             }
             PlannedKind::RequestHeader(provider) => ProviderKind::RequestHeader(provider),
+            PlannedKind::X509(authority) => ProviderKind::X509(authority),
         };
         Some(IdentityProvider { name, login, challenge, mapping, kind })
     }
@@ -176,6 +181,7 @@ fn planned(index: usize, written: &own::IdentityProvider, problems: &mut Problem
         PlannedKind::RequestHeader(provider) => {
             (provider.login_url.is_some(), provider.challenge_url.is_some())
         }
+        PlannedKind::X509(_) => (false, false),
     };
     let login = if written.login.unwrap_or(login) { LoginOffer::Offered } else { LoginOffer::NotOffered };
     let challenge = if written.challenge.unwrap_or(challenge) {
@@ -221,10 +227,14 @@ fn kind(place: &str, written: &own::IdentityProvider, problems: &mut Problems<'_
         "htpasswd" => htpasswd(place, written, problems).map(PlannedKind::Htpasswd),
         "static" => Some(PlannedKind::Static),
         "oidc" => oidc(place, written, problems),
-        "requestHeader" => Some(PlannedKind::RequestHeader(Box::new(request_header(written)))),
+        "requestHeader" => request_header(place, written, problems).map(PlannedKind::RequestHeader),
+        "x509" => {
+            let files = (written.client_ca.as_str(), written.crl_files.as_slice());
+            client_ca::read(place, files, problems).map(PlannedKind::X509)
+        }
         _ => super::unknown(
             &format!("{place}.type"),
-            "write htpasswd, static, oidc or requestHeader",
+            "write htpasswd, static, oidc, requestHeader or x509",
             problems,
         ),
     }
@@ -269,6 +279,7 @@ fn oidc(place: &str, written: &own::IdentityProvider, problems: &mut Problems<'_
         http: HttpConfig { trust: trust?, ..HttpConfig::default() },
         ..Config::new(written.issuer.clone(), written.client_id.clone())
     };
+    let config = claims.applied_to(config);
     if problems.count() > before {
         return None;
     }
@@ -311,9 +322,16 @@ fn trust(place: &str, written: &own::IdentityProvider, problems: &mut Problems<'
     Some(Trust::Files(vec![CaFile { path: path.into(), pem }]))
 }
 
-fn request_header(written: &own::IdentityProvider) -> RequestHeaderProvider {
+fn request_header(
+    place: &str,
+    written: &own::IdentityProvider,
+    problems: &mut Problems<'_>,
+) -> Option<Box<RequestHeaderProvider>> {
+    let files = (written.client_ca.as_str(), written.crl_files.as_slice());
+    let client_ca = client_ca::read(place, files, problems)?;
     let given = |text: &String| (!text.is_empty()).then(|| text.clone());
-    RequestHeaderProvider {
+    Some(Box::new(RequestHeaderProvider {
+        client_ca,
         allowed_names: written.client_common_names.clone(),
         headers: written.headers.clone(),
         preferred_username_headers: written.preferred_username_headers.clone(),
@@ -322,5 +340,5 @@ fn request_header(written: &own::IdentityProvider) -> RequestHeaderProvider {
         group_headers: written.group_headers.clone(),
         login_url: given(&written.login_url),
         challenge_url: given(&written.challenge_url),
-    }
+    }))
 }

@@ -1,0 +1,72 @@
+//! Answers that several endpoints give, and small things that all pages need.
+
+use http::StatusCode;
+
+use crate::{
+    OAuthServer, answer,
+    audit::{Line, Outcome},
+    authorize::{sentence, wants_page},
+    call::{Answer, Call},
+    config::IdentityProvider,
+    pages::Notice,
+};
+
+impl OAuthServer {
+    /// A path of ours as browsers see it.
+    pub(crate) fn path(&self, path: &str) -> String {
+        format!("{}{path}", self.config.issuer.path())
+    }
+
+    pub(crate) fn provider(&self, name: &str) -> Option<&IdentityProvider> {
+        self.config.providers.iter().find(|provider| provider.name == name)
+    }
+
+    /// The providers that people can sign in with.
+    pub(crate) fn offered(&self) -> impl Iterator<Item = &IdentityProvider> {
+        self.config.providers.iter().filter(|provider| provider.is_offered())
+    }
+
+    /// Nobody can tell right now: a page for people, else JSON.
+    pub(crate) fn no_store(&self, call: &Call, why: &str) -> Answer {
+        Line::new("login", Outcome::Error).reason(why).write(call);
+        let plain = answer::unavailable();
+        if !wants_page(call) {
+            return plain;
+        }
+        let mut page = self.pages.notice(Notice {
+            explanation: "Wait a moment and try again.",
+            mend: "The store cannot be reached; the log says more.",
+            ..Notice::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Not available",
+                "You cannot be signed in just now.",
+            )
+        });
+        if let Some(wait) = plain.headers().get(http::header::RETRY_AFTER) {
+            page.headers_mut().insert(http::header::RETRY_AFTER, wait.clone());
+        }
+        page
+    }
+
+    /// The request cannot be read; `why` holds nothing that was sent.
+    pub(crate) fn notice_of_request(&self, why: &str) -> Answer {
+        self.pages.notice(Notice::new(StatusCode::BAD_REQUEST, "This request cannot be read", &sentence(why)))
+    }
+
+    pub(crate) fn notice_of_nothing(&self) -> Answer {
+        self.pages.notice(Notice::new(StatusCode::NOT_FOUND, "Not found", "There is no such page."))
+    }
+
+    /// A form that does not come from a page of ours.
+    pub(crate) fn refused_form(&self, call: &Call) -> Answer {
+        Line::new("form", Outcome::Deny).reason("the form does not come from our page").write(call);
+        self.pages.notice(Notice {
+            explanation: "Go back, reload the page and try again. Cookies have to be on.",
+            ..Notice::new(
+                StatusCode::FORBIDDEN,
+                "Not accepted",
+                "The form was open for too long, or comes from another site.",
+            )
+        })
+    }
+}

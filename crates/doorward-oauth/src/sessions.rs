@@ -1,0 +1,56 @@
+//! The session of a browser at this server: opened at a login, always under a new id, so that nobody can prepare one for
+//! somebody else (norm A3.8).
+
+use doorward_accounts::{NewSession, Session, Subject, Unavailable, User};
+use doorward_core::SecretString;
+use http::header::SET_COOKIE;
+
+use crate::{
+    OAuthServer, answer,
+    audit::{Line, Outcome},
+    call::{Answer, Call},
+    idp::Vouched,
+    then::Then,
+};
+
+impl OAuthServer {
+    /// The session of the request and its user, if it goes on.
+    pub(crate) async fn session(&self, call: &Call) -> Result<Option<(User, Session)>, Unavailable> {
+        let Some(raw) = self.cookies.session(&call.headers) else { return Ok(None) };
+        let found = self.accounts.session(raw.expose(), call.now).await?;
+        Ok(found.map(|signed_in| (signed_in.user, signed_in.session)))
+    }
+
+    /// Opens a session for somebody who has just proved who they are. The one of the request, if there is any, ends.
+    pub(crate) async fn open_session(
+        &self,
+        vouched: &Vouched,
+        call: &Call,
+    ) -> Result<(SecretString, Session), Unavailable> {
+        if let Some(former) = self.cookies.session(&call.headers) {
+            self.accounts.end_session(former.expose(), call.now).await?;
+        }
+        let new = NewSession {
+            subject: Subject::of_user(&vouched.user),
+            provider: vouched.provider.clone(),
+            amr: vouched.amr.clone(),
+        };
+        self.accounts.open_session(new, call.now).await
+    }
+
+    /// The end of a login in a browser: a new session, and on to where it was to lead.
+    pub(crate) async fn signed_in(&self, vouched: Vouched, then: &Then, call: &Call) -> Answer {
+        match self.open_session(&vouched, call).await {
+            Ok((raw, _)) => {
+                Line::new("login", Outcome::Permit)
+                    .user(&vouched.user.name)
+                    .authenticator(&vouched.provider)
+                    .write(call);
+                let mut answer = answer::redirect(then.as_str());
+                answer.headers_mut().append(SET_COOKIE, self.cookies.set_session(&raw));
+                answer
+            }
+            Err(why) => self.no_store(call, &why.to_string()),
+        }
+    }
+}
