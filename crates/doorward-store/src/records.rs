@@ -10,6 +10,7 @@ mod embedded;
 mod memory;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 use doorward_core::Timestamp;
@@ -45,14 +46,14 @@ pub enum RecordsConfig {
 }
 
 /// Changes that are made together.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Transaction {
     pub(crate) conditions: BTreeMap<String, Option<Vec<u8>>>,
     pub(crate) changes: BTreeMap<String, Change>,
 }
 
 /// What becomes of a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Change {
     Put {
         value: Vec<u8>,
@@ -100,6 +101,15 @@ impl Transaction {
     pub fn delete(mut self, key: &str) -> Self {
         self.changes.insert(key.to_owned(), Change::Delete);
         self
+    }
+}
+
+impl fmt::Debug for Transaction {
+    /// Without values: some are hashes of passwords.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let conditions: Vec<_> = self.conditions.keys().collect();
+        let changes: Vec<_> = self.changes.keys().collect();
+        f.debug_struct("Transaction").field("conditions", &conditions).field("changes", &changes).finish()
     }
 }
 

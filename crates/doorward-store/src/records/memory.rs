@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -10,13 +11,18 @@ use doorward_core::Timestamp;
 use super::{Change, Committed, Transaction};
 
 /// Records inside this process.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct MemoryRecords(Mutex<BTreeMap<String, Kept>>);
 
-#[derive(Debug)]
 struct Kept {
     value: Vec<u8>,
     expires: Option<Timestamp>,
+}
+
+impl fmt::Debug for MemoryRecords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryRecords").field("records", &self.map().len()).finish()
+    }
 }
 
 impl Kept {

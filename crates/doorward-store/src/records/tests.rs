@@ -306,6 +306,17 @@ async fn everything_is_there_again(config: &RecordsConfig) {
     assert_eq!(names(&open(config).await, "", NOW).await, ["b"]);
 }
 
+#[tokio::test]
+async fn no_value_is_shown() {
+    let folder = Folder::new();
+    for records in [Records::memory(), open(&folder.config()).await] {
+        let changes = put("key", "s3cret").if_absent("key");
+        assert_eq!(format!("{changes:?}"), "Transaction { conditions: [\"key\"], changes: [\"key\"] }");
+        done(&records, changes, NOW).await;
+        assert!(!format!("{records:?}").contains("115, 51"), "{records:?}");
+    }
+}
+
 #[test]
 fn every_future_is_send() {
     fn send<T: Send>(_: T) {}
