@@ -6,9 +6,13 @@ use crate::defs::{Kind, OPTIONS, OptionDef, Support};
 
 /// The first words that are no flags, and what they are for.
 pub(crate) const WORDS: &[(&str, &str)] = &[
+    ("client", "Make a secret for a client of the built-in server"),
     ("completion", "Print a completion script: bash, zsh or fish"),
     ("demo", "Try it out: an application and a password, on one machine"),
+    ("keys", "Rotate the keys of the built-in server"),
     ("man", "Print the manual page"),
+    ("token", "List and revoke tokens of the built-in server"),
+    ("user", "Add, list, change and remove users of the built-in server"),
 ];
 
 const HELP: (&str, &str) = ("help", "Show all flags");

@@ -9,6 +9,7 @@ pub fn help() -> String {
     let mut text = String::from(
         "Usage: doorward [flags]\n\
          \x20      doorward demo [address]\n\
+         \x20      doorward user|client|token|keys ...\n\
          \x20      doorward completion bash|zsh|fish\n\
          \x20      doorward man\n\n\
          A flag wins over its environment variable, which wins over the file that --config names.\n\

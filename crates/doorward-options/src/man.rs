@@ -18,6 +18,10 @@ pub fn man() -> String {
          .B doorward demo\n\
          .RI [ address ]\n\
          .br\n\
+         .B doorward\n\
+         .BR user | client | token | keys\n\
+         .RI ...\n\
+         .br\n\
          .B doorward completion\n\
          .BR bash | zsh | fish\n\
          .br\n\

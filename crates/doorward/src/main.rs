@@ -3,6 +3,7 @@
 mod assemble;
 mod demo;
 mod files;
+mod manage;
 mod reload;
 mod run;
 mod sockets;
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
     let rest = args.get(1..).unwrap_or_default();
     match args.first().and_then(|word| word.to_str()) {
         Some("demo") => return finish(run::demo(rest)),
+        Some(word) if manage::COMMANDS.contains(&word) => return finish(manage::run(&args)),
         Some("completion") => return completion(rest),
         Some("man") => {
             say(io::stdout(), doorward_options::man().trim_end());

@@ -37,6 +37,8 @@ pub(crate) enum Failure {
     Bind(Vec<OptionError>),
     #[error("the program cannot start: {0}")]
     Start(#[from] io::Error),
+    #[error("{0}")]
+    Command(String),
     #[error("doorward demo takes no arguments but an address to listen on, such as 127.0.0.1:4180")]
     DemoArguments,
 }
@@ -112,14 +114,14 @@ fn is_address(text: &str) -> bool {
     parts.is_some_and(|(host, port)| !host.starts_with('-') && port.parse::<u16>().is_ok())
 }
 
-fn random_text<const BYTES: usize>() -> io::Result<String> {
+pub(crate) fn random_text<const BYTES: usize>() -> io::Result<String> {
     let mut bytes = [0; BYTES];
     rand::fill(&mut bytes).map_err(|_| io::Error::other("the system gives no random numbers"))?;
     Ok(URL_SAFE_NO_PAD.encode_to_string(bytes))
 }
 
 /// The main thread's runtime: accepting, background work, and the session store's connection.
-fn runtime() -> io::Result<tokio::runtime::Runtime> {
+pub(crate) fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 

@@ -15,8 +15,8 @@ use doorward_jose::Algorithm;
 use doorward_oauth::{
     Config,
     config::{
-        Implicit, KubernetesApi, OpenShiftPaths, ProviderChoice, Resource, Reviewers, ScopeDefinition,
-        SessionConfig, SessionMode, TokenFormat, TokensOnLogout,
+        Client, Implicit, KubernetesApi, OpenShiftPaths, ProviderChoice, Resource, Reviewers,
+        ScopeDefinition, SessionConfig, SessionMode, TokenFormat, TokensOnLogout,
     },
 };
 use doorward_oidc::{EmailVerification, NonceCheck, Pkce, ProviderKind};
@@ -28,7 +28,7 @@ use doorward_options::{
     },
 };
 
-pub(crate) use self::open::{KeptAccounts, Opened, open};
+pub(crate) use self::open::{KeptAccounts, Opened, open, open_records};
 use self::{
     issuer::Addresses,
     providers::Planned,
@@ -189,17 +189,9 @@ pub(crate) fn plan(
     if problems.count() > before {
         return None;
     }
-    let mut config = Config { clients, ..config? };
-    config.signing = signing?.unwrap_or(config.signing);
-    let of_clients = config.clients.iter().filter_map(|client| client.id_token_alg);
-    let mut algorithms = Vec::new();
-    // RS256 is there in any case (OpenID Connect Core section 15.1).
-    for algorithm in [config.signing].into_iter().chain(of_clients).chain([Algorithm::Rs256]) {
-        if !algorithms.contains(&algorithm) {
-            algorithms.push(algorithm);
-        }
-    }
-    let rules = Rules { longest_signed: longest_signed(&config, &rules), algorithms, ..rules };
+    let signing = signing?.unwrap_or(Algorithm::Rs256);
+    let rules = with_keys(&rules, signing, &clients);
+    let config = Config { clients, signing, ..config? };
     let plan = Plan { config, providers, records: records?, rules, first_user };
     Some(Some(plan))
 }
@@ -209,10 +201,30 @@ fn is_below(path: &str, top: &str) -> bool {
     path.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// ID tokens live for an hour; signed access tokens as long as any access token.
-fn longest_signed(config: &Config, rules: &Rules) -> Duration {
-    let own = config.clients.iter().filter_map(|client| client.access_token_max_age);
-    own.chain([rules.access, Duration::from_hours(1)]).max().unwrap_or_default()
+/// The rules with all that is signed: ID tokens live for an hour, signed access tokens as long as any access token.
+fn with_keys(rules: &Rules, signing: Algorithm, clients: &[Client]) -> Rules {
+    let mut algorithms = Vec::new();
+    let of_clients = clients.iter().filter_map(|client| client.id_token_alg);
+    // RS256 is there in any case (OpenID Connect Core section 15.1).
+    for algorithm in [signing].into_iter().chain(of_clients).chain([Algorithm::Rs256]) {
+        if !algorithms.contains(&algorithm) {
+            algorithms.push(algorithm);
+        }
+    }
+    let of_clients = clients.iter().filter_map(|client| client.access_token_max_age);
+    let longest_signed = of_clients.chain([rules.access, Duration::from_hours(1)]).max().unwrap_or_default();
+    Rules { algorithms, longest_signed, ..rules.clone() }
+}
+
+/// Where the records are and by which rules they change, for commands that work on them without a server.
+pub(crate) fn for_commands(server: &AuthServer, problems: &mut Problems<'_>) -> Option<(RecordsPlan, Rules)> {
+    let before = problems.count();
+    let records = records(server, problems);
+    let signing = algorithm("authServer.signingAlgorithm", &server.signing_algorithm, problems);
+    let clients = clients::clients(server, problems);
+    let rules = rules(server, problems);
+    let rules = with_keys(&rules, signing?.unwrap_or(Algorithm::Rs256), &clients);
+    (problems.count() == before).then_some((records?, rules))
 }
 
 fn config(server: &AuthServer, addresses: Addresses, problems: &mut Problems<'_>) -> Option<Config> {

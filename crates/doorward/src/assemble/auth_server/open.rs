@@ -144,7 +144,12 @@ fn closed(records: &RecordsConfig, error: &StoreError) -> Closed {
             ("authServer.store.url", "start Redis, or correct address, user and password")
         }
     };
-    Closed { place, message: error.to_string(), mend }
+    let message = match error {
+        // The place says which option it is.
+        StoreError::Misconfigured { reason, .. } => reason.clone(),
+        other => other.to_string(),
+    };
+    Closed { place, message, mend }
 }
 
 /// The first user, with a password that is printed unless somebody chose it.
