@@ -11,7 +11,7 @@ use http::{
 };
 use serde_json::{Value, json};
 
-use crate::call::Answer;
+use crate::{call::Answer, endpoint::Endpoint};
 
 /// What a page may load and do. `form-action` is widened by [`policy_with_form_target`] only.
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; \
@@ -62,9 +62,15 @@ pub(crate) fn see_other(target: &str) -> Answer {
 }
 
 /// The method is none of `allowed` (RFC 9110 section 15.5.6).
-pub(crate) fn method_not_allowed(allowed: &[Method]) -> Answer {
+pub(crate) fn method_not_allowed(allowed: &[Method], endpoint: &Endpoint) -> Answer {
+    const STATUS: StatusCode = StatusCode::METHOD_NOT_ALLOWED;
     let names: Vec<&str> = allowed.iter().map(Method::as_str).collect();
-    let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "This method is not supported here.\n");
+    let mut answer = match endpoint {
+        Endpoint::Kubernetes(_) => {
+            kubernetes_failure(STATUS, "MethodNotAllowed", "this method is not supported here")
+        }
+        _ => text(STATUS, "This method is not supported here.\n"),
+    };
     set(&mut answer, ALLOW, &names.join(", "));
     answer
 }
@@ -156,6 +162,13 @@ pub(crate) fn preflight() -> Answer {
 /// The policy for a page whose form ends, by redirects, at `origin`, e.g. `https://app.example.com`.
 pub(crate) fn policy_with_form_target(origin: &str) -> String {
     POLICY.replace("form-action 'self'", &format!("form-action 'self' {origin}"))
+}
+
+/// Adds a member to a document.
+pub(crate) fn say(document: &mut Value, name: &str, value: impl Into<Value>) {
+    if let Value::Object(members) = document {
+        members.insert(name.to_owned(), value.into());
+    }
 }
 
 /// Sets a header to a text of ours; one that is no header value is left out.

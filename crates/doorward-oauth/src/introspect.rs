@@ -304,8 +304,8 @@ impl OAuthServer {
             "jti": token.name.as_str(),
             "groups": valid.user.as_ref().map(doorward_accounts::User::all_groups).unwrap_or_default(),
         });
-        if let (Some(expires), Value::Object(members)) = (token.expires(), &mut document) {
-            members.insert("exp".to_owned(), expires.seconds.into());
+        if let Some(expires) = token.expires() {
+            answer::say(&mut document, "exp", expires.seconds);
         }
         document
     }
@@ -359,3 +359,6 @@ fn form(call: &Call) -> Form {
     });
     known.unwrap_or(Form::Json)
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@
 //! [`OAuthServer::find`] tells which paths are ours, [`OAuthServer::answer`] answers. It never fails: errors are
 //! answers, which say little, while the reason goes to the log.
 
-#![expect(dead_code, reason = "pages and the Kubernetes API are being built")]
+#![expect(dead_code, reason = "logout is being built")]
 
 mod answer;
 mod audit;
@@ -20,6 +20,7 @@ mod cookies;
 mod endpoint;
 mod idp;
 mod introspect;
+mod kubernetes;
 mod login;
 mod metadata;
 mod notices;
@@ -102,7 +103,7 @@ impl OAuthServer {
         let answer = if methods.is_empty() || methods.contains(&call.method) {
             self.dispatch(endpoint, &call).await
         } else {
-            answer::method_not_allowed(methods)
+            answer::method_not_allowed(methods, &endpoint)
         };
         answer::finished(without_body_for_head(answer, &call.method))
     }
@@ -123,8 +124,9 @@ impl OAuthServer {
             Endpoint::TokenDisplay => self.token_display(call).await,
             Endpoint::TokenImplicit => Self::token_implicit(),
             Endpoint::Style => Pages::style(),
+            Endpoint::Kubernetes(resource) => self.kubernetes(&resource, call).await,
             Endpoint::Nothing => answer::text(StatusCode::NOT_FOUND, "There is nothing here.\n"),
-            _ => not_built(),
+            Endpoint::Logout => not_built(),
         }
     }
 

@@ -99,3 +99,108 @@ impl OAuthServer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use doorward_accounts::Rules;
+    use doorward_store::Records;
+    use serde_json::{Value, json};
+
+    use crate::{
+        config::{Config, Implicit, Issuer},
+        testing::{ISSUER, NOW, TestServer, call, document, later, text},
+    };
+
+    #[tokio::test]
+    async fn a25_both_documents_say_where_everything_is() {
+        let test = TestServer::start().await;
+        let paths = ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"];
+        for path in paths {
+            let answer = test.send(call("GET", path)).await;
+            assert_eq!(answer.headers()["content-type"], "application/json");
+            assert_eq!(answer.headers()["cache-control"], "public, max-age=3600");
+            assert_eq!(answer.headers()["access-control-allow-origin"], "*");
+            let told = document(&answer);
+            // OpenShift's seven.
+            assert_eq!(text(&told, "issuer"), ISSUER);
+            assert_eq!(text(&told, "authorization_endpoint"), format!("{ISSUER}/oauth/authorize"));
+            assert_eq!(text(&told, "token_endpoint"), format!("{ISSUER}/oauth/token"));
+            assert_eq!(told["response_types_supported"], json!(["code", "token"]));
+            assert_eq!(told["code_challenge_methods_supported"], json!(["S256"]));
+            let grants = ["authorization_code", "refresh_token", "client_credentials", "implicit"];
+            assert_eq!(told["grant_types_supported"], json!(grants));
+            let scopes = told["scopes_supported"].as_array().unwrap();
+            for scope in ["user:full", "user:info", "openid", "groups", "orders:read"] {
+                assert!(scopes.contains(&json!(scope)), "{scope}");
+            }
+            assert_eq!(told["authorization_response_iss_parameter_supported"], json!(true));
+            assert!(
+                told["id_token_signing_alg_values_supported"].as_array().unwrap().contains(&json!("RS256"))
+            );
+            for (name, value) in
+                told.as_object().unwrap().iter().filter(|(name, _)| name.ends_with("_endpoint"))
+            {
+                let path = value.as_str().unwrap().strip_prefix(ISSUER).unwrap();
+                assert!(test.server.find("any", path).is_some(), "{name}");
+            }
+            let head = test.send(call("HEAD", path)).await;
+            assert_eq!((head.status().as_u16(), head.body().len()), (200, 0));
+        }
+    }
+
+    #[tokio::test]
+    async fn only_what_is_on_is_listed_and_an_issuer_with_a_path_is_found_by_both_forms() {
+        let config = Config {
+            implicit: Implicit::Never,
+            ..Config::new(Issuer::parse("https://example.com/a").unwrap())
+        };
+        let test = TestServer::over(Records::memory(), config, Rules::default()).await;
+        for path in ["/.well-known/oauth-authorization-server/a", "/a/.well-known/openid-configuration"] {
+            let told = document(&test.send(call("GET", path)).await);
+            assert_eq!(text(&told, "token_endpoint"), "https://example.com/a/oauth/token");
+            assert_eq!(told["response_types_supported"], json!(["code"]));
+            assert_eq!(told["grant_types_supported"], json!(["authorization_code"]));
+        }
+    }
+
+    async fn kids(test: &TestServer, seconds: u64) -> Vec<String> {
+        let answer = test.send(call("GET", "/oauth/jwks").at(later(seconds))).await;
+        let told = document(&answer);
+        let keys = told["keys"].as_array().unwrap();
+        assert!(keys.iter().all(|key| ["d", "p", "q", "k"].iter().all(|private| key.get(private).is_none())));
+        assert!(
+            keys.iter().all(|key| ["RSA", "EC", "OKP"].contains(&key["kty"].as_str().unwrap_or_default()))
+        );
+        keys.iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
+    }
+
+    #[tokio::test]
+    async fn a59_keys_are_published_before_they_sign_and_until_what_they_signed_is_over() {
+        let test = TestServer::start().await;
+        let kid = |token: &str| {
+            let header =
+                base64_simd::URL_SAFE_NO_PAD.decode_to_vec(token.split('.').next().unwrap()).unwrap();
+            serde_json::from_slice::<Value>(&header).unwrap()["kid"].as_str().unwrap().to_owned()
+        };
+        let first = text(&test.tokens("openid").await, "id_token").to_owned();
+        let before = kids(&test, 0).await;
+        assert!(before.contains(&kid(&first)));
+        test.accounts.rotate_keys(NOW).await.unwrap();
+        let during = kids(&test, 60).await;
+        assert!(before.iter().all(|kid| during.contains(kid)) && during.len() == 2 * before.len());
+        // Two hours and a little later the new one signs, and both verify.
+        let code = test.code("web", "openid").await;
+        let (_, early) = test.post(crate::testing::redeem(&code).basic("web", "web-secret")).await;
+        assert_eq!(kid(text(&early, "id_token")), kid(&first));
+        let mut rules = test.new_code("web", "openid");
+        rules.redirect = doorward_accounts::CodeRedirect::Asked("https://web.example.com/cb".to_owned());
+        let code = test.accounts.issue_code(rules, later(8000)).await.unwrap();
+        let late = crate::testing::redeem(&code).basic("web", "web-secret").at(later(8000));
+        let second = text(&test.post(late).await.1, "id_token").to_owned();
+        assert_ne!(kid(&second), kid(&first));
+        let ring = test.accounts.keys(later(8000)).await.unwrap();
+        assert!(ring.verify(&first, later(8000)).is_ok() && ring.verify(&second, later(8000)).is_ok());
+        let after = kids(&test, 8000 + 2 * 86_400).await;
+        assert!(!after.contains(&kid(&first)) && after.contains(&kid(&second)));
+    }
+}

@@ -2,9 +2,7 @@
 
 use doorward_accounts::Scopes;
 
-use crate::config::{
-    BROWSER_CLIENT, CHALLENGING_CLIENT, CLI_CLIENT, Client, Config, Escalation, ScopeRestriction,
-};
+use crate::config::{Client, Config, Escalation, ScopeRestriction};
 
 /// Everything that the user may do.
 pub(crate) const USER_FULL: &str = "user:full";
@@ -81,11 +79,6 @@ pub(crate) fn explained(config: &Config, scope: &str) -> (String, String) {
         }
         None => (String::new(), String::new()),
     }
-}
-
-/// Whether a client is one of those that come with OpenShift, which are given [`USER_FULL`] by default.
-pub(crate) fn is_openshift_client(client: &Client) -> bool {
-    [BROWSER_CLIENT, CHALLENGING_CLIENT, CLI_CLIENT].contains(&client.id.as_str())
 }
 
 fn escalation_warning(escalation: Escalation) -> String {

@@ -3,7 +3,7 @@
 
 use doorward_accounts::{
     InvalidGrant, KeyRing, KeysError, LoginFacts, NewToken, RedeemError, Redeemed, Redemption, RefreshError,
-    RefreshRequest, Refreshing, Scopes, SignError, Subject, TokenRules, Unavailable,
+    RefreshRequest, Scopes, SignError, Subject, TokenRules, Unavailable,
 };
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -269,20 +269,15 @@ impl OAuthServer {
             "token_type": "Bearer",
             "scope": token.scopes.to_string(),
         });
-        let mut say = |name: &str, value: Value| {
-            if let Value::Object(members) = &mut document {
-                members.insert(name.to_owned(), value);
-            }
-        };
         if let Some(life) = life {
-            say("expires_in", life.as_secs().into());
+            answer::say(&mut document, "expires_in", life.as_secs());
         }
         if let Some(refresh) = &redeemed.issued.refresh {
-            say("refresh_token", refresh.expose().as_str().into());
+            answer::say(&mut document, "refresh_token", refresh.expose().as_str());
         }
         if let (Some(user), true) = (&redeemed.user, token.scopes.contains("openid")) {
             let id_token = self.id_token((client, user), redeemed, (&access, nonce), (keys, call.now))?;
-            say("id_token", id_token.expose().as_str().into());
+            answer::say(&mut document, "id_token", id_token.expose().as_str());
         }
         Line::new(EVENT, Outcome::Permit)
             .user(&token.subject.name())
@@ -338,17 +333,6 @@ impl Client {
     pub(crate) const fn token_rules(&self) -> TokenRules {
         TokenRules { access: self.access_token_max_age, inactivity: self.inactivity }
     }
-
-    /// Whether a grant with these scopes brings a refresh token: with `openid` the user is asked for that
-    /// (`OpenID Connect` Core section 11).
-    pub(crate) fn refreshing(&self, scopes: &Scopes) -> Refreshing {
-        let is_wanted = !scopes.contains("openid") || scopes.contains("offline_access");
-        if is_wanted && self.may_use(GrantType::RefreshToken) {
-            Refreshing::Allowed
-        } else {
-            Refreshing::NotAllowed
-        }
-    }
 }
 
 fn asked_scopes(text: &str) -> Result<Scopes, TokenError> {
@@ -364,3 +348,6 @@ fn is_verifier(text: &str) -> bool {
     (43..=128).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~'))
 }
+
+#[cfg(test)]
+mod tests;
