@@ -6,10 +6,10 @@ use doorward_core::Timestamp;
 use doorward_store::{Committed, Transaction};
 
 use crate::{
-    AccessToken, Accounts, FamilyId, Scopes, Subject, TokenName, Unavailable, User, at,
-    grants::{Family, RefreshToken},
+    AccessToken, Accounts, FamilyId, Scopes, Subject, TokenName, Unavailable, at,
+    grants::Family,
     records::{Read, key},
-    validate::UserFault,
+    token::RefreshStart,
 };
 
 /// Families that are ended, or tokens that are removed, in one commit.
@@ -43,13 +43,13 @@ impl Accounts {
         raw: &str,
         now: Timestamp,
     ) -> Result<Option<RefreshStanding>, Unavailable> {
-        let Some(name) = TokenName::of_refresh(raw) else { return Ok(None) };
-        let token: Option<Read<RefreshToken>> = self.read(&key::refresh(&name), now).await?;
-        let Some(Read { value: token, .. }) = token else { return Ok(None) };
-        let keys = [&key::family(&token.family), &key::user(&token.subject.name())];
-        let (family, user) = self.read_two::<Family, User>(keys.map(String::as_str), now).await?;
+        let (Some(name), Some(start)) = (TokenName::of_refresh(raw), RefreshStart::find(raw)) else {
+            return Ok(None);
+        };
+        let id = FamilyId::of(&start);
+        let family: Option<Read<Family>> = self.read(&key::family(&id), now).await?;
         let Some(Read { value: family, .. }) = family else { return Ok(None) };
-        let user = UserFault::check(&family.subject, user.map(|user| user.value));
+        let user = self.user_behind(&family.subject, now).await?;
         let validity = match &family.refresh {
             Some(state) if state.current == name && now < at(state.idle_ends) && user.is_ok() => {
                 RefreshValidity::Valid { until: at(state.idle_ends) }
@@ -57,7 +57,7 @@ impl Accounts {
             _ => RefreshValidity::Invalid,
         };
         Ok(Some(RefreshStanding {
-            family: token.family,
+            family: id,
             client: family.client,
             subject: family.subject,
             scopes: family.scopes,

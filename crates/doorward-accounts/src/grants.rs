@@ -11,10 +11,10 @@ use doorward_store::Transaction;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Accounts, FreshToken, NoRandomness, Scopes, TokenName, Unavailable, User, at,
+    Accounts, FreshToken, Scopes, TokenName, Unavailable, User, at,
     records::{encode, key},
     seconds,
-    token::random_part,
+    token::RefreshStart,
     validate::UserFault,
 };
 
@@ -177,7 +177,7 @@ pub(crate) struct Family {
     pub(crate) refresh: Option<RefreshState>,
 }
 
-/// Which refresh token of a family is the current one.
+/// Which refresh token of a family is the current one. Any other that leads to the family was used before.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct RefreshState {
     pub(crate) current: TokenName,
@@ -195,13 +195,6 @@ pub(crate) struct UsedRefresh {
     pub(crate) at: i64,
     /// What it brought, sealed under itself.
     pub(crate) answer: String,
-}
-
-/// What stands under the name of a refresh token.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct RefreshToken {
-    pub(crate) family: FamilyId,
-    pub(crate) subject: Subject,
 }
 
 /// A plain challenge is the verifier.
@@ -238,8 +231,9 @@ impl Subject {
 }
 
 impl FamilyId {
-    fn fresh() -> Result<Self, NoRandomness> {
-        random_part().map(Self)
+    /// The family whose refresh tokens have this start.
+    pub(crate) fn of(start: &RefreshStart) -> Self {
+        Self(start.hash())
     }
 
     pub fn as_str(&self) -> &str {
@@ -318,7 +312,8 @@ impl Accounts {
         refreshing: Refreshing,
         now: Timestamp,
     ) -> Result<Draft, Unavailable> {
-        let id = FamilyId::fresh()?;
+        let start = RefreshStart::fresh()?;
+        let id = FamilyId::of(&start);
         let fresh = FreshToken::access()?;
         let mut family = Family {
             client: new.client,
@@ -332,10 +327,10 @@ impl Accounts {
         };
         let access = Access { family: &id, scopes: family.scopes.clone(), audience, rules: new.rules };
         let token = self.access_token_of(&family, access, fresh.name, now);
-        let mut transaction = put_access(Transaction::new(), &token)?;
+        let transaction = put_access(Transaction::new(), &token)?;
         let mut refresh = None;
         if refreshing == Refreshing::Allowed {
-            let fresh = FreshToken::refresh()?;
+            let fresh = FreshToken::refresh(&start)?;
             let ends = now.seconds.saturating_add(seconds(self.rules.refresh_absolute));
             family.refresh = Some(RefreshState {
                 current: fresh.name.clone(),
@@ -343,7 +338,6 @@ impl Accounts {
                 ends,
                 previous: None,
             });
-            transaction = put_refresh(transaction, &id, &family, &fresh.name)?;
             refresh = Some(fresh.raw);
         }
         family.cover(&token);
@@ -408,17 +402,4 @@ pub(crate) fn put_family(
     let session = family.login.session.clone().unwrap_or_default();
     let expires = family.ends.map(at);
     Ok(transaction.put(&key::family(id), encode(family)?, expires).put(&index, session.into_bytes(), expires))
-}
-
-/// Refresh tokens are kept until there is no refreshing any more, also when they were used: that is how a second use
-/// is known.
-pub(crate) fn put_refresh(
-    transaction: Transaction,
-    id: &FamilyId,
-    family: &Family,
-    name: &TokenName,
-) -> Result<Transaction, Unavailable> {
-    let record = RefreshToken { family: id.clone(), subject: family.subject.clone() };
-    let expires = family.refresh.as_ref().map(|refresh| at(refresh.ends));
-    Ok(transaction.put(&key::refresh(name), encode(&record)?, expires))
 }

@@ -36,17 +36,6 @@ impl Accounts {
         Read::decode(self.records.get(key, now).await?)
     }
 
-    /// Two records as they stood at one moment.
-    pub(crate) async fn read_two<A: DeserializeOwned, B: DeserializeOwned>(
-        &self,
-        keys: [&str; 2],
-        now: Timestamp,
-    ) -> Result<(Option<Read<A>>, Option<Read<B>>), Unavailable> {
-        let mut found = self.records.get_many(&keys, now).await?.into_iter();
-        let first = Read::decode(found.next().flatten())?;
-        Ok((first, Read::decode(found.next().flatten())?))
-    }
-
     /// The names below a prefix that ends with a slash, and what stands there.
     pub(crate) async fn list(
         &self,
@@ -93,10 +82,6 @@ pub(crate) mod key {
 
     pub(crate) fn access(name: impl fmt::Display) -> String {
         format!("token/{name}")
-    }
-
-    pub(crate) fn refresh(name: impl fmt::Display) -> String {
-        format!("refresh/{name}")
     }
 
     pub(crate) fn family(id: impl fmt::Display) -> String {

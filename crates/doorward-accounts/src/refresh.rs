@@ -8,14 +8,14 @@ use doorward_store::{Committed, Transaction};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AccessToken, Accounts, FreshToken, InvalidGrant, Issued, Redeemed, Scopes, TokenName, TokenRules,
-    Unavailable, User, at,
+    AccessToken, Accounts, FamilyId, FreshToken, InvalidGrant, Issued, Redeemed, Scopes, TokenName,
+    TokenRules, Unavailable, at,
     code::narrowed,
-    grants::{Access, Family, RefreshState, RefreshToken, UsedRefresh, put_access, put_family, put_refresh},
+    grants::{Access, Family, RefreshState, UsedRefresh, put_access, put_family},
     records::{ATTEMPTS, Read, key},
     seal::{open_under, seal_under},
     seconds,
-    validate::UserFault,
+    token::RefreshStart,
 };
 
 /// What answers are sealed for.
@@ -63,35 +63,25 @@ impl Accounts {
         request: &RefreshRequest<'_>,
         now: Timestamp,
     ) -> Result<Redeemed, RefreshError> {
-        let name = TokenName::of_refresh(raw).ok_or(InvalidGrant::NotOurs)?;
+        let presented = Presented::read(raw).ok_or(InvalidGrant::NotOurs)?;
         for _ in 0..ATTEMPTS {
-            let Some(token) = self.read::<RefreshToken>(&key::refresh(&name), now).await? else {
+            let read = self.read(&key::family(&presented.family), now).await?;
+            let Some(Read { value: family, bytes }): Option<Read<Family>> = read else {
                 return Err(InvalidGrant::Unknown.into());
-            };
-            let token = token.value;
-            let keys = [&key::family(&token.family), &key::user(&token.subject.name())];
-            let (family, user) = self.read_two::<Family, User>(keys.map(String::as_str), now).await?;
-            let Some(Read { value: family, bytes }) = family else {
-                return Err(InvalidGrant::Revoked.into());
             };
             if family.client != request.client {
                 return Err(InvalidGrant::OtherClient.into());
             }
             let Some(state) = &family.refresh else { return Err(InvalidGrant::Unknown.into()) };
-            let standing = self.standing(state, &name, now);
+            let standing = self.standing(state, &presented.name, now);
             if standing == Use::Again {
-                self.revoke_family(&token.family, now).await?;
+                self.revoke_family(&presented.family, now).await?;
                 return Err(InvalidGrant::Reused.into());
             }
-            let user = UserFault::check(&token.subject, user.map(|user| user.value));
-            let user = user.map_err(InvalidGrant::User)?;
+            let user = self.user_behind(&family.subject, now).await?.map_err(InvalidGrant::User)?;
             let issued = match standing {
                 Use::Late => return Err(InvalidGrant::Expired.into()),
-                Use::First => {
-                    let rotation =
-                        Rotation { raw, name: &name, token: &token, family: family.clone(), bytes };
-                    self.rotate(rotation, request, now).await?
-                }
+                Use::First => self.rotate(&presented, (family.clone(), &bytes), request, now).await?,
                 Use::AtOnceAgain | Use::Again => Some(self.repeat(raw, state, request, now).await?),
             };
             if let Some(issued) = issued {
@@ -118,11 +108,11 @@ impl Accounts {
     /// `None` if somebody else was faster.
     async fn rotate(
         &self,
-        rotation: Rotation<'_>,
+        presented: &Presented<'_>,
+        (mut family, bytes): (Family, &[u8]),
         request: &RefreshRequest<'_>,
         now: Timestamp,
     ) -> Result<Option<Issued>, RefreshError> {
-        let Rotation { raw, name, token: old, mut family, bytes } = rotation;
         let scopes = match request.scopes {
             Some(scopes) if !scopes.is_subset(&family.scopes) => return Err(RefreshError::Scope),
             Some(scopes) => scopes.clone(),
@@ -131,23 +121,22 @@ impl Accounts {
         let audience = narrowed(&family.audience, request.audience).ok_or(RefreshError::Target)?;
         let (fresh, successor) = (
             FreshToken::access().map_err(Unavailable::from)?,
-            FreshToken::refresh().map_err(Unavailable::from)?,
+            FreshToken::refresh(&presented.start).map_err(Unavailable::from)?,
         );
-        let access = Access { family: &old.family, scopes, audience, rules: request.rules };
+        let access = Access { family: &presented.family, scopes, audience, rules: request.rules };
         let token = self.access_token_of(&family, access, fresh.name.clone(), now);
         let answer = Answer { access: fresh.raw.expose().clone(), refresh: successor.raw.expose().clone() };
-        let answer = answer.seal(raw)?;
+        let answer = answer.seal(presented.raw)?;
         if let Some(state) = &mut family.refresh {
             state.idle_ends = self.idle_ends(state.ends, now);
             state.current = successor.name.clone();
-            state.previous = Some(UsedRefresh { name: name.clone(), at: now.seconds, answer });
+            state.previous = Some(UsedRefresh { name: presented.name.clone(), at: now.seconds, answer });
         }
         family.access = fresh.name;
         family.cover(&token);
-        let transaction = Transaction::new().if_same(&key::family(&old.family), &bytes);
+        let transaction = Transaction::new().if_same(&key::family(&presented.family), bytes);
         let transaction = put_access(transaction, &token)?;
-        let transaction = put_refresh(transaction, &old.family, &family, &successor.name)?;
-        let transaction = put_family(transaction, &old.family, &family)?;
+        let transaction = put_family(transaction, &presented.family, &family)?;
         let committed = self.commit(transaction, now).await?;
         let issued = Issued { access: fresh.raw, token, refresh: Some(successor.raw) };
         Ok((committed == Committed::Done).then_some(issued))
@@ -187,13 +176,20 @@ enum Use {
     Again,
 }
 
-/// A refresh token and its family, as they were read.
-struct Rotation<'a> {
+/// A refresh token as it came, and where it leads.
+struct Presented<'a> {
     raw: &'a str,
-    name: &'a TokenName,
-    token: &'a RefreshToken,
-    family: Family,
-    bytes: Vec<u8>,
+    name: TokenName,
+    start: RefreshStart,
+    family: FamilyId,
+}
+
+impl<'a> Presented<'a> {
+    fn read(raw: &'a str) -> Option<Self> {
+        let (name, start) = (TokenName::of_refresh(raw)?, RefreshStart::find(raw)?);
+        let family = FamilyId::of(&start);
+        Some(Self { raw, name, start, family })
+    }
 }
 
 impl Answer {

@@ -1,5 +1,8 @@
 //! Names and formats of tokens. An access token or a code is `sha256~` and 43 characters; what is stored under
 //! `sha256~` and the hash of these characters is all that is ever written down of it.
+//!
+//! Of a refresh token, `rt~` and 43 characters, the first 16 are the same for all that follow each other. So also one that
+//! was used long ago leads to its family, without being stored.
 
 use std::fmt;
 
@@ -14,6 +17,8 @@ const PREFIX: &str = "sha256~";
 const REFRESH_PREFIX: &str = "rt~";
 /// 32 bytes in base64url.
 const LENGTH: usize = 43;
+/// How much of a refresh token its successors share: 12 bytes in base64url. Of the rest, 20 bytes are random each time.
+const SHARED: usize = 16;
 
 /// The operating system gives no random bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,8 +56,7 @@ impl TokenName {
         if !is_random_part(part) {
             return None;
         }
-        let hash = digest::digest(&digest::SHA256, part.as_bytes());
-        Some(Self(format!("{prefix}{}", URL_SAFE_NO_PAD.encode_to_string(hash))))
+        Some(Self(format!("{prefix}{}", hash(part))))
     }
 }
 
@@ -78,24 +82,43 @@ impl FreshToken {
     /// An access token or code: `sha256~` and 32 random bytes. The first character after the prefix is never `-`, which
     /// command lines take for an option.
     pub fn access() -> Result<Self, NoRandomness> {
-        Self::new(PREFIX)
-    }
-
-    /// A refresh token.
-    pub fn refresh() -> Result<Self, NoRandomness> {
-        Self::new(REFRESH_PREFIX)
-    }
-
-    fn new(prefix: &str) -> Result<Self, NoRandomness> {
         loop {
             let part = random_part()?;
-            if part.starts_with('-') {
-                continue;
+            if !part.starts_with('-') {
+                return Ok(Self::of(PREFIX, &part));
             }
-            let hash = digest::digest(&digest::SHA256, part.as_bytes());
-            let name = TokenName(format!("{prefix}{}", URL_SAFE_NO_PAD.encode_to_string(hash)));
-            return Ok(Self { raw: format!("{prefix}{part}").into(), name });
         }
+    }
+
+    /// A refresh token that shares `start` with those before and after it.
+    pub(crate) fn refresh(start: &RefreshStart) -> Result<Self, NoRandomness> {
+        let rest = URL_SAFE_NO_PAD.encode_to_string(random::<20>()?);
+        Ok(Self::of(REFRESH_PREFIX, &format!("{}{rest}", start.0.expose())))
+    }
+
+    fn of(prefix: &str, part: &str) -> Self {
+        Self { raw: format!("{prefix}{part}").into(), name: TokenName(format!("{prefix}{}", hash(part))) }
+    }
+}
+
+/// What refresh tokens that follow each other have in common. Nobody knows it who never had one of them.
+#[derive(Clone, Debug)]
+pub(crate) struct RefreshStart(SecretString);
+
+impl RefreshStart {
+    pub(crate) fn fresh() -> Result<Self, NoRandomness> {
+        Ok(Self(URL_SAFE_NO_PAD.encode_to_string(random::<12>()?).into()))
+    }
+
+    /// That of a refresh token; `None` if `raw` cannot be one.
+    pub(crate) fn find(raw: &str) -> Option<Self> {
+        let part = raw.strip_prefix(REFRESH_PREFIX).filter(|part| is_random_part(part))?;
+        Some(Self(part.get(..SHARED)?.into()))
+    }
+
+    /// What is stored in its place.
+    pub(crate) fn hash(&self) -> String {
+        hash(self.0.expose())
     }
 }
 
@@ -126,9 +149,18 @@ mod tests {
         assert_eq!(TokenName::of_access(token.raw.expose()), Some(token.name.clone()));
         assert_eq!(TokenName::parse(token.name.as_str()), Some(token.name.clone()));
         assert!(!format!("{token:?}").contains(token.raw.expose()));
-        let refresh = FreshToken::refresh().unwrap();
-        assert_eq!(TokenName::of_refresh(refresh.raw.expose()), Some(refresh.name));
-        assert_eq!(TokenName::of_access(refresh.raw.expose()), None);
+        let start = RefreshStart::fresh().unwrap();
+        let (refresh, successor) =
+            (FreshToken::refresh(&start).unwrap(), FreshToken::refresh(&start).unwrap());
+        assert_ne!(refresh.raw, successor.raw);
+        for token in [refresh, successor] {
+            let raw = token.raw.expose();
+            assert_eq!(raw.len(), 46);
+            assert_eq!(TokenName::of_refresh(raw), Some(token.name));
+            assert_eq!(TokenName::of_access(raw), None);
+            assert_eq!(RefreshStart::find(raw).unwrap().hash(), start.hash());
+        }
+        assert!(RefreshStart::find(token.raw.expose()).is_none());
     }
 
     #[test]

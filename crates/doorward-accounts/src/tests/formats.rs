@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use super::*;
 
 /// As the first version wrote them; hashes are of no meaning.
-const RECORDS: [(&str, &str); 10] = [
+const RECORDS: [(&str, &str); 9] = [
     (
         "user/alice",
         r#"{"name":"alice","uid":"u1","full_name":"Alice","email":"a@example.com","email_verified":true,"identities":["local:alice"],"groups":{"":["ops"],"local":["dev"]},"standing":"Active","password":null,"uid_source":"Random","created":1000000,"updated":1000000}"#,
@@ -25,7 +25,6 @@ const RECORDS: [(&str, &str); 10] = [
         "family/f1",
         r#"{"client":"client","subject":{"User":{"name":"alice","uid":"u1"}},"scopes":["openid"],"audience":[],"login":{"auth_time":5,"amr":[],"session":null,"nonce":null},"ends":1086400,"access":"sha256~t1","refresh":{"current":"rt~r1","idle_ends":1600000,"ends":1900000,"previous":{"name":"rt~r0","at":1000000,"answer":"x"}}}"#,
     ),
-    ("refresh/rt~r1", r#"{"family":"f1","subject":{"Client":{"id":"client"}}}"#),
     (
         "session/h1",
         r#"{"sid":"s","subject":{"User":{"name":"alice","uid":"u1"}},"provider":"local","amr":["pwd"],"auth_time":1000000,"seen":1000000}"#,
@@ -45,7 +44,6 @@ fn rewritten(key: &str, value: &str) -> String {
         "code" => by::<code::Code>(value),
         "token" => by::<AccessToken>(value),
         "family" => by::<grants::Family>(value),
-        "refresh" => by::<grants::RefreshToken>(value),
         "session" => by::<Session>(value),
         "consent" => by::<consents::Consent>(value),
         "signing-keys" => by::<Vec<crate::keys::StoredKey>>(value),

@@ -118,7 +118,7 @@ async fn a48_a_refresh_token_of_another_client_or_of_nobody_brings_nothing_and_e
     let other = RefreshRequest { client: "other", ..REQUEST };
     let refused = accounts.refresh(raw.expose(), &other, after(60)).await;
     assert_eq!(refused.err(), Some(invalid(InvalidGrant::OtherClient)));
-    let unknown = FreshToken::refresh().unwrap().raw;
+    let unknown = FreshToken::refresh(&token::RefreshStart::fresh().unwrap()).unwrap().raw;
     assert_eq!(refresh(&accounts, &unknown, NOW).await.err(), Some(invalid(InvalidGrant::Unknown)));
     assert_eq!(refresh(&accounts, &issued.access, NOW).await.err(), Some(invalid(InvalidGrant::NotOurs)));
     let second = refresh(&accounts, &raw, after(60)).await.unwrap();
@@ -166,6 +166,39 @@ async fn who_may_not_come_in_gets_no_new_tokens() {
     alice(&accounts).await;
     let refused = refresh(&accounts, &raw, after(3)).await;
     assert_eq!(refused.err(), Some(invalid(InvalidGrant::User(UserFault::UidChanged))));
+}
+
+#[tokio::test]
+async fn refreshing_leaves_nothing_behind_that_grows() {
+    let accounts = accounts();
+    let user = alice(&accounts).await;
+    let mut raw = tokens(&accounts, &user).await.refresh.unwrap();
+    let first = raw.clone();
+    let mut sizes = Vec::new();
+    for number in 1..=30 {
+        // Each access token is over when the next is issued.
+        let time = after(number * 86_400);
+        let Ok(redeemed) = refresh(&accounts, &raw, time).await else { break };
+        raw = redeemed.issued.refresh.unwrap();
+        sizes.push(accounts.records.list("", time).await.unwrap().len());
+    }
+    assert_eq!(sizes.len(), 29);
+    assert!(sizes.iter().all(|size| *size == sizes[0]), "{sizes:?}");
+    // And yet the first one is known as used.
+    let late = after(29 * 86_400 + 60);
+    assert_eq!(refresh(&accounts, &first, late).await.err(), Some(invalid(InvalidGrant::Reused)));
+    assert_eq!(refresh(&accounts, &raw, late).await.err(), Some(invalid(InvalidGrant::Unknown)));
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_was_never_issued_ends_the_family_whose_start_it_has() {
+    let accounts = accounts();
+    let user = alice(&accounts).await;
+    let raw = tokens(&accounts, &user).await.refresh.unwrap();
+    let (start, last) = raw.expose().split_at(raw.expose().len() - 1);
+    let forged = SecretString::from(format!("{start}{}", if last == "A" { "B" } else { "A" }));
+    assert_eq!(refresh(&accounts, &forged, NOW).await.err(), Some(invalid(InvalidGrant::Reused)));
+    assert!(refresh(&accounts, &raw, NOW).await.is_err());
 }
 
 #[tokio::test]
