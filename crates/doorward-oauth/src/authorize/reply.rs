@@ -55,6 +55,9 @@ impl Reply {
             all.insert("state", state);
         }
         let encoded = || form_urlencoded::Serializer::new(String::new()).extend_pairs(&all).finish();
+        // Codes and tokens hold a tilde, which need not be escaped (RFC 3986 section 2.3); fabric8 takes the token as it
+        // stands there, and never decodes it.
+        let encoded = || encoded().replace("%7E", "~");
         let uri = &self.redirect_uri;
         match self.mode {
             Mode::Query if uri.ends_with('?') => Delivery::Redirect(format!("{uri}{}", encoded()).into()),
@@ -104,12 +107,12 @@ mod tests {
         let state = "state=a+b%26%0D%0AX%3A+y";
         let iss = "iss=https%3A%2F%2Fauth.example.com";
         for (uri, mode, expected) in [
-            ("https://g/login", Mode::Query, format!("https://g/login?code=c%2B&{iss}&{state}&z=1")),
-            ("https://g/login?a=b", Mode::Query, format!("https://g/login?a=b&code=c%2B&{iss}&{state}&z=1")),
-            ("https://g/login?", Mode::Query, format!("https://g/login?code=c%2B&{iss}&{state}&z=1")),
-            ("https://g/login?a", Mode::Fragment, format!("https://g/login?a#code=c%2B&{iss}&{state}&z=1")),
+            ("https://g/login", Mode::Query, format!("https://g/login?code=~c%2B&{iss}&{state}&z=1")),
+            ("https://g/login?a=b", Mode::Query, format!("https://g/login?a=b&code=~c%2B&{iss}&{state}&z=1")),
+            ("https://g/login?", Mode::Query, format!("https://g/login?code=~c%2B&{iss}&{state}&z=1")),
+            ("https://g/login?a", Mode::Fragment, format!("https://g/login?a#code=~c%2B&{iss}&{state}&z=1")),
         ] {
-            let sent = reply(uri, mode).deliver("https://auth.example.com", &[("z", "1"), ("code", "c+")]);
+            let sent = reply(uri, mode).deliver("https://auth.example.com", &[("z", "1"), ("code", "~c+")]);
             assert_eq!(sent, Delivery::Redirect(expected.into()));
         }
         let form = reply("https://g/login", Mode::FormPost).deliver("https://i", &[("code", "c")]);
