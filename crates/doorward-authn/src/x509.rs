@@ -11,6 +11,7 @@ use std::{
 
 use ::aws_lc_rs::digest::{SHA256, digest};
 use doorward_core::Timestamp;
+use percent_encoding::percent_decode;
 use rustls::{
     CertificateError, RootCertStore,
     crypto::aws_lc_rs,
@@ -149,6 +150,20 @@ impl From<rustls::Error> for BadCertificate {
             // Its words are those of a fixed list: nothing of the certificate stands in them.
             other => Self::Other(other.to_string()),
         }
+    }
+}
+
+/// The certificates in a header of a proxy: PEM, percent-encoded, as nginx's `$ssl_client_escaped_cert`. What cannot be read
+/// is a certificate that nobody trusts, and an empty header none.
+pub fn from_header(value: &[u8]) -> Vec<Vec<u8>> {
+    if value.is_empty() {
+        return Vec::new();
+    }
+    let pem: Vec<u8> = percent_decode(value).collect();
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    match read {
+        Ok(chain) if !chain.is_empty() => chain.iter().map(|certificate| certificate.to_vec()).collect(),
+        _ => vec![Vec::new()],
     }
 }
 

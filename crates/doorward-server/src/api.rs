@@ -1,12 +1,18 @@
 //! Requests of programs: who sends them is told by a certificate, a token or a proxy in front (`apiAuth` of
 //! doorward.yaml), and said to the application in the form that it understands. Without that file nothing of this runs.
 
+mod decide;
+pub(crate) mod failure;
+mod identity;
 pub mod impersonation;
 
 use doorward_authn::chain::Chain;
 use doorward_core::SecretString;
 use http::HeaderName;
 
+pub(crate) use decide::Case;
+pub(crate) use failure::Refusal;
+pub(crate) use identity::{Caller, SESSION};
 pub use impersonation::{Impersonation, ImpersonationRule, Targets};
 
 /// `apiAuth`.

@@ -24,6 +24,7 @@ use doorward_telemetry::RefreshOutcome;
 use http::{HeaderValue, header::AUTHORIZATION};
 
 use crate::{
+    api::{Caller, SESSION},
     explain::Shortfall,
     gate::Gate,
     ingress::Arrival,
@@ -39,6 +40,8 @@ pub(crate) struct Visitor {
     pub shortfall: Shortfall,
     /// Cookies to send with whatever the answer will be: refreshed or removed sessions.
     pub set_cookies: Vec<HeaderValue>,
+    /// The same visitor in the words of APIs; set only with `apiAuth`.
+    pub caller: Option<Box<Caller>>,
 }
 
 #[derive(Debug)]
@@ -48,6 +51,10 @@ pub(crate) enum Standing {
     Unknown,
     /// A credential came that is worth nothing, and no other may be tried (`--bearer-token-login-fallback=false`).
     Forbidden,
+    /// Credentials came, and none is worth anything (`apiAuth`).
+    Rejected,
+    /// What came can be read in several ways (`apiAuth`).
+    Malformed,
     Known(Known),
 }
 
@@ -62,8 +69,17 @@ impl Visitor {
     pub(crate) fn session(&self) -> Option<&Arc<Session>> {
         match &self.standing {
             Standing::Known(known) => Some(&known.session),
-            Standing::Nobody | Standing::Unknown | Standing::Forbidden => None,
+            Standing::Nobody
+            | Standing::Unknown
+            | Standing::Forbidden
+            | Standing::Rejected
+            | Standing::Malformed => None,
         }
+    }
+
+    /// Whether a stored session or a password says who this is, and no credential of an API.
+    pub(crate) fn is_of_session(&self) -> bool {
+        self.caller.as_ref().is_none_or(|caller| caller.authenticator == SESSION)
     }
 
     /// The visitor in the words of policy.
@@ -72,20 +88,23 @@ impl Visitor {
             Standing::Known(known) => {
                 Attempt::Accepted(Who { identity: &known.session.identity, provenance: known.provenance })
             }
-            Standing::Nobody | Standing::Unknown => Attempt::NotPresented,
-            Standing::Forbidden => Attempt::Refused,
+            Standing::Nobody => Attempt::NotPresented,
+            // Where anonymous requests pass, those of whom nobody can tell do not.
+            Standing::Unknown | Standing::Forbidden | Standing::Rejected | Standing::Malformed => {
+                Attempt::Refused
+            }
         }
     }
 
-    const fn without(standing: Standing, shortfall: Shortfall) -> Self {
-        Self { standing, shortfall, set_cookies: Vec::new() }
+    pub(crate) const fn without(standing: Standing, shortfall: Shortfall) -> Self {
+        Self { standing, shortfall, set_cookies: Vec::new(), caller: None }
     }
 
     const fn nobody(shortfall: Shortfall) -> Self {
         Self::without(Standing::Nobody, shortfall)
     }
 
-    const fn known(session: Arc<Session>, provenance: Provenance) -> Self {
+    pub(crate) const fn known(session: Arc<Session>, provenance: Provenance) -> Self {
         Self::without(Standing::Known(Known { session, provenance }), Shortfall::NoSession)
     }
 }
@@ -110,6 +129,16 @@ pub(crate) async fn authenticate(gate: &Arc<Gate>, arrival: &Arrival, freshness:
             return Visitor::without(Standing::Forbidden, Shortfall::Bearer(refusal));
         }
     }
+    without_tokens(gate, arrival, freshness, shortfall).await
+}
+
+/// The rest of the chain: a password, then the stored session. `shortfall` is what was found wrong before.
+pub(crate) async fn without_tokens(
+    gate: &Arc<Gate>,
+    arrival: &Arrival,
+    freshness: Freshness,
+    mut shortfall: Shortfall,
+) -> Visitor {
     match by_password(gate, arrival).await {
         Password::None => {}
         Password::Accepted(session) => return Visitor::known(session, Provenance::PasswordFile),

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use doorward_authn::{BearerRefusal, Refusal};
+use doorward_authn::{BearerRefusal, Refusal, chain::Rejection};
 use doorward_authz::{Denial, DenialReason};
 use doorward_core::{Grounds, RuleId};
 use doorward_session::InvalidSession;
@@ -68,6 +68,8 @@ pub(crate) enum Reason {
     CodeMissing,
     CodeNotRedeemed,
     NonceMismatch,
+    CredentialRefused,
+    ImpersonationRefused,
     StoreUnavailable,
     SessionNotSaved,
     RefreshBroken,
@@ -104,6 +106,8 @@ impl Reason {
             Self::CodeMissing => "code_missing",
             Self::CodeNotRedeemed => "code_not_redeemed",
             Self::NonceMismatch => "nonce_mismatch",
+            Self::CredentialRefused => "credential_refused",
+            Self::ImpersonationRefused => "impersonation_refused",
             Self::StoreUnavailable => "store_unavailable",
             Self::SessionNotSaved => "session_not_saved",
             Self::RefreshBroken => "refresh_broken",
@@ -209,6 +213,10 @@ pub(crate) enum Shortfall {
     /// Nobody can tell, because of this.
     Store(String),
     RefreshBroken,
+    /// Credentials of the API, none of which is good, or of which nobody can tell.
+    Credentials(Vec<Rejection>),
+    /// A provider vouches for somebody under a name that nobody may have.
+    ReservedName,
 }
 
 impl Shortfall {
@@ -236,6 +244,7 @@ impl Shortfall {
             Self::Ended(_) => Reason::SessionEnded,
             Self::Store(_) => Reason::StoreUnavailable,
             Self::RefreshBroken => Reason::RefreshBroken,
+            Self::Credentials(_) | Self::ReservedName => Reason::CredentialRefused,
         }
     }
 
@@ -250,6 +259,10 @@ impl Shortfall {
             Self::Ended(why) => why.to_string(),
             Self::Store(error) => error.clone(),
             Self::RefreshBroken => "the refresh of the session broke off".to_owned(),
+            Self::Credentials(rejections) => {
+                rejections.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+            }
+            Self::ReservedName => "the name in the session is empty, reserved or unreadable".to_owned(),
         }
     }
 }
@@ -324,11 +337,23 @@ impl Gate {
         self.explain(arrival, record, explanation);
     }
 
-    /// Explains that the session store cannot be asked.
-    pub(crate) fn explain_unknown(&self, arrival: &Arrival, record: &mut Record, shortfall: &Shortfall) {
-        let message = "The session store cannot be asked.";
+    /// Explains that credentials of the API are bad.
+    pub(crate) fn explain_rejected(&self, arrival: &Arrival, record: &mut Record, shortfall: &Shortfall) {
+        let message = "The credentials of a request were refused.";
         let explanation =
-            Explanation::new(Outcome::Error, shortfall.reason(), message).because(&shortfall.detail());
+            Explanation::new(Outcome::Deny, shortfall.reason(), message).because(&shortfall.detail());
+        self.explain(arrival, record, explanation);
+    }
+
+    /// Explains that the session store, or whoever knows the credentials, cannot be asked.
+    pub(crate) fn explain_unknown(&self, arrival: &Arrival, record: &mut Record, shortfall: &Shortfall) {
+        let (reason, message) = match shortfall {
+            Shortfall::Credentials(_) => {
+                (Reason::StoreUnavailable, "Nobody can tell whether the credentials of a request are good.")
+            }
+            other => (other.reason(), "The session store cannot be asked."),
+        };
+        let explanation = Explanation::new(Outcome::Error, reason, message).because(&shortfall.detail());
         self.explain(arrival, record, explanation);
     }
 }

@@ -11,15 +11,20 @@
 
 use std::{sync::Arc, time::SystemTime};
 
+use doorward_authn::websocket;
 use doorward_authz::{Constraints, Denial, DenialReason, Judged, Verdict};
 use doorward_core::{Grounds, Permit, Target, Timestamp, request::Scheme};
 use doorward_net::{Body, Peer};
 use doorward_telemetry::{ClientField, Pings};
 use doorward_upstream::{ForwardError, Forwarding, Route as UpstreamRoute, Upstream};
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header::SET_COOKIE};
+use http::{
+    HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
+    header::{AUTHORIZATION, SET_COOKIE},
+};
 use http_body::Body as _;
 
 use crate::{
+    api::{Case, Refusal, failure},
     authenticate::{self, Freshness, Known, Standing, Visitor, authenticate},
     endpoints,
     explain::{self, Explanation, Outcome, Reason},
@@ -61,7 +66,7 @@ pub(crate) async fn handle(
         Some(endpoint) => endpoints::oauth::route(endpoint),
         None => gate.routes.find(uri.path(), || arrival.user_agent()),
     };
-    let mut record = Record::begin(&gate, &arrival, gate.visibility(route));
+    let mut record = Record::begin(&gate, &arrival, gate.visibility(route, &uri));
     let is_probe = matches!(route, Route::Ping | Route::Ready);
     // Probes come over plain HTTP where a proxy in front ends TLS: redirected, they would never succeed. Where we
     // serve https ourselves, oauth2-proxy redirects them too.
@@ -73,7 +78,7 @@ pub(crate) async fn handle(
         record.count();
     }
     let response = match endpoint {
-        Some(endpoint) => Box::pin(endpoints::oauth::answer(&gate, endpoint, arrival)).await,
+        Some(endpoint) => Box::pin(endpoints::oauth::answer(&gate, endpoint, arrival, &mut record)).await,
         None => answer(&gate, route, arrival, &mut record).await,
     };
     record.finish(response)
@@ -157,6 +162,9 @@ async fn proxied(gate: &Arc<Gate>, arrival: Box<Arrival>, record: &mut Record) -
             identify(gate, response, session.as_deref(), &grounds, decided.set_cookies)
         }
         Decision::Forbidden => with_cookies(respond::forbidden(), decided.set_cookies),
+        Decision::Refused(refusal) => {
+            with_cookies(failure::answer(gate, &arrival, &refusal), decided.set_cookies)
+        }
         Decision::Login => with_cookies(ask_for_login(gate, &arrival), decided.set_cookies),
         Decision::Unknown if gate.wants_json(&arrival) => respond::unavailable(),
         Decision::Unknown => {
@@ -196,6 +204,8 @@ pub(crate) enum Decision {
         denial: Denial,
         who: String,
     },
+    /// A program, or anybody with a bad credential, is turned away (`apiAuth`).
+    Refused(Refusal),
 }
 
 /// Authenticate, then authorise.
@@ -205,6 +215,9 @@ pub(crate) async fn decide(
     judged: Judged,
     record: &mut Record,
 ) -> Decided {
+    if let Some(api) = &gate.api {
+        return Box::pin(Case { gate, api, arrival }.decide(judged, record)).await;
+    }
     let mut visitor = authenticate(gate, arrival, Freshness::Renewed(judged)).await;
     let mut set_cookies = std::mem::take(&mut visitor.set_cookies);
     if let Some(session) = visitor.session() {
@@ -231,7 +244,7 @@ pub(crate) async fn decide(
                 gate.explain_unknown(arrival, record, &visitor.shortfall);
                 Decision::Unknown
             }
-            Standing::Forbidden => Decision::Forbidden,
+            Standing::Forbidden | Standing::Rejected | Standing::Malformed => Decision::Forbidden,
             Standing::Nobody | Standing::Known(_) => {
                 gate.explain_login(arrival, record, &visitor.shortfall);
                 if set_cookies.is_empty() && gate.sessions.keeper.always_clears() {
@@ -251,7 +264,7 @@ pub(crate) async fn decide(
 }
 
 /// `allowed_groups`, `allowed_emails` and `allowed_email_domains` in the query; they bind known visitors only.
-fn constrained(gate: &Gate, arrival: &Arrival, visitor: &Visitor) -> Result<(), Denial> {
+pub(crate) fn constrained(gate: &Gate, arrival: &Arrival, visitor: &Visitor) -> Result<(), Denial> {
     let (Some(query), Standing::Known(Known { session, .. })) =
         (arrival.facts.target.query(), &visitor.standing)
     else {
@@ -278,6 +291,14 @@ async fn forward(
     let session = visitor.session();
     let mut request = std::mem::take(&mut arrival.request);
     gate.injection.scrub(request.headers_mut(), session.map(AsRef::as_ref));
+    if let Some(api) = &gate.api {
+        gate.injection.scrub_all(request.headers_mut());
+        api.scrub(request.headers_mut());
+        if visitor.caller.is_some() {
+            // It was for us, and has done its work.
+            request.headers_mut().remove(AUTHORIZATION);
+        }
+    }
     drop_misleading(request.headers_mut(), arrival.facts.hop);
     if gate.ingress.strangers_headers(arrival.facts.hop) == StrangersHeaders::Removed {
         drop_forwarding(request.headers_mut());
@@ -286,8 +307,11 @@ async fn forward(
         ours.remove_from(request.headers_mut());
     }
     // A header may go on from what the client sent, of which nothing is left here that must not pass.
-    let identity =
+    let mut identity =
         gate.injection.for_request(request.headers(), session.map(AsRef::as_ref), permit.grounds());
+    if let Some(api) = &gate.api {
+        api.tell(&mut identity, visitor.caller.as_deref());
+    }
     let how = Forwarding {
         peer: match &arrival.connection.peer {
             Peer::Ip(address) => Some(address.ip().to_canonical()),
@@ -303,6 +327,9 @@ async fn forward(
         request = request.map(|body| {
             body.with_trailers(move |trailers| {
                 gate.injection.scrub_trailers(trailers);
+                if let Some(api) = &gate.api {
+                    api.scrub(trailers);
+                }
                 drop_misleading(trailers, hop);
                 if gate.ingress.strangers_headers(hop) == StrangersHeaders::Removed {
                     drop_forwarding(trailers);
@@ -311,7 +338,13 @@ async fn forward(
         });
     }
     match upstream.forward(permit, request, how).await {
-        Ok(response) => response,
+        Ok(mut response) => {
+            if gate.api.is_some() && response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                // An application may repeat what it was offered by somebody else.
+                websocket::strip(response.headers_mut());
+            }
+            response
+        }
         Err(error) => {
             tracing::error!("Error proxying to upstream server: {error}");
             gate.error_page(&arrival, &not_forwarded(&error))
@@ -370,7 +403,7 @@ impl Problem {
     }
 }
 
-const fn explanation(reason: DenialReason) -> &'static str {
+pub(crate) const fn explanation(reason: DenialReason) -> &'static str {
     match reason {
         DenialReason::EmailMissing => {
             "Your account has no e-mail address, and access is granted by e-mail address."
@@ -428,16 +461,24 @@ fn https_redirect(gate: &Gate, arrival: &Arrival) -> Option<Response<Body>> {
 }
 
 impl Gate {
-    fn visibility(&self, route: Route<'_>) -> Visibility {
+    fn visibility(&self, route: Route<'_>, uri: &Uri) -> Visibility {
         match route {
             Route::Ping | Route::Ready if self.telemetry.logs.pings() == Pings::Silent => Visibility::Silent,
             Route::Callback | Route::OAuth => Visibility::Logged(Query::Hidden),
             Route::OAuthToken => Visibility::Logged(Query::HiddenWithName),
+            // A token there counts nowhere, and is a token all the same (RFC 9700 section 4.3.2).
+            _ if self.api.is_some() && holds_token(uri) => Visibility::Logged(Query::Hidden),
             _ => Visibility::Logged(Query::Shown),
         }
     }
 
-    fn log_denial(&self, arrival: &Arrival, record: &mut Record, visitor: &Visitor, denial: &Denial) {
+    pub(crate) fn log_denial(
+        &self,
+        arrival: &Arrival,
+        record: &mut Record,
+        visitor: &Visitor,
+        denial: &Denial,
+    ) {
         let Some(session) = visitor.session() else { return };
         let user = session.identity.display_name();
         let consequence = match denial.reason {
@@ -462,6 +503,11 @@ impl Gate {
             || (self.access.logins_for == LoginsFor::Pages && is_subrequest(arrival))
             || self.access.api_routes.matches(arrival.facts.judged().path_and_query())
     }
+}
+
+fn holds_token(uri: &Uri) -> bool {
+    let query = uri.query().unwrap_or_default();
+    form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name.eq_ignore_ascii_case("access_token"))
 }
 
 /// Pictures, scripts and fetches of a page: an answer made for people is lost on them, and a login that one of them

@@ -108,6 +108,11 @@ impl Injection {
         if self.client_copies == ClientCopies::KeptUnlessReplaced && session.is_none() {
             return;
         }
+        self.scrub_all(headers);
+    }
+
+    /// As [`Self::scrub`], from requests of everybody, whatever the options say of strangers' copies.
+    pub(crate) fn scrub_all(&self, headers: &mut HeaderMap) {
         remove_if(headers, |name| self.is_identity(name) && !self.kept.iter().any(|kept| kept == name));
     }
 
@@ -208,7 +213,7 @@ pub fn drop_forwarding(headers: &mut HeaderMap) {
     });
 }
 
-fn remove_if(headers: &mut HeaderMap, is_unwanted: impl Fn(&str) -> bool) {
+pub(crate) fn remove_if(headers: &mut HeaderMap, is_unwanted: impl Fn(&str) -> bool) {
     let unwanted: Vec<HeaderName> =
         headers.keys().filter(|name| is_unwanted(name.as_str())).cloned().collect();
     for name in unwanted {

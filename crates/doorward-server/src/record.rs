@@ -137,6 +137,13 @@ impl Record {
         }
     }
 
+    /// As [`Self::permit`], with a word on who it is and by which credential.
+    pub(crate) fn permit_to(&mut self, grounds: &Grounds, who: &str) {
+        if let Some(line) = &mut self.line {
+            line.decision = Some(Explanation::permit(grounds).because(who));
+        }
+    }
+
     pub(crate) fn decide(&mut self, explanation: Explanation) {
         if let Some(line) = &mut self.line {
             line.decision = Some(explanation);

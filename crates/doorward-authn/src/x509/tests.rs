@@ -72,3 +72,15 @@ fn a_certificate_is_named_by_its_hash() {
     let id = credential_id(b"");
     assert_eq!(id, "X509SHA256=e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 }
+
+#[test]
+fn a_proxy_hands_on_a_certificate_as_nginx_does() {
+    let escaped = |pem: &str| pem.replace('\n', "%0A").replace(' ', "%20").replace('+', "%2B");
+    assert_eq!(from_header(escaped(certificates::BOB).as_bytes()), ders(certificates::BOB));
+    assert_eq!(from_header(escaped(certificates::FRANK_CHAIN).as_bytes()).len(), 2);
+    assert!(from_header(b"").is_empty());
+    for junk in [&b"junk"[..], b"-----BEGIN CERTIFICATE-----", b"%00\xff"] {
+        let shown = from_header(junk);
+        assert!(shown.len() == 1 && ca().verify(&shown, NOW).is_err());
+    }
+}

@@ -1,6 +1,5 @@
 //! Acting as somebody else (`Impersonate-User` and so on, as `kubectl --as` sends them). Off unless configured: then such
 //! headers are an error, never ignored. Pure.
-#![cfg_attr(not(test), expect(dead_code, reason = "the road that asks it is being built"))]
 
 use doorward_core::{
     UserInfo,

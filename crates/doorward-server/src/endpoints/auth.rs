@@ -7,6 +7,7 @@ use doorward_net::Body;
 use http::{Response, StatusCode};
 
 use crate::{
+    api::{Refusal, failure},
     gate::Gate,
     handle::{Decision, decide, identify, with_cookies},
     ingress::Arrival,
@@ -20,7 +21,19 @@ pub(crate) async fn answer(gate: &Arc<Gate>, arrival: &Arrival, record: &mut Rec
         Decision::Permitted { permit, visitor } => {
             let response = respond::empty(StatusCode::ACCEPTED);
             let session = visitor.session().map(AsRef::as_ref);
-            identify(gate, response, session, permit.grounds(), decided.set_cookies)
+            let mut response = identify(gate, response, session, permit.grounds(), decided.set_cookies);
+            if let Some(api) = &gate.api {
+                api.tell_proxy(response.headers_mut(), visitor.caller.as_deref());
+            }
+            response
+        }
+        Decision::Refused(refusal) => {
+            with_cookies(failure::answer(gate, arrival, &refusal), decided.set_cookies)
+        }
+        Decision::Login if gate.api.is_some() => {
+            let mut response = with_cookies(respond::unauthorized(), decided.set_cookies);
+            Refusal::Unauthenticated.mark(response.headers_mut());
+            response
         }
         Decision::Forbidden => with_cookies(respond::forbidden(), decided.set_cookies),
         Decision::Login | Decision::Unknown | Decision::Denied { .. } => {

@@ -7,7 +7,15 @@ use doorward_net::Body;
 use doorward_oauth::{Call, Endpoint, KubernetesResource, call::BODY_LIMIT};
 use http::{Response, StatusCode};
 
-use crate::{form, gate::Gate, ingress::Arrival, respond, routes::Route};
+use crate::{
+    api::{Case, failure},
+    form,
+    gate::Gate,
+    ingress::Arrival,
+    record::Record,
+    respond,
+    routes::Route,
+};
 
 /// The road of a request to `endpoint`, which decides what the log shows of it.
 pub(crate) const fn route(endpoint: &Endpoint) -> Route<'static> {
@@ -19,11 +27,29 @@ pub(crate) const fn route(endpoint: &Endpoint) -> Route<'static> {
     }
 }
 
-pub(crate) async fn answer(gate: &Gate, endpoint: Endpoint, arrival: Box<Arrival>) -> Response<Body> {
+pub(crate) async fn answer(
+    gate: &Arc<Gate>,
+    endpoint: Endpoint,
+    arrival: Box<Arrival>,
+    record: &mut Record,
+) -> Response<Body> {
     let Some(server) = &gate.oauth else {
         return respond::text_error(StatusCode::NOT_FOUND, "404 page not found\n");
     };
-    let Arrival { facts, request, connection, now, .. } = *arrival;
+    let certificates = match &gate.api {
+        Some(api) => api.certificates(&arrival),
+        None => arrival.connection.certificates.clone(),
+    };
+    let caller = match (&gate.api, &endpoint) {
+        (Some(api), Endpoint::Kubernetes(_)) => {
+            match (Case { gate, api, arrival: &arrival }).caller(record).await {
+                Ok(caller) => caller,
+                Err(refusal) => return failure::answer(gate, &arrival, &refusal),
+            }
+        }
+        _ => None,
+    };
+    let Arrival { facts, request, now, .. } = *arrival;
     let (head, body) = request.into_parts();
     let body = match form::whole(body, BODY_LIMIT).await {
         Ok(body) => body,
@@ -39,8 +65,8 @@ pub(crate) async fn answer(gate: &Gate, endpoint: Endpoint, arrival: Box<Arrival
         headers: head.headers,
         body,
         client: facts.client,
-        certificates: connection.certificates.unwrap_or_else(|| Arc::from([])),
-        caller: None,
+        certificates: certificates.unwrap_or_else(|| Arc::from([])),
+        caller,
         now,
     };
     server.answer(endpoint, call).await.map(Body::from)

@@ -9,6 +9,7 @@ use http::{Response, StatusCode};
 use serde_json::{Map, Value};
 
 use crate::{
+    api::failure,
     gate::Gate,
     handle::{Decision, decide, with_cookies},
     ingress::Arrival,
@@ -24,6 +25,7 @@ pub(crate) async fn answer(gate: &Arc<Gate>, arrival: &Arrival, record: &mut Rec
             respond::json(StatusCode::OK, format!("{}\n", escaped(&Value::Object(members))).into())
         }
         Decision::Login | Decision::Denied { .. } => respond::unauthorized(),
+        Decision::Refused(refusal) => failure::answer(gate, arrival, &refusal),
         Decision::Unknown => respond::unavailable(),
         Decision::Forbidden => respond::forbidden(),
     };
