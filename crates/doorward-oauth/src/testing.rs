@@ -1,5 +1,7 @@
 //! A server for tests, and requests to it, written as they look.
 
+pub(crate) mod browser;
+
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
