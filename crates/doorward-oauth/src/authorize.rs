@@ -20,7 +20,7 @@ use doorward_accounts::{
 use http::{HeaderValue, Method, StatusCode, header::SET_COOKIE};
 use serde_json::Value;
 
-pub(crate) use self::{challenge::filled, request::Request};
+pub(crate) use self::{challenge::filled, reply::form_target, request::Request};
 use self::{
     reply::Delivery,
     request::{Code, FRESH, Fault, Prompt, Refused, Registry, ResponseType},

@@ -6,8 +6,6 @@
 //! [`OAuthServer::find`] tells which paths are ours, [`OAuthServer::answer`] answers. It never fails: errors are
 //! answers, which say little, while the reason goes to the log.
 
-#![expect(dead_code, reason = "logout is being built")]
-
 mod answer;
 mod audit;
 mod authorize;
@@ -22,6 +20,7 @@ mod idp;
 mod introspect;
 mod kubernetes;
 mod login;
+mod logout;
 mod metadata;
 mod notices;
 mod pages;
@@ -126,7 +125,7 @@ impl OAuthServer {
             Endpoint::Style => Pages::style(),
             Endpoint::Kubernetes(resource) => self.kubernetes(&resource, call).await,
             Endpoint::Nothing => answer::text(StatusCode::NOT_FOUND, "There is nothing here.\n"),
-            Endpoint::Logout => not_built(),
+            Endpoint::Logout => self.logout(call).await,
         }
     }
 
@@ -134,10 +133,6 @@ impl OAuthServer {
     pub(crate) fn client(&self, id: &str) -> Option<&Client> {
         self.clients.get(id).filter(|client| client.is_enabled())
     }
-}
-
-fn not_built() -> Answer {
-    answer::text(StatusCode::NOT_IMPLEMENTED, "This endpoint is not there yet.\n")
 }
 
 /// RFC 9110 section 9.3.2.

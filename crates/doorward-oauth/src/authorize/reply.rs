@@ -76,14 +76,7 @@ impl Reply {
 
     /// What a page has to name in `form-action` if its form ends at the client.
     pub(crate) fn form_target(&self) -> String {
-        let Ok(url) = Url::parse(&self.redirect_uri) else { return String::new() };
-        let scheme = format!("{}:", url.scheme());
-        match url.host() {
-            // Policies have no way to write an IPv6 address.
-            Some(url::Host::Ipv6(_)) | None => scheme,
-            Some(_) if url.origin().is_tuple() => url.origin().ascii_serialization(),
-            Some(_) => scheme,
-        }
+        form_target(&self.redirect_uri)
     }
 
     /// Where the client is, for people: its host, or what stands for it.
@@ -94,6 +87,18 @@ impl Reply {
             (Some(host), None) if !host.is_empty() => host.to_owned(),
             _ => format!("{}:", url.scheme()),
         }
+    }
+}
+
+/// What a page has to name in `form-action` if its form ends at `uri`.
+pub(crate) fn form_target(uri: &str) -> String {
+    let Ok(url) = Url::parse(uri) else { return String::new() };
+    let scheme = format!("{}:", url.scheme());
+    match url.host() {
+        // Policies have no way to write an IPv6 address.
+        Some(url::Host::Ipv6(_)) | None => scheme,
+        Some(_) if url.origin().is_tuple() => url.origin().ascii_serialization(),
+        Some(_) => scheme,
     }
 }
 

@@ -128,8 +128,6 @@ pub(crate) enum Code {
     RequestUriNotSupported,
     LoginRequired,
     ConsentRequired,
-    ServerError,
-    TemporarilyUnavailable,
 }
 
 impl Code {
@@ -145,8 +143,6 @@ impl Code {
             Self::RequestUriNotSupported => "request_uri_not_supported",
             Self::LoginRequired => "login_required",
             Self::ConsentRequired => "consent_required",
-            Self::ServerError => "server_error",
-            Self::TemporarilyUnavailable => "temporarily_unavailable",
         }
     }
 }
