@@ -5,6 +5,8 @@
 //! `DOORWARD_BIN` names another binary to try than the one just built.
 
 #[cfg(test)]
+mod apache;
+#[cfg(test)]
 mod audience;
 #[cfg(test)]
 mod browser;
