@@ -144,7 +144,8 @@ impl OAuthServer {
         call: &Call,
     ) -> Result<bool, Unavailable> {
         let age = u64::try_from(call.now.seconds.saturating_sub(known.auth_time)).unwrap_or(0);
-        let too_old = request.max_age.is_some_and(|most| most.as_secs() < age);
+        // Zero is never recent enough, also within the same second (OpenID Connect Core 1.0 section 3.1.2.1).
+        let too_old = request.max_age.is_some_and(|most| most.is_zero() || most.as_secs() < age);
         if !too_old && !request.prompt.wants_login() {
             return Ok(true);
         }
