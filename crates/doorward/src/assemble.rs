@@ -4,6 +4,7 @@
 
 pub(crate) mod access;
 pub(crate) mod announce;
+pub(crate) mod api_auth;
 pub(crate) mod auth_server;
 mod client_ca;
 pub(crate) mod differences;
@@ -27,7 +28,7 @@ use doorward_authn::{
     htpasswd::Htpasswd,
 };
 use doorward_core::redirect::AllowedHosts;
-use doorward_net::ClientCertificates;
+use doorward_oauth::config::Consent;
 use doorward_oidc::Provider;
 use doorward_options::{
     Configuration, OptionError, Options, Sources, Structured,
@@ -77,6 +78,7 @@ pub(crate) struct Checked {
     pub listeners: Listeners,
     provided: Provided,
     auth_server: Option<auth_server::Plan>,
+    api: Option<api_auth::Plan>,
     demo_user: Option<NewUser>,
     button: ProviderButton,
     keeping: Keeping,
@@ -195,16 +197,22 @@ fn checked(
 ) -> Option<Checked> {
     let Written { options, structured, form, own } = *written;
     let at = auth_server::sign_in_at(structured, form, own, problems);
-    let around = Surroundings { options, structured, sign_in: at };
+    let consent = match purpose {
+        Purpose::Operator => Consent::Auto,
+        Purpose::Demo(_) => Consent::Prompt,
+    };
+    let around = Surroundings { options, structured, sign_in: at, consent };
     let auth_server = auth_server::plan(own, around, problems);
-    let options = adapted(written, at, auth_server.as_ref().and_then(Option::as_ref), problems);
+    let server = auth_server.as_ref().and_then(Option::as_ref);
+    let api = api_auth::plan(own, server, problems);
+    let options = adapted(written, at, server, problems);
     let options = options.as_ref();
-    let (first_provider, provided) =
-        provided(written, at, auth_server.as_ref().and_then(Option::as_ref), problems);
+    let (first_provider, provided) = provided(written, at, server, problems);
     let htpasswd = access::htpasswd(options, problems);
     let former_logging = former.and_then(|former| former.logging.as_ref());
     let logging = logging::open(options, former_logging, problems);
-    let certificates = client_certificates(auth_server.as_ref().and_then(Option::as_ref));
+    let planned_api = api.as_ref().and_then(Option::as_ref);
+    let certificates = api_auth::client_certificates(planned_api, server, &structured.server, problems);
     let listeners = listeners::config(options, structured, form, certificates, problems);
     let client_copies = match (form, options.skip_auth_strip_headers) {
         (Form::Structured, _) | (Form::Flat, true) => ClientCopies::Removed,
@@ -223,7 +231,9 @@ fn checked(
         SignInAt::Elsewhere => MissingSecret::Refused,
     };
     let keeping = sessions::config(options, &injection, missing, problems);
-    let access = access::config(options, first_provider.as_ref(), at, problems);
+    let anonymous_paths = planned_api.map(|api| api.anonymous_paths.clone()).unwrap_or_default();
+    let who = access::Admission { provider: first_provider.as_ref(), at, anonymous_paths };
+    let access = access::config(options, who, problems);
     let upstreams = upstreams::config(&structured.upstreams, form, options, problems);
     let name = provided.as_ref().map(|provided| provided.main.display_name.clone());
     let pages = pages::config(options, name.unwrap_or_default(), problems);
@@ -241,6 +251,7 @@ fn checked(
         listeners,
         provided: provided?,
         auth_server: auth_server?,
+        api: api?,
         demo_user,
         button: if options.skip_provider_button { ProviderButton::Skipped } else { ProviderButton::Shown },
         keeping: keeping?,
@@ -252,15 +263,6 @@ fn checked(
         ingress: ingress?,
         redirects: redirects?,
     })
-}
-
-/// Whether clients are asked for certificates.
-fn client_certificates(plan: Option<&auth_server::Plan>) -> ClientCertificates {
-    if plan.is_some_and(auth_server::Plan::wants_client_certificates) {
-        ClientCertificates::Asked
-    } else {
-        ClientCertificates::NotAsked
-    }
 }
 
 /// The options, with what goes without saying where the built-in server signs people in.
@@ -345,6 +347,7 @@ pub(crate) async fn connect(
         listeners,
         provided,
         auth_server,
+        api,
         demo_user,
         button,
         keeping,
@@ -359,6 +362,7 @@ pub(crate) async fn connect(
     let planned = (auth_server, demo_user);
     let opened = Box::pin(open_server(planned, former, &mut problems)).await;
     let Some(opened) = opened else { return Err(problems.into_found()) };
+    let api = api.map(|api| api.ready(opened.as_ref().map(|opened| &opened.accounts), provided.at));
     let contacted = contact(provided, opened.as_ref(), (options, former), &mut problems).await;
     let lifetime = keeping.lifetime();
     let kept = keep(keeping, opened.as_ref(), former, &mut problems).await;
@@ -388,7 +392,7 @@ pub(crate) async fn connect(
             kept_from_applications: options.strip_own_cookies.then(|| OwnCookies::of(&options.cookie_name)),
         },
         access,
-        api: None,
+        api,
         injection,
         upstreams,
         pages,

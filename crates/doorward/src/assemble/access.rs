@@ -11,11 +11,18 @@ use super::{
     problems::Problems,
 };
 
-/// `provider` is the one that logs people in; its groups and roles are restrictions.
+/// What is known of who may come in apart from the options.
+pub(crate) struct Admission<'a> {
+    /// The provider that logs people in; its groups and roles are restrictions.
+    pub(crate) provider: Option<&'a Provider>,
+    pub(crate) at: SignInAt,
+    /// Where API requests need no credential.
+    pub(crate) anonymous_paths: Vec<String>,
+}
+
 pub(crate) fn config(
     options: &Options,
-    provider: Option<&Provider>,
-    at: SignInAt,
+    admission: Admission<'_>,
     problems: &mut Problems<'_>,
 ) -> Option<Access> {
     if options.email_domains.is_empty()
@@ -29,7 +36,7 @@ pub(crate) fn config(
     let emails = emails(&options.authenticated_emails_file, problems);
     let api_routes = ApiRoutes::parse(&options.api_routes).map_err(|error| format!("bad regex: {error}"));
     let api_routes = problems.take("api-route", api_routes, "write a regular expression of RE2 syntax");
-    let policy = emails.and_then(|emails| policy(options, (provider, at), emails, problems));
+    let policy = emails.and_then(|emails| policy(options, admission, emails, problems));
     Some(Access {
         policy: policy?,
         api_routes: api_routes?,
@@ -45,7 +52,7 @@ pub(crate) fn config(
 
 fn policy(
     options: &Options,
-    (provider, at): (Option<&Provider>, SignInAt),
+    Admission { provider, at, anonymous_paths }: Admission<'_>,
     emails: Option<EmailFile>,
     problems: &mut Problems<'_>,
 ) -> Option<Policy> {
@@ -63,7 +70,7 @@ fn policy(
             SignInAt::BuiltIn => WithoutAddress::Admitted,
             SignInAt::Elsewhere => WithoutAddress::Refused,
         },
-        anonymous_paths: Vec::new(),
+        anonymous_paths,
         allowed_groups,
     });
     match compiled {

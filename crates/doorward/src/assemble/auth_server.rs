@@ -15,7 +15,7 @@ use doorward_jose::Algorithm;
 use doorward_oauth::{
     Config,
     config::{
-        Client, Implicit, KubernetesApi, OpenShiftPaths, ProviderChoice, Resource, Reviewers,
+        Client, Consent, Implicit, KubernetesApi, OpenShiftPaths, ProviderChoice, Resource, Reviewers,
         ScopeDefinition, SessionConfig, SessionMode, TokenFormat, TokensOnLogout,
     },
 };
@@ -60,9 +60,9 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Whether some listener has to ask its clients for certificates.
-    pub(crate) fn wants_client_certificates(&self) -> bool {
-        self.providers.iter().any(Planned::wants_client_certificates)
+    /// If clients have to be asked for certificates: what looks at them.
+    pub(crate) fn wants_client_certificates(&self) -> Option<&str> {
+        self.providers.iter().find(|planned| planned.wants_client_certificates()).map(Planned::place)
     }
 
     /// Our own sign-in at the server, but for the secret and the way there. `first` is the provider as it is written.
@@ -144,6 +144,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) options: &'a Options,
     pub(crate) structured: &'a Structured,
     pub(crate) sign_in: SignInAt,
+    /// Whether users are asked before our own sign-in learns who they are.
+    pub(crate) consent: Consent,
 }
 
 /// Checks the configuration of the server; `Some(None)` if there is to be none.
@@ -191,7 +193,7 @@ pub(crate) fn plan(
     }
     let signing = signing?.unwrap_or(Algorithm::Rs256);
     let rules = with_keys(&rules, signing, &clients);
-    let config = Config { clients, signing, ..config? };
+    let config = Config { clients, signing, own_consent: around.consent, ..config? };
     let plan = Plan { config, providers, records: records?, rules, first_user };
     Some(Some(plan))
 }
@@ -279,7 +281,7 @@ fn config(server: &AuthServer, addresses: Addresses, problems: &mut Problems<'_>
     })
 }
 
-fn unknown<T>(place: &str, mend: &str, problems: &mut Problems<'_>) -> Option<T> {
+pub(crate) fn unknown<T>(place: &str, mend: &str, problems: &mut Problems<'_>) -> Option<T> {
     problems.add(place, "there is no such value", mend);
     None
 }

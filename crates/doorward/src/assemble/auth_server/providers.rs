@@ -50,6 +50,10 @@ pub(super) struct KeptProviders {
 }
 
 impl Planned {
+    pub(super) fn place(&self) -> &str {
+        &self.place
+    }
+
     pub(super) const fn wants_client_certificates(&self) -> bool {
         matches!(self.kind, PlannedKind::RequestHeader(_) | PlannedKind::X509(_))
     }

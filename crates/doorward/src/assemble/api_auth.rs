@@ -1,0 +1,313 @@
+//! API authentication: `apiAuth` of doorward.yaml, and the tokens of the built-in server.
+
+use std::{sync::Arc, time::Duration};
+
+use doorward_accounts::Accounts;
+use doorward_authn::{
+    chain::{Chain, Naming, Opaque},
+    front_proxy::{FrontProxy, IdentityHeaders},
+    token_review::{self, OnError, TokenReview},
+    x509::ClientCa,
+};
+use doorward_net::ClientCertificates;
+use doorward_oidc::{CaFile, HttpConfig, Trust};
+use doorward_options::structured::{
+    Server,
+    own::{self, Own},
+};
+use doorward_server::api::{
+    Anonymous, ApiAuth, ErrorFormat, IdentityForm, Impersonation, ImpersonationRule, OwnCredential, Targets,
+};
+use http::HeaderName;
+use url::Url;
+
+use super::{auth_server, auth_server::SignInAt, client_ca, problems::Problems};
+
+/// The longest time for which answers of a token reviewer may be kept.
+const LONGEST_CACHE: Duration = Duration::from_secs(10);
+
+/// The configuration, checked; what belongs to the built-in server comes with [`Plan::ready`].
+#[derive(Debug)]
+pub(crate) struct Plan {
+    front_proxy: Option<FrontProxy>,
+    x509: Option<ClientCa>,
+    review: Option<TokenReview>,
+    anonymous: Anonymous,
+    /// Where nobody has to say who they are.
+    pub(crate) anonymous_paths: Vec<String>,
+    impersonation: Impersonation,
+    identity: IdentityForm,
+    errors: ErrorFormat,
+    certificate_header: Option<HeaderName>,
+}
+
+/// Checks the configuration; `Some(None)` if there is neither `apiAuth` nor a server whose tokens have to be known.
+#[expect(clippy::option_option, reason = "outer: did it work; inner: is there any")]
+pub(crate) fn plan(
+    own: Option<&Own>,
+    server: Option<&auth_server::Plan>,
+    problems: &mut Problems<'_>,
+) -> Option<Option<Plan>> {
+    let nothing = own::ApiAuth::default();
+    let written = match (own.and_then(|own| own.api_auth.as_ref()), server) {
+        (Some(written), _) => written,
+        (None, Some(_)) => &nothing,
+        (None, None) => return Some(None),
+    };
+    let before = problems.count();
+    let x509 = written.x509.as_ref().map(|x509| {
+        client_ca::read("apiAuth.x509", (x509.client_ca.as_str(), x509.crl_files.as_slice()), problems)
+    });
+    let front_proxy = written.request_header.as_ref().map(|proxy| front_proxy(proxy, problems));
+    let review = written.token_review.as_ref().map(|review| token_review(review, problems));
+    let (anonymous, anonymous_paths) = anonymous(&written.anonymous, problems);
+    let impersonation = impersonation(&written.impersonation, problems);
+    let identity = identity(written, problems);
+    let errors = match written.error_format.as_str() {
+        "" | "auto" => Some(ErrorFormat::Auto),
+        "kubernetes" => Some(ErrorFormat::Kubernetes),
+        _ => auth_server::unknown("apiAuth.errorFormat", "write auto or kubernetes", problems),
+    };
+    let certificate_header = Some(&written.trusted_client_certificate_header).filter(|name| !name.is_empty());
+    let certificate_header =
+        certificate_header.map(|name| header("apiAuth.trustedClientCertificateHeader", name, problems));
+    if problems.count() > before {
+        return None;
+    }
+    Some(Some(Plan {
+        front_proxy: front_proxy.flatten(),
+        x509: x509.flatten(),
+        review: review.flatten(),
+        anonymous,
+        anonymous_paths,
+        impersonation,
+        identity: identity?,
+        errors: errors?,
+        certificate_header: certificate_header.flatten(),
+    }))
+}
+
+impl Plan {
+    const fn wants_client_certificates(&self) -> bool {
+        self.x509.is_some() || self.front_proxy.is_some()
+    }
+
+    /// The setting of the server room. `accounts` are those of the built-in server, whose tokens count.
+    pub(crate) fn ready(self, accounts: Option<&Arc<Accounts>>, at: SignInAt) -> Box<ApiAuth> {
+        let naming = match at {
+            SignInAt::BuiltIn => Naming::Preferred,
+            SignInAt::Elsewhere => Naming::Address,
+        };
+        let opaque =
+            accounts.map(|accounts| Opaque { accounts: Arc::clone(accounts), audiences: Vec::new() });
+        Box::new(ApiAuth {
+            chain: Chain {
+                front_proxy: self.front_proxy,
+                x509: self.x509,
+                opaque,
+                review: self.review,
+                naming,
+            },
+            anonymous: self.anonymous,
+            impersonation: self.impersonation,
+            identity: self.identity,
+            errors: self.errors,
+            certificate_header: self.certificate_header,
+        })
+    }
+}
+
+/// Whether clients are asked for certificates. If so, there has to be a way on which one can come.
+pub(crate) fn client_certificates(
+    api: Option<&Plan>,
+    server: Option<&auth_server::Plan>,
+    listener: &Server,
+    problems: &mut Problems<'_>,
+) -> ClientCertificates {
+    let wanted_by_api = api.filter(|api| api.wants_client_certificates());
+    let wanted_by_server = server.and_then(auth_server::Plan::wants_client_certificates);
+    let place = match (wanted_by_api, &wanted_by_server) {
+        (Some(api), _) if api.x509.is_some() => "apiAuth.x509",
+        (Some(_), _) => "apiAuth.requestHeader",
+        (None, Some(place)) => place,
+        (None, None) => return ClientCertificates::NotAsked,
+    };
+    let is_secure = !matches!(listener.secure_bind_address.as_str(), "" | "-");
+    if !is_secure && api.is_none_or(|api| api.certificate_header.is_none()) {
+        let message = "client certificates come over TLS, and no listener speaks it";
+        let mend = "give the program a certificate (--tls-cert-file and --tls-key-file), or name the header of a trusted \
+                    proxy in apiAuth.trustedClientCertificateHeader";
+        problems.add(place, message, mend);
+    }
+    ClientCertificates::Asked
+}
+
+fn header(place: &str, name: &str, problems: &mut Problems<'_>) -> Option<HeaderName> {
+    let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{name:?} is no header name"));
+    problems.take(place, parsed, "write a header name")
+}
+
+/// Those that are written, or the usual ones.
+fn headers(
+    key: &str,
+    written: &[String],
+    usual: Vec<HeaderName>,
+    problems: &mut Problems<'_>,
+) -> Option<Vec<HeaderName>> {
+    if written.is_empty() {
+        return Some(usual);
+    }
+    let place = format!("apiAuth.requestHeader.{key}");
+    let read: Vec<_> = written.iter().map(|name| header(&place, name, problems)).collect();
+    read.into_iter().collect()
+}
+
+fn front_proxy(written: &own::RequestHeader, problems: &mut Problems<'_>) -> Option<FrontProxy> {
+    let place = "apiAuth.requestHeader";
+    let ca = client_ca::read(place, (written.client_ca.as_str(), written.crl_files.as_slice()), problems);
+    let usual = IdentityHeaders::default();
+    let user = headers("usernameHeaders", &written.username_headers, usual.user, problems);
+    let uid = headers("uidHeaders", &written.uid_headers, usual.uid, problems);
+    let groups = headers("groupHeaders", &written.group_headers, usual.groups, problems);
+    let mut extra_prefixes = usual.extra_prefixes;
+    if !written.extra_header_prefixes.is_empty() {
+        let ends = |prefix: &String| prefix.ends_with('-');
+        if !written.extra_header_prefixes.iter().all(ends) {
+            let place = "apiAuth.requestHeader.extraHeaderPrefixes";
+            problems.add(place, "a prefix ends with a dash", "write for example X-Remote-Extra-");
+        }
+        extra_prefixes = written.extra_header_prefixes.iter().map(|prefix| prefix.to_lowercase()).collect();
+    }
+    if written.allowed_names.is_empty() {
+        problems.notice(
+            "Every certificate of apiAuth.requestHeader.clientCA may name any user. allowedNames restricts that to \
+             proxies.",
+        );
+    }
+    let headers = IdentityHeaders { user: user?, uid: uid?, groups: groups?, extra_prefixes };
+    Some(FrontProxy { ca: ca?, allowed_names: written.allowed_names.clone(), headers })
+}
+
+fn token_review(written: &own::TokenReview, problems: &mut Problems<'_>) -> Option<TokenReview> {
+    let place = |key: &str| format!("apiAuth.tokenReview.{key}");
+    let url = Url::parse(&written.url).map_err(|error| format!("{:?}: {error}", written.url));
+    let mend = "write https://…/apis/authentication.k8s.io/v1/tokenreviews";
+    let url = problems.take(&place("url"), url, mend);
+    let is_safe = |url: &Url| {
+        let host = url.host_str().unwrap_or_default();
+        url.scheme() == "https" || matches!(host, "127.0.0.1" | "[::1]" | "localhost")
+    };
+    if url.as_ref().is_some_and(|url| !is_safe(url)) {
+        problems.add(&place("url"), "tokens would be sent in clear", "write an https address");
+    }
+    let token = match written.token_file.as_str() {
+        "" => None,
+        path => problems.read_secret_text(&place("tokenFile"), path, "name a file with our token there"),
+    };
+    let trust = if written.ca_file.is_empty() {
+        Some(Trust::System)
+    } else {
+        let path = &written.ca_file;
+        let pem = problems.read(path).map_err(|error| format!("the file {path:?} cannot be read: {error}"));
+        let pem = problems.take(&place("caFile"), pem, "name a PEM file that the program may read");
+        pem.map(|pem| Trust::Files(vec![CaFile { path: path.into(), pem }]))
+    };
+    let cache = written.cache_ttl.unwrap_or(LONGEST_CACHE);
+    if cache > LONGEST_CACHE {
+        let message = "what is revoked would count for longer than 10s";
+        problems.add(&place("cacheTtl"), message, "write 10s or less");
+    }
+    let on_error = match written.on_error.as_str() {
+        "" | "refuse" => Some(OnError::Refuse),
+        "unavailable" => Some(OnError::Unavailable),
+        _ => auth_server::unknown(&place("onError"), "write refuse or unavailable", problems),
+    };
+    let implicit = Some(written.implicit_audience.clone()).filter(|audience| !audience.is_empty());
+    let config = token_review::Config {
+        url: url?,
+        token,
+        http: HttpConfig { trust: trust?, ..HttpConfig::default() },
+        audiences: written.audiences.clone(),
+        implicit_audiences: implicit.into_iter().collect(),
+        cache,
+        on_error: on_error?,
+    };
+    problems.take(
+        &place("caFile"),
+        TokenReview::new(config),
+        "name a PEM file with certificates of authorities",
+    )
+}
+
+fn anonymous(written: &own::Anonymous, problems: &mut Problems<'_>) -> (Anonymous, Vec<String>) {
+    match (written.enabled, &written.paths) {
+        (false, None) => (Anonymous::OnNamedPaths, Vec::new()),
+        (false, Some(_)) => {
+            let message = "paths are named, and anonymous requests are off";
+            problems.add("apiAuth.anonymous", message, "write enabled: true, or take the paths away");
+            (Anonymous::OnNamedPaths, Vec::new())
+        }
+        (true, None) => (Anonymous::Everywhere, Vec::new()),
+        (true, Some(paths)) => {
+            for (index, path) in paths.iter().enumerate() {
+                let place = format!("apiAuth.anonymous.paths[{index}]");
+                let mend = "write a path such as /healthz, or /public/* for all below one";
+                problems.take(&place, doorward_authz::parse_anonymous_path(path).map(drop), mend);
+            }
+            (Anonymous::OnNamedPaths, paths.clone())
+        }
+    }
+}
+
+fn impersonation(written: &own::Impersonation, problems: &mut Problems<'_>) -> Impersonation {
+    if !written.enabled {
+        if !written.rules.is_empty() {
+            let message = "there are rules, and impersonation is off";
+            problems.add("apiAuth.impersonation", message, "write enabled: true, or take the rules away");
+        }
+        return Impersonation::Off;
+    }
+    for (index, rule) in written.rules.iter().enumerate() {
+        let place = format!("apiAuth.impersonation.rules[{index}]");
+        if rule.users.is_empty() && rule.groups.is_empty() {
+            problems.add(&place, "the rule is for nobody", "write users or groups");
+        }
+        if rule.may_be == own::ImpersonationTargets::default() {
+            problems.add(&place, "the rule allows nothing", "write mayBe with users or groups");
+        }
+    }
+    let rules = written.rules.iter().map(|rule| ImpersonationRule {
+        users: rule.users.clone(),
+        groups: rule.groups.clone(),
+        may_be: Targets { users: rule.may_be.users.clone(), groups: rule.may_be.groups.clone() },
+    });
+    Impersonation::By(rules.collect())
+}
+
+fn identity(written: &own::ApiAuth, problems: &mut Problems<'_>) -> Option<IdentityForm> {
+    let credential = written.impersonate.as_ref();
+    match (written.identity.as_str(), credential) {
+        ("" | "forwarded", None) => Some(IdentityForm::Forwarded),
+        ("x-remote", None) => Some(IdentityForm::XRemote),
+        ("impersonate", Some(own)) => {
+            let mend = "name a file with the token of a service account that may impersonate";
+            if own.token_file.is_empty() {
+                problems.add("apiAuth.impersonate.tokenFile", "missing setting: tokenFile", mend);
+                return None;
+            }
+            let token = problems.read_secret_text("apiAuth.impersonate.tokenFile", &own.token_file, mend)?;
+            Some(IdentityForm::Impersonate(OwnCredential::Token(token)))
+        }
+        ("impersonate", None) => {
+            let message = "a Kubernetes API believes this of nobody without a credential";
+            problems.add("apiAuth.identity", message, "write apiAuth.impersonate with our own tokenFile");
+            None
+        }
+        ("" | "forwarded" | "x-remote", Some(_)) => {
+            let message = "our own credential is sent with identity: impersonate only";
+            problems.add("apiAuth.impersonate", message, "take it away, or write identity: impersonate");
+            None
+        }
+        _ => auth_server::unknown("apiAuth.identity", "write forwarded, x-remote or impersonate", problems),
+    }
+}
