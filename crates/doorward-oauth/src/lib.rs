@@ -142,3 +142,6 @@ fn without_body_for_head(mut answer: Answer, method: &Method) -> Answer {
     }
     answer
 }
+
+#[cfg(test)]
+mod tests;
