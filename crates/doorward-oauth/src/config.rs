@@ -8,7 +8,9 @@ mod provider;
 
 use std::collections::BTreeSet;
 
+use doorward_accounts::Scopes;
 use doorward_jose::Algorithm;
+use url::Url;
 
 pub use self::{
     builtin::{BROWSER_CLIENT, CHALLENGING_CLIENT, CLI_CLIENT, PROXY_CLIENT, secret_name},
@@ -87,6 +89,7 @@ impl Config {
         let mut mistakes = Vec::new();
         self.check_names(&mut mistakes);
         self.check_providers(&mut mistakes);
+        self.check_words(&mut mistakes);
         for client in &self.clients {
             client.check(self, &mut mistakes);
         }
@@ -117,6 +120,30 @@ impl Config {
                     mistakes.push(format!("the {what} {name:?} is defined twice; remove one of them"));
                 }
             }
+        }
+    }
+
+    fn check_words(&self, mistakes: &mut Vec<String>) {
+        let named = self.scopes.iter().map(|scope| &scope.name);
+        for name in named.chain(self.resources.iter().flat_map(|resource| &resource.scopes)) {
+            if !Scopes::from_names([name.as_str()]).is_ok_and(|scopes| !scopes.is_empty()) {
+                mistakes.push(format!(
+                    "{name:?} is no scope; use printable ASCII without blank, quotation mark and backslash"
+                ));
+            }
+        }
+        for Resource { uri, .. } in &self.resources {
+            if Url::parse(uri).is_err() || uri.contains('#') {
+                mistakes
+                    .push(format!("the resource {uri:?} is no absolute URI without a fragment; write one"));
+            }
+        }
+        let cookie = &self.session.cookie_name;
+        let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        if !cookie.starts_with("__Host-") || !cookie.bytes().all(is_letter) {
+            mistakes.push(format!(
+                "the session cookie cannot be named {cookie:?}; use __Host- and letters, digits, -, _ and ."
+            ));
         }
     }
 
@@ -254,4 +281,85 @@ impl Reviewers {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccessReviews {
     pub all_allowed: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::config;
+
+    /// The mistakes of the test configuration after `change`.
+    fn mistakes(change: impl FnOnce(&mut Config)) -> Vec<String> {
+        let mut config = config();
+        change(&mut config);
+        config.check().err().map(|error| error.mistakes).unwrap_or_default()
+    }
+
+    fn provider(name: &str) -> IdentityProvider {
+        IdentityProvider {
+            name: name.to_owned(),
+            login: LoginOffer::Offered,
+            challenge: ChallengeOffer::Offered,
+            mapping: doorward_accounts::MappingMethod::Claim,
+            kind: ProviderKind::Static,
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_told_with_its_mend() {
+        type Change = fn(&mut Config);
+        let cases: [(Change, &str); 16] = [
+            (|config| config.clients.push(Client::new("web")), "the client \"web\" is defined twice"),
+            (|config| config.clients.push(Client::new("a/b")), "no client id"),
+            (|config| config.clients.push(Client::new("")), "no client id"),
+            (|config| config.clients.push(Client::new("proxy")), "built in"),
+            (|config| config.clients[1].grant_types.push(GrantType::ClientCredentials), "has no secret"),
+            (|config| config.clients[1].redirect_uris.push("/cb".to_owned()), "no absolute URL"),
+            (|config| config.clients[1].redirect_uris.push("https://a/#x".to_owned()), "fragment"),
+            (|config| config.clients[1].redirect_uris.push("https://u@a/".to_owned()), "user name"),
+            (
+                |config| config.clients[1].redirect_uris.push("javascript:alert(1)".to_owned()),
+                "no application",
+            ),
+            (|config| config.clients[1].redirect_uris.push("https://a/b/../c".to_owned()), "dot segments"),
+            (|config| config.clients[1].post_logout_redirect_uris.push("bye".to_owned()), "post-logout"),
+            (|config| config.clients[1].resources.push("https://x".to_owned()), "not among the resources"),
+            (|config| config.clients[1].id_token_alg = Some(Algorithm::Hs256), "cannot be signed with HS256"),
+            (|config| config.resources[0].uri = "orders".to_owned(), "no absolute URI"),
+            (|config| config.scopes[0].name = "orders read".to_owned(), "no scope"),
+            (|config| config.session.cookie_name = "session".to_owned(), "cannot be named"),
+        ];
+        for (change, expected) in cases {
+            let found = mistakes(change);
+            assert!(found.iter().any(|mistake| mistake.contains(expected)), "{expected}: {found:?}");
+        }
+        assert_eq!(mistakes(|_| ()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn providers_have_names_of_their_own_and_challenge_in_one_way() {
+        let of = |providers: Vec<IdentityProvider>| mistakes(|config| config.providers = providers).len();
+        assert_eq!(of(vec![provider("local"), provider("other")]), 0);
+        assert_eq!(of(vec![provider("local"), provider("local")]), 1);
+        for name in ["", "a/b", "a:b", "a%b", "..", "a b"] {
+            assert_eq!(of(vec![provider(name)]), 1, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn built_in_clients_are_made_anew_and_keep_secrets_of_the_operator() {
+        let mut config = config();
+        let evil = Client {
+            secrets: vec![ClientSecret::of("more")],
+            redirect_uris: vec!["https://evil.example".to_owned()],
+            ..Client::new(BROWSER_CLIENT)
+        };
+        config.clients.push(evil);
+        let clients = config.all_clients();
+        let browser = clients.iter().find(|client| client.id == BROWSER_CLIENT).unwrap();
+        assert_eq!(browser.redirect_uris, ["https://auth.example.com/oauth/token/display"]);
+        assert_eq!(browser.secrets, [ClientSecret::of("more")]);
+        let ids: Vec<&str> = clients.iter().map(|client| client.id.as_str()).collect();
+        assert_eq!(ids[..4], [BROWSER_CLIENT, CHALLENGING_CLIENT, CLI_CLIENT, PROXY_CLIENT]);
+    }
 }

@@ -71,6 +71,16 @@ impl OAuthServer {
     /// Checks the configuration. Nothing is asked of the store yet.
     pub fn new(config: Config, accounts: Arc<Accounts>) -> Result<Self, ConfigError> {
         config.check()?;
+        for algorithm in
+            config.clients.iter().filter_map(|client| client.id_token_alg).chain([config.signing])
+        {
+            if !accounts.rules().algorithms.contains(&algorithm) {
+                let mistake = format!(
+                    "there are no keys for {algorithm}; name it among the algorithms of the accounts"
+                );
+                return Err(ConfigError { mistakes: vec![mistake] });
+            }
+        }
         let clients: BTreeMap<String, Client> =
             config.all_clients().into_iter().map(|client| (client.id.clone(), client)).collect();
         let generated = clients

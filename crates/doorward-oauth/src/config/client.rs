@@ -142,7 +142,7 @@ pub enum Escalation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientStanding {
     Enabled,
-    /// It gets nothing, and its tokens are worth nothing.
+    /// It gets nothing any more. What it got before lasts until it is taken back or over.
     Disabled,
 }
 

@@ -24,6 +24,7 @@ pub(crate) fn server(change: impl FnOnce(&mut Config)) -> OAuthServer {
 pub(crate) fn server_at(issuer: &str, change: impl FnOnce(&mut Config)) -> OAuthServer {
     let mut config = Config::new(Issuer::parse(issuer).unwrap());
     config.providers = vec![htpasswd("local")];
+    config.signing = Algorithm::Es256;
     change(&mut config);
     let rules = Rules { algorithms: vec![Algorithm::Es256], ..Rules::default() };
     let accounts = Accounts::new(Arc::new(Records::memory()), SealKey::new(&[7; 32]).unwrap(), rules);
