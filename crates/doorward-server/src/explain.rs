@@ -11,6 +11,7 @@ use doorward_session::InvalidSession;
 use doorward_telemetry::{AuthLine, AuthStatus, Decision};
 
 use crate::{
+    api::failure::wants_page,
     gate::Gate,
     ingress::Arrival,
     record::{Record, shown_client},
@@ -315,7 +316,9 @@ impl Gate {
 
     /// Explains that somebody has to sign in, in the reference's words.
     pub(crate) fn explain_login(&self, arrival: &Arrival, record: &mut Record, shortfall: &Shortfall) {
-        let ends_here = self.routes.is_own(arrival.facts.target.path()) || self.wants_json(arrival);
+        let ends_here = self.routes.is_own(arrival.facts.target.path())
+            || self.wants_json(arrival)
+            || self.api.as_ref().is_some_and(|api| !wants_page(self, api, arrival));
         let message = if ends_here {
             "No valid authentication in request. Access Denied."
         } else {

@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read},
     net::{Ipv4Addr, SocketAddr, TcpListener},
+    os::unix::fs::PermissionsExt as _,
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{
@@ -107,6 +108,18 @@ impl Launch {
     pub fn file(self, name: &str, text: &str) -> Self {
         fs::write(self.folder.path(name), text).unwrap();
         self
+    }
+
+    /// As [`Launch::file`], for a secret: nobody else may read it.
+    pub fn private_file(self, name: &str, text: &str) -> Self {
+        let launch = self.file(name, text);
+        fs::set_permissions(launch.folder.path(name), fs::Permissions::from_mode(0o600)).unwrap();
+        launch
+    }
+
+    /// Where [`Launch::file`] writes: for files that name others.
+    pub fn folder(&self) -> String {
+        self.folder.path("").display().to_string().trim_end_matches('/').to_owned()
     }
 
     /// Lets the process have so many open files and no more.

@@ -122,6 +122,9 @@ impl Case<'_> {
         let Some(caller) = &visitor.caller else { return Ok(()) };
         let target = self.target(caller, record)?;
         let caller = Caller { acting: Some(caller.user.name.clone()), user: target, ..(**caller).clone() };
+        let message = "A request acts as somebody else.";
+        let explained = Explanation::new(Explained::Permit, Reason::SignedIn, message);
+        self.gate.explain(self.arrival, record, explained.because(&caller.words()));
         let identity = Identity::from(caller.user.clone());
         let session = Session { created_at: Some(self.arrival.now), identity, ..Session::default() };
         *visitor = Visitor {

@@ -9,6 +9,7 @@
 mod access;
 #[cfg(test)]
 mod alpha;
+mod api;
 #[cfg(test)]
 mod bearer;
 #[cfg(test)]
