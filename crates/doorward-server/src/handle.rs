@@ -18,7 +18,7 @@ use doorward_net::{Body, Peer};
 use doorward_telemetry::{ClientField, Pings};
 use doorward_upstream::{ForwardError, Forwarding, Route as UpstreamRoute, Upstream};
 use http::{
-    HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
+    HeaderValue, Method, Request, Response, StatusCode, Version,
     header::{AUTHORIZATION, SET_COOKIE},
 };
 use http_body::Body as _;
@@ -66,7 +66,7 @@ pub(crate) async fn handle(
         Some(endpoint) => endpoints::oauth::route(endpoint),
         None => gate.routes.find(uri.path(), || arrival.user_agent()),
     };
-    let mut record = Record::begin(&gate, &arrival, gate.visibility(route, &uri));
+    let mut record = Record::begin(&gate, &arrival, gate.visibility(route));
     let is_probe = matches!(route, Route::Ping | Route::Ready);
     // Probes come over plain HTTP where a proxy in front ends TLS: redirected, they would never succeed. Where we
     // serve https ourselves, oauth2-proxy redirects them too.
@@ -461,13 +461,11 @@ fn https_redirect(gate: &Gate, arrival: &Arrival) -> Option<Response<Body>> {
 }
 
 impl Gate {
-    fn visibility(&self, route: Route<'_>, uri: &Uri) -> Visibility {
+    fn visibility(&self, route: Route<'_>) -> Visibility {
         match route {
             Route::Ping | Route::Ready if self.telemetry.logs.pings() == Pings::Silent => Visibility::Silent,
             Route::Callback | Route::OAuth => Visibility::Logged(Query::Hidden),
             Route::OAuthToken => Visibility::Logged(Query::HiddenWithName),
-            // A token there counts nowhere, and is a token all the same (RFC 9700 section 4.3.2).
-            _ if self.api.is_some() && holds_token(uri) => Visibility::Logged(Query::Hidden),
             _ => Visibility::Logged(Query::Shown),
         }
     }
@@ -503,11 +501,6 @@ impl Gate {
             || (self.access.logins_for == LoginsFor::Pages && is_subrequest(arrival))
             || self.access.api_routes.matches(arrival.facts.judged().path_and_query())
     }
-}
-
-fn holds_token(uri: &Uri) -> bool {
-    let query = uri.query().unwrap_or_default();
-    form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name.eq_ignore_ascii_case("access_token"))
 }
 
 /// Pictures, scripts and fetches of a page: an answer made for people is lost on them, and a login that one of them

@@ -39,9 +39,9 @@ struct Answer {
 
 impl Answer {
     fn header(&self, name: &str) -> String {
-        let start = format!("{name}: ");
-        let found = self.head.lines().find(|line| line.to_ascii_lowercase().starts_with(&start));
-        found.map(|line| line[start.len()..].to_owned()).unwrap_or_default()
+        let lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        let mut found = lines.filter(|(own, _)| own.eq_ignore_ascii_case(name));
+        found.next().map(|(_, value)| value.to_owned()).unwrap_or_default()
     }
 
     fn json(&self) -> Value {
@@ -363,7 +363,7 @@ fn policy_decides_about_certificates_too() {
 
 #[test]
 fn a_browsers_session_is_one_of_the_chain() {
-    let stage = Stage::plain(&[X509, REMOTE].concat());
+    let stage = Stage::plain(REMOTE);
     let mut browser = stage.doorward.browser().logged_in();
     let answer = browser.get("/x");
     assert_eq!(answer.echoed().all("x-remote-user"), ["jane@example.com"]);
@@ -412,7 +412,7 @@ fn a09_a10_a11_a13_a_token_may_be_a_subprotocol_and_goes_no_further() {
              Sec-WebSocket-Protocol: {protocols}\r\n"
         );
         if !authorization.is_empty() {
-            text.push_str(&format!("Authorization: {authorization}\r\n"));
+            text = format!("{text}Authorization: {authorization}\r\n");
         }
         head(stage.doorward.address, &format!("{text}\r\n"))
     };

@@ -9,6 +9,7 @@
 mod access;
 #[cfg(test)]
 mod alpha;
+#[cfg(test)]
 mod api;
 #[cfg(test)]
 mod bearer;
