@@ -10,7 +10,7 @@ use crate::{
     login::MatchedCallback,
     provider::{Provider, Shared},
     roles::Roles,
-    token_endpoint::{GrantForm, TokenRequestError},
+    token_endpoint::{GrantForm, TokenAnswer, TokenRequestError},
     userinfo::{self, UserinfoError},
     verify::{Believed, IdTokenError},
 };
@@ -66,6 +66,11 @@ pub enum PublicFailure {
 }
 
 impl RedeemError {
+    /// The provider was asked, and the code or password is worth nothing to it.
+    pub fn is_invalid_grant(&self) -> bool {
+        matches!(self, Self::Token(error) if error.is_invalid_grant())
+    }
+
     /// All that a browser may learn.
     pub fn public(&self) -> PublicFailure {
         match self {
@@ -141,22 +146,55 @@ impl Provider {
         }
         let form = GrantForm { fields: &fields, secrets: &secrets };
         let answer = shared.token_endpoint(&metadata)?.request(form).await?;
+        shared.grant(answer, Some(&callback.nonce_hash), (&metadata, now)).await
+    }
+
+    /// Signs a user in by a password that the provider looks at (RFC 6749 section 4.3). There is no browser, and so neither
+    /// state nor nonce: only for programs, and only where the provider leaves no other way.
+    pub async fn sign_in(
+        &self,
+        user: &str,
+        password: &SecretString,
+        now: Timestamp,
+    ) -> Result<Grant, RedeemError> {
+        let shared = self.shared();
+        let metadata = shared.metadata().ok_or(RedeemError::NotReady)?;
+        let fields = [
+            ("grant_type", "password"),
+            ("username", user),
+            ("password", password.expose()),
+            ("scope", &shared.config.scope),
+        ];
+        let form = GrantForm { fields: &fields, secrets: &[password] };
+        let answer = shared.token_endpoint(&metadata)?.request(form).await?;
+        shared.grant(answer, None, (&metadata, now)).await
+    }
+}
+
+impl Shared {
+    /// Whom the tokens are about. With a nonce, the ID token has to be that of the login.
+    async fn grant(
+        &self,
+        answer: TokenAnswer,
+        nonce: Option<&str>,
+        (metadata, now): (&Metadata, Timestamp),
+    ) -> Result<Grant, RedeemError> {
         let id = answer.id.ok_or(RedeemError::NoIdToken)?;
-        let Believed { claims, .. } = shared.id_token(&id, &metadata, now).await?;
-        shared.verifier.nonce(&claims, &callback.nonce_hash)?;
+        let Believed { claims, .. } = self.id_token(&id, metadata, now).await?;
+        if let Some(nonce) = nonce {
+            self.verifier.nonce(&claims, nonce)?;
+        }
         subject(&claims)?;
-        let profile = shared.profile(&claims, &answer.access, &metadata).await?;
-        let mut identity = shared.claim_names.identity(&claims, profile.as_ref())?;
-        if let Some(roles) = shared.roles(&answer.access, &identity.user, (&metadata, now)).await {
+        let profile = self.profile(&claims, &answer.access, metadata).await?;
+        let mut identity = self.claim_names.identity(&claims, profile.as_ref())?;
+        if let Some(roles) = self.roles(&answer.access, &identity.user, (metadata, now)).await {
             roles.append_to(&mut identity);
         }
         let expires_on = answer.expires_in.map(|life| now.saturating_add(life));
         let tokens = Tokens { access: Some(answer.access), id: Some(id), refresh: answer.refresh };
         Ok(Grant { tokens, identity, expires_on })
     }
-}
 
-impl Shared {
     /// The userinfo claims, if the ID token lacks something and the configuration allows to ask.
     pub(crate) async fn profile(
         &self,

@@ -230,7 +230,11 @@ fn told(failure: &PublicFailure) -> &'static str {
 
 /// What the claims say; `None` if the configured id is missing. That must never fall back to another claim, which
 /// somebody else could have.
-fn login_of(provider: &IdentityProvider, claims: &OidcClaims, identity: &Identity) -> Option<ProviderLogin> {
+pub(super) fn login_of(
+    provider: &IdentityProvider,
+    claims: &OidcClaims,
+    identity: &Identity,
+) -> Option<ProviderLogin> {
     let first = |names: Vec<&str>| names.into_iter().find_map(|name| text(identity, name));
     let groups = (!claims.groups.is_empty()).then(|| groups(identity, &claims.groups));
     let email = first(claims.emails()).unwrap_or_default();
@@ -266,3 +270,6 @@ fn groups(identity: &Identity, names: &[String]) -> Vec<String> {
         _ => Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests;
