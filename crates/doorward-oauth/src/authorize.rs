@@ -11,7 +11,7 @@ mod who;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use doorward_accounts::{
     CodeRedirect, LoginFacts, NewCode, NewToken, Refreshing, Scopes, Session, Subject, TokenRules,
@@ -30,7 +30,7 @@ use crate::{
     OAuthServer, answer,
     audit::{Line, Outcome},
     call::{Answer, Call},
-    config::{Client, Consent, GrantType, ProviderChoice, ResponseStyle, SessionMode},
+    config::{Client, Config, Consent, GrantType, ProviderChoice, ResponseStyle, SessionMode},
     idp::{Reason, Vouched},
     pages::{ChoicePage, Notice},
     params::{InvalidParams, Lists, Params},
@@ -436,6 +436,20 @@ impl OAuthServer {
 fn log_refusal(fault: &Fault, call: &Call) {
     let reason = format!("{}: {}", fault.code.name(), fault.description);
     Line::new("authorize", Outcome::Deny).reason(&reason).write(call);
+}
+
+/// Where a request leads, granted or refused; `None`: nowhere. For fuzzing.
+pub(crate) fn target(query: &str, config: &Config, clients: &BTreeMap<String, Client>) -> Option<String> {
+    let params = Params::of_text(query).ok()?;
+    let reply = match Request::read(&params, Registry { config, clients }) {
+        Ok(request) => request.reply,
+        Err(Refused::There(reply, _)) => reply,
+        Err(Refused::Here(_)) => return None,
+    };
+    match reply.deliver(config.issuer.as_str(), &[("code", "c")]) {
+        Delivery::Redirect(target) => Some(target.into_exposed()),
+        Delivery::Form { .. } => None,
+    }
 }
 
 /// What an ID token that a client shows says about the user.

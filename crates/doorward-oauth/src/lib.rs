@@ -16,6 +16,8 @@ mod client_auth;
 pub mod config;
 mod cookies;
 mod endpoint;
+#[doc(hidden)]
+pub mod fuzz;
 mod idp;
 mod introspect;
 mod kubernetes;

@@ -60,7 +60,7 @@ async fn sent(server: &OAuthServer) -> (Browser, String) {
 fn back(there: &str) -> String {
     let url = url::Url::parse(there).unwrap();
     let address = url.socket_addrs(|| None).unwrap()[0];
-    let answer = Wire::new(address).get(&there[there.find("/authorize").unwrap()..]);
+    let answer = Wire::new(address).get(&there.replacen(&url.origin().ascii_serialization(), "", 1));
     answer.location().strip_prefix("https://auth.example.com").unwrap().to_owned()
 }
 
