@@ -14,7 +14,7 @@ mod tests;
 use std::{collections::BTreeMap, time::Duration};
 
 use doorward_accounts::{
-    CodeRedirect, LoginFacts, NewCode, NewToken, Refreshing, Scopes, Session, Subject, TokenRules,
+    CodeRedirect, LoginFacts, NewCode, NewToken, Redeemed, Refreshing, Scopes, Session, Subject, TokenRules,
     Unavailable, User,
 };
 use http::{HeaderValue, Method, StatusCode, header::SET_COOKIE};
@@ -348,14 +348,17 @@ impl OAuthServer {
             rules: token_rules(request.client),
             login: self.login_facts(request, known),
         };
+        let login = new.login.clone();
+        let Ok(keys) = self.accounts.keys(call.now).await else { return Err(Unavailable::Unreadable) };
         let issued = self.accounts.issue_token(new, call.now).await?;
+        let redeemed = Redeemed { issued, scopes: scopes.clone(), login, user: Some(known.user.clone()) };
+        let Ok((access, life)) = self.formed(&redeemed, &keys, call.now) else {
+            return Err(Unavailable::Unreadable);
+        };
         let scope = scopes.to_string();
-        let expires = issued.token.remaining(call.now).map(|left| left.as_secs().to_string());
-        let mut parameters = vec![
-            ("access_token", issued.access.expose().as_str()),
-            ("scope", &scope),
-            ("token_type", "Bearer"),
-        ];
+        let expires = life.map(|left| left.as_secs().to_string());
+        let mut parameters =
+            vec![("access_token", access.expose().as_str()), ("scope", &scope), ("token_type", "Bearer")];
         if let Some(seconds) = &expires {
             parameters.push(("expires_in", seconds));
         }

@@ -12,6 +12,8 @@ use doorward_accounts::Scopes;
 use doorward_jose::Algorithm;
 use url::Url;
 
+use crate::scope;
+
 pub use self::{
     builtin::{BROWSER_CLIENT, CHALLENGING_CLIENT, CLI_CLIENT, PROXY_CLIENT, secret_name},
     client::{
@@ -92,6 +94,10 @@ impl Config {
         self.check_words(&mut mistakes);
         for client in &self.clients {
             client.check(self, &mut mistakes);
+            if let Err(why) = scope::granted(self, client, Scopes::default()) {
+                mistakes
+                    .push(format!("the client {:?} has default scopes that it cannot get: {why}", client.id));
+            }
         }
         for algorithm in self.clients.iter().filter_map(|client| client.id_token_alg).chain([self.signing]) {
             if !SIGNING.contains(&algorithm) {
@@ -308,7 +314,11 @@ mod tests {
     #[test]
     fn what_does_not_fit_together_is_told_with_its_mend() {
         type Change = fn(&mut Config);
-        let cases: [(Change, &str); 16] = [
+        let cases: [(Change, &str); 17] = [
+            (
+                |config| config.clients[1].default_scopes = Scopes::parse("nonsense").unwrap(),
+                "unknown scopes: nonsense",
+            ),
             (|config| config.clients.push(Client::new("web")), "the client \"web\" is defined twice"),
             (|config| config.clients.push(Client::new("a/b")), "no client id"),
             (|config| config.clients.push(Client::new("")), "no client id"),

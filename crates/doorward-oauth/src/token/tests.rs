@@ -486,3 +486,18 @@ async fn who_fails_again_and_again_is_slowed_down_and_nobody_else() {
     assert_eq!(outcome(&test, elsewhere).await, is(200, ""));
     assert_eq!(outcome(&test, form("grant_type=client_credentials").at(later(10))).await, is(200, ""));
 }
+
+#[tokio::test]
+async fn a_resource_gets_its_kind_of_token_from_every_grant() {
+    let server =
+        crate::testing::browser::server(|config| config.resources = crate::testing::config().resources);
+    for (resource, begins) in [("https://orders", "sha256~"), ("https://stock", "eyJ")] {
+        let target = format!(
+            "/oauth/authorize?response_type=token&client_id=openshift-challenging-client&resource={resource}"
+        );
+        let request = call("GET", &target).basic("bob", "password");
+        let answer = server.answer(server.find("any", &request.path).unwrap(), request).await;
+        let location = header(&answer, "location");
+        assert!(location.contains(&format!("#access_token={begins}")), "{resource}");
+    }
+}
