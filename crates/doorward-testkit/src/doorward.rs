@@ -128,6 +128,11 @@ impl Launch {
         self
     }
 
+    /// Where a file of the launch is, or will be.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path(name)
+    }
+
     fn command(&self) -> Command {
         let mut command = match self.descriptors {
             None => Command::new(&self.program),

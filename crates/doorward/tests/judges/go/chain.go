@@ -40,6 +40,8 @@ type chainSettings struct {
 	Certificates string
 	// Whether somebody without credentials is let in as anonymous.
 	Anonymous bool
+	// Whether a proxy in front may name users.
+	FrontProxy bool
 	// Tokens that are valid, and whose they are.
 	Tokens map[string]identity
 	// One of them, as it is used in the cases.
@@ -206,12 +208,15 @@ func startOracle(settings *chainSettings) (*httptest.Server, error) {
 		return &authenticator.Response{User: info}, true, nil
 	})
 	allowed := headerrequest.StaticStringSlice{"edge"}
-	chain := group.NewAuthenticatedGroupAdder(union.New(
-		headerrequest.NewDynamicVerifyOptionsSecure(proxies, allowed, nameHeaders, uidHeaders, groupHeaders, extraHeaders),
+	var authenticators []authenticator.Request
+	if settings.FrontProxy {
+		authenticators = append(authenticators, headerrequest.NewDynamicVerifyOptionsSecure(proxies, allowed, nameHeaders, uidHeaders, groupHeaders, extraHeaders))
+	}
+	chain := group.NewAuthenticatedGroupAdder(union.New(append(authenticators,
 		x509request.NewDynamic(clients, x509request.CommonNameUserConversion),
 		bearertoken.New(tokens),
 		websocket.NewProtocolAuthenticator(tokens),
-	))
+	)...))
 	if settings.Anonymous {
 		chain = union.NewFailOnError(chain, anonymous.NewAuthenticator(nil))
 	}
