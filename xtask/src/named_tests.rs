@@ -1,13 +1,16 @@
 //! The pages that promise a behaviour name the tests that hold it to its word. This compares both: a named test exists,
-//! every behaviour and published flaw has its line in docs/security-tests.md, and a test that bears the name of one
-//! stands in the line of it.
+//! every behaviour and published flaw has its line in docs/security-tests.md, every law of the OAuth server its line in
+//! docs/judges.md, and a test that bears the name of one stands in the line of it.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
 use crate::{Outcome, arrows::rust_files, process};
 
 const TABLE: &str = "docs/security-tests.md";
-const OTHER_PAGES: [&str; 1] = ["docs/coming-from-oauth2-proxy.md"];
+const LAWS: &str = "docs/judges.md";
+const OTHER_PAGES: [&str; 2] = [LAWS, "docs/coming-from-oauth2-proxy.md"];
+/// The laws of the OAuth server and of API authentication: A01 to this.
+const LAST_LAW: u32 = 60;
 /// The behaviours of oauth2-proxy that are not to be copied: A1 to A26 and so on. A1b came later.
 const BEHAVIOURS: [(char, u32); 3] = [('A', 26), ('B', 6), ('C', 35)];
 /// The heading of the column that names tests.
@@ -19,7 +22,10 @@ pub(crate) fn check() -> Outcome {
     let root = process::root();
     let tests = tests_of_the_workspace(&root)?;
     let table = fs::read_to_string(root.join(TABLE))?;
-    let mut faults = faults_of_table(&table, &tests);
+    let laws = fs::read_to_string(root.join(LAWS))?;
+    let mut faults = faults_of_table(&table);
+    faults.extend(faults_of_laws(&laws));
+    faults.extend(unmentioned(&table, &laws, &tests));
     for page in [TABLE].into_iter().chain(OTHER_PAGES) {
         let text = fs::read_to_string(root.join(page))?;
         faults.extend(unheld(&text).map(|subject| format!("{page}: the line of {subject} names no test")));
@@ -90,7 +96,7 @@ fn unheld(page: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-fn faults_of_table(table: &str, tests: &BTreeSet<String>) -> Vec<String> {
+fn faults_of_table(table: &str) -> Vec<String> {
     let mut faults = Vec::new();
     let mut subjects = BTreeSet::new();
     for cells in rows(table) {
@@ -112,10 +118,32 @@ fn faults_of_table(table: &str, tests: &BTreeSet<String>) -> Vec<String> {
         let missing = missing.filter(|entry| !subjects.contains(entry));
         faults.extend(missing.map(|entry| format!("{TABLE} has no line for {entry}")));
     }
-    let listed = names(table);
-    let unlisted = tests.iter().filter(|name| is_named_after_something(name) && !listed.contains(*name));
-    faults.extend(unlisted.map(|name| format!("{TABLE} does not mention {name}")));
     faults
+}
+
+/// Tests that bear a number and stand on no page.
+fn unmentioned(table: &str, laws: &str, tests: &BTreeSet<String>) -> Vec<String> {
+    let (listed, lawful) = (names(table), names(laws));
+    let is_missing =
+        |name: &&String| is_named_after_something(name) && !listed.contains(*name) && !lawful.contains(*name);
+    let missing = tests.iter().filter(is_missing);
+    missing.map(|name| format!("neither {TABLE} nor {LAWS} mentions {name}")).collect()
+}
+
+/// Each law has its line, and in it a test that bears its number: `a26_and_a27_…` bears two.
+fn faults_of_laws(page: &str) -> Vec<String> {
+    let held: Vec<_> = rows(page).collect();
+    let is_held = |number: u32| {
+        let (law, part) = (format!("A{number:02}"), format!("a{number:02}"));
+        held.iter().filter(|cells| cells.first() == Some(&law.as_str())).any(|cells| {
+            let named = names(cells.last().unwrap_or(&""));
+            named
+                .iter()
+                .any(|name| name.split("::").flat_map(|word| word.split('_')).any(|word| word == part))
+        })
+    };
+    let missing = (1..=LAST_LAW).filter(|number| !is_held(*number));
+    missing.map(|number| format!("{LAWS} names no test of A{number:02} that bears its number")).collect()
 }
 
 /// `a7_…`, `c12_…`, `cve_…`, `ghsa_…`.
@@ -147,8 +175,7 @@ mod tests {
 
     #[track_caller]
     fn check(table: &str, fault: &str) {
-        let tests = ["it::a1_x", "it::cve_2020_1_x"].map(str::to_owned).into();
-        let faults = faults_of_table(table, &tests);
+        let faults = faults_of_table(table);
         let about: Vec<_> = faults.iter().filter(|text| !text.contains("has no line for")).collect();
         assert_eq!(about.is_empty(), fault.is_empty(), "{about:?}");
         assert!(about.is_empty() || about.iter().any(|text| text.contains(fault)), "{about:?}");
@@ -159,12 +186,14 @@ mod tests {
         let whole = "| A1 | x | `it::a1_x` |\n| CVE-2020-1, CVE-2020-2 | x | `it::cve_2020_1_x` |";
         check(whole, "no test in the line of CVE-2020-2");
         check(&whole.replace(", CVE-2020-2", ""), "");
-        check(&whole.replace(", CVE-2020-2", "").replace("`it::a1_x`", "later"), "it::a1_x");
-        check("| A1 | x | `it::a1_x` |\n| CVE-2020-2 | x | none: no such face |", "cve_2020_1_x");
+        let tests = ["it::a1_x", "it::cve_2020_1_x", "it::other"].map(str::to_owned).into();
+        assert_eq!(unmentioned(whole, "", &tests), Vec::<String>::new());
+        assert_eq!(unmentioned("", "| A01 | x | `it::a1_x` |", &tests).len(), 1);
         let page =
             "| entry | held by |\n|---|---|\n| A1 | later |\n| A2 | `it::a` |\n| A3 | none: not here |";
         assert_eq!(unheld(page).collect::<Vec<_>>(), ["A1"]);
-        let nothing = faults_of_table("", &BTreeSet::new());
+        assert_eq!(faults_of_laws("| A02 | x | `it::a1_and_a02_x` |").len(), 59);
+        let nothing = faults_of_table("");
         assert_eq!(nothing.len(), 26 + 6 + 35, "{nothing:?}");
     }
 }
