@@ -72,22 +72,32 @@ impl Accounts {
     /// The session of a cookie, if it goes on and its user may still come in. Looking counts as use.
     pub async fn session(&self, raw: &str, now: Timestamp) -> Result<Option<SignedIn>, Unavailable> {
         let hash = hash(raw);
-        let key = key::session(&hash);
-        let read: Option<Read<Session>> = self.read(&key, now).await?;
-        let Some(Read { value: mut session, bytes }) = read else { return Ok(None) };
-        if self.session_ends(&session) <= now.seconds {
-            return Ok(None);
-        }
+        let read: Option<Read<Session>> = self.read(&key::session(&hash), now).await?;
+        let Some(Read { value: session, bytes }) = read else { return Ok(None) };
         let Ok(Some(user)) = self.user_behind(&session.subject, now).await? else { return Ok(None) };
-        let unseen = now.seconds.saturating_sub(session.seen);
-        if (seconds(self.rules.session_idle) / 10).max(1) <= unseen {
-            session.seen = now.seconds;
-            let transaction = Transaction::new().if_same(&key, &bytes);
-            // If somebody else was faster, the session is marked as used, or ended, all the same. If the store does not
-            // write, it ends sooner.
-            let _ = self.commit(self.put_session(transaction, &hash, &session)?, now).await;
-        }
+        let session = self.note_seen(&hash, session, &bytes, now).await;
         Ok(Some(SignedIn { session, user }))
+    }
+
+    /// Writes that a session was used, if that was not written lately. If it fails, or somebody else was faster, the
+    /// session is as good, or as ended, as before.
+    pub(crate) async fn note_seen(
+        &self,
+        hash: &str,
+        session: Session,
+        bytes: &[u8],
+        now: Timestamp,
+    ) -> Session {
+        let unseen = now.seconds.saturating_sub(session.seen);
+        if unseen < (seconds(self.rules.session_idle) / 10).max(1) {
+            return session;
+        }
+        let seen = Session { seen: now.seconds, ..session };
+        let transaction = Transaction::new().if_same(&key::session(hash), bytes);
+        if let Ok(transaction) = self.put_session(transaction, hash, &seen) {
+            let _ = self.commit(transaction, now).await;
+        }
+        seen
     }
 
     /// Ends the session of a cookie. One that is not there is no error.

@@ -63,6 +63,20 @@ async fn every_login_is_a_session_of_its_own_and_only_its_secret_opens_it() {
 }
 
 #[tokio::test]
+async fn using_a_session_does_not_bring_an_ended_one_back() {
+    let accounts = accounts();
+    let user = alice(&accounts).await;
+    let (raw, session) = accounts.open_session(of(&user), NOW).await.unwrap();
+    let hash = token::hash(raw.expose());
+    let bytes = accounts.records.get(&records::key::session(&hash), NOW).await.unwrap().unwrap();
+    accounts.end_session(raw.expose(), NOW).await.unwrap();
+    // As if the session had been read before it was ended.
+    let noted = accounts.note_seen(&hash, session.clone(), &bytes, after(1000)).await;
+    assert_ne!(noted, session);
+    assert_eq!(accounts.session(raw.expose(), after(1000)).await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn a_session_is_over_for_who_may_not_come_in() {
     let accounts = accounts();
     let user = alice(&accounts).await;

@@ -179,6 +179,22 @@ async fn what_is_revoked_is_revoked_at_once_and_nothing_else_is() {
 }
 
 #[tokio::test]
+async fn without_the_record_of_its_family_a_token_is_worth_nothing() {
+    let accounts = accounts();
+    let user = alice(&accounts).await;
+    let issued = tokens(&accounts, &user).await;
+    // As if the program had been killed after the first of the deletions.
+    let key = records::key::family(&issued.token.family);
+    accounts.commit(doorward_store::Transaction::new().delete(&key), NOW).await.unwrap();
+    assert_eq!(validity(&accounts, &issued.access, NOW).await, Err(InvalidToken::Revoked));
+    assert_eq!(accounts.tokens_of(&user.uid, NOW).await, Ok(Vec::new()));
+    assert_eq!(accounts.access_token(&issued.token.name, NOW).await, Ok(None));
+    let refresh = issued.refresh.unwrap();
+    assert!(accounts.refresh(refresh.expose(), &REQUEST, NOW).await.is_err());
+    assert_eq!(accounts.look_up_refresh(refresh.expose(), NOW).await, Ok(None));
+}
+
+#[tokio::test]
 async fn nothing_of_what_is_revoked_stays_for_ever() {
     let accounts = accounts();
     let user = alice(&accounts).await;
