@@ -1,7 +1,7 @@
 //! Secrets that nobody configures, because nobody needs to know them: made once, sealed, and the same for every instance.
 
 use doorward_core::{SecretString, Timestamp};
-use doorward_store::Transaction;
+use doorward_store::{Committed, Transaction};
 
 use crate::{
     Accounts, NoRandomness, Unavailable, Unsealable,
@@ -35,8 +35,11 @@ impl Accounts {
             let secret = random_part().map_err(Unavailable::from)?;
             let sealed = self.seal.seal(&key, secret.as_bytes());
             let sealed = sealed.ok_or(Unavailable::NoRandomness(NoRandomness))?;
-            // Whoever is first makes it; everybody reads what is there then.
-            self.commit(Transaction::new().if_absent(&key).put(&key, sealed.into_bytes(), None), now).await?;
+            // Whoever is first makes it; everybody else reads what is there then.
+            let transaction = Transaction::new().if_absent(&key).put(&key, sealed.into_bytes(), None);
+            if self.commit(transaction, now).await? == Committed::Done {
+                return Ok(secret.into());
+            }
         }
         Err(Unavailable::Contended.into())
     }

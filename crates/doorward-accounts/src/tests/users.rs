@@ -331,6 +331,14 @@ async fn another_password_of_the_first_user_ends_what_was_issued_before() {
     assert!(before.uid != second.uid && second.uid != third.uid);
     let rename = |user: &mut User| user.full_name = "Admin".to_owned();
     assert_eq!(accounts.change_user(BOOTSTRAP_USER, rename, NOW).await.unwrap().uid, third.uid);
+    // Who the user is elsewhere stays true.
+    let one = login("one", "1", BOOTSTRAP_USER);
+    assert_eq!(sign_in(&accounts, &one, MappingMethod::Add).await.unwrap().uid, third.uid);
+    let hash = PasswordHash::new(b"a fourth").unwrap();
+    let change = |user: &mut User| user.set_password(hash.clone());
+    let fourth = accounts.change_user(BOOTSTRAP_USER, change, NOW).await.unwrap();
+    assert_ne!(third.uid, fourth.uid);
+    assert_eq!(sign_in(&accounts, &one, MappingMethod::Lookup).await.unwrap().uid, fourth.uid);
     // Of other users only the password changes.
     let alice = alice(&accounts).await;
     let changed = accounts.change_user("alice", change, NOW).await.unwrap();
