@@ -191,7 +191,7 @@ impl Accounts {
     }
 
     /// Writes what the provider says now, if it is not what was known. `None` if somebody else was faster.
-    async fn bring_up_to_date(
+    pub(crate) async fn bring_up_to_date(
         &self,
         Read { value: mut user, bytes }: Read<User>,
         login: &ProviderLogin,

@@ -66,6 +66,39 @@ async fn a54_one_identity_that_signs_in_many_times_at_once_is_one_user() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a54_one_identity_is_one_user_whatever_name_it_would_like() {
+    everywhere(async |records| {
+        let accounts = accounts_in(&records, rules());
+        let number = Arc::new(AtomicU32::new(0));
+        let users = at_once(10, || {
+            let accounts = Arc::clone(&accounts);
+            let name = format!("name{}", number.fetch_add(1, Ordering::Relaxed));
+            async move { sign_in(&accounts, &login("one", "1", &name), MappingMethod::Claim).await }
+        })
+        .await;
+        assert_eq!(accounts.users(NOW).await.unwrap().len(), 1);
+        assert!(users.iter().all(|user| user.as_ref().unwrap().uid == users[0].as_ref().unwrap().uid));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_provider_tells_does_not_undo_what_the_operator_does_meanwhile() {
+    let accounts = accounts();
+    let one = login("one", "1", "alice");
+    let user = sign_in(&accounts, &one, MappingMethod::Claim).await.unwrap();
+    let bytes = accounts.records.get(&records::key::user("alice"), NOW).await.unwrap().unwrap();
+    let disable = |user: &mut User| user.standing = Standing::Disabled;
+    accounts.change_user("alice", disable, NOW).await.unwrap();
+    // As if the user had been read before.
+    let told = ProviderLogin { full_name: "Alice".to_owned(), ..one };
+    let read = records::Read { value: user, bytes };
+    assert_eq!(accounts.bring_up_to_date(read, &told, NOW).await, Ok(None));
+    let now = accounts.user("alice", NOW).await.unwrap().unwrap();
+    assert_eq!((now.standing, now.full_name.as_str()), (Standing::Disabled, ""));
+}
+
 #[tokio::test]
 async fn a54_a_user_without_identity_is_claimed_unless_it_has_a_password() {
     let accounts = accounts();
