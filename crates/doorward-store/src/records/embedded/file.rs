@@ -68,12 +68,18 @@ fn claim(database: &Database, name: &str) -> Result<(), StoreError> {
     let prepare = || {
         let transaction = database.begin_write()?;
         let ours = [RECORDS.name(), EXPIRIES.name()];
-        if transaction.list_tables()?.any(|table| !ours.contains(&table.name())) {
+        let found: Vec<_> = transaction.list_tables()?.map(|table| table.name().to_owned()).collect();
+        if found.iter().any(|name| !ours.contains(&name.as_str())) {
             return Ok(false);
         }
         transaction.open_table(RECORDS)?;
         transaction.open_table(EXPIRIES)?;
-        transaction.commit()?;
+        // Waiting for the disk again would make starts slower.
+        if found.len() == ours.len() {
+            transaction.abort()?;
+        } else {
+            transaction.commit()?;
+        }
         Ok(true)
     };
     match prepare() {
