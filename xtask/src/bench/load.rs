@@ -1,7 +1,11 @@
 //! One burst of load: wrk as fast as it goes, or h2load at a fixed rate. Numbers are `f64` from the start, since all
 //! that happens to them is division.
 
-use std::{fmt, fs, path::Path, process::Command};
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use crate::{Outcome, process};
 
@@ -11,7 +15,6 @@ pub(crate) struct Load {
     pub(crate) path: &'static str,
     /// The status that every answer should have.
     pub(crate) expect: u16,
-    pub(crate) cookie: String,
     pub(crate) pace: Pace,
     pub(crate) connections: u32,
     pub(crate) seconds: u32,
@@ -25,6 +28,26 @@ pub(crate) enum Pace {
     ClosedLoop,
     /// So many requests a second over all connections.
     Fixed(u32),
+}
+
+/// How requests say who sends them.
+#[derive(Clone, Debug)]
+pub(crate) enum Credential {
+    /// A header.
+    Header(String),
+    /// A header, over TLS.
+    HeaderOverTls(String),
+    /// A PEM file with a certificate and its key.
+    Certificate(PathBuf),
+}
+
+impl Credential {
+    pub(crate) fn header(&self) -> &str {
+        match self {
+            Self::Header(header) | Self::HeaderOverTls(header) => header,
+            Self::Certificate(_) => "X-Nothing: -",
+        }
+    }
 }
 
 /// What came of a burst.
@@ -48,33 +71,57 @@ impl fmt::Display for Pace {
 }
 
 impl Load {
-    pub(crate) fn send(&self, port: u16, work: &Path) -> Outcome<Yield> {
-        let url = format!("http://127.0.0.1:{port}{}", self.path);
-        let cookie = format!("Cookie: {}", self.cookie);
-        let mut command = Command::new("taskset");
-        command.args(["-c", self.cpu]);
-        match self.pace {
-            Pace::ClosedLoop => {
-                command.args(["wrk", "--latency", "-t1"]);
-                command.args([format!("-c{}", self.connections), format!("-d{}s", self.seconds)]);
-                command.args(["-H", &cookie, &url]);
-                let text = process::output(&mut command)?;
-                parse_wrk(&text).ok_or_else(|| format!("wrk said: {text}").into())
-            }
-            Pace::Fixed(rate) => {
-                let log = work.join("h2load.log");
-                let _ = fs::remove_file(&log);
-                let rate = f64::from(rate) / f64::from(self.connections);
-                command.args(["h2load", "--h1", "-t1"]).arg(format!("--log-file={}", log.display()));
-                command.args([format!("-c{}", self.connections), format!("-D{}", self.seconds)]);
-                command.args([&format!("--rps={rate}"), "-H", &cookie, &url]);
-                let text = process::output(&mut command)?;
-                let times = fs::read_to_string(&log)?;
-                let class = self.expect / 100;
-                parse_h2load(&text, &times, class, f64::from(self.seconds))
-                    .ok_or_else(|| format!("h2load said: {text}").into())
+    pub(crate) fn send(&self, port: u16, credential: &Credential, work: &Path) -> Outcome<Yield> {
+        match (credential, self.pace) {
+            (Credential::Header(header), Pace::ClosedLoop) => self.send_by_wrk(port, header),
+            (Credential::Header(header), Pace::Fixed(rate)) => self.send_by_h2load(port, header, rate, work),
+            (Credential::HeaderOverTls(_) | Credential::Certificate(_), _) => {
+                self.send_by_ab(port, credential)
             }
         }
+    }
+
+    fn bound(&self) -> Command {
+        let mut command = Command::new("taskset");
+        command.args(["-c", self.cpu]);
+        command
+    }
+
+    fn send_by_wrk(&self, port: u16, header: &str) -> Outcome<Yield> {
+        let mut command = self.bound();
+        command.args(["wrk", "--latency", "-t1"]);
+        command.args([format!("-c{}", self.connections), format!("-d{}s", self.seconds)]);
+        command.args(["-H", header]).arg(format!("http://127.0.0.1:{port}{}", self.path));
+        let text = process::output(&mut command)?;
+        parse_wrk(&text).ok_or_else(|| format!("wrk said: {text}").into())
+    }
+
+    fn send_by_h2load(&self, port: u16, header: &str, rate: u32, work: &Path) -> Outcome<Yield> {
+        let log = work.join("h2load.log");
+        let _ = fs::remove_file(&log);
+        let rate = f64::from(rate) / f64::from(self.connections);
+        let mut command = self.bound();
+        command.args(["h2load", "--h1", "-t1"]).arg(format!("--log-file={}", log.display()));
+        command.args([format!("-c{}", self.connections), format!("-D{}", self.seconds)]);
+        command.args([&format!("--rps={rate}"), "-H", header]);
+        command.arg(format!("http://127.0.0.1:{port}{}", self.path));
+        let text = process::output(&mut command)?;
+        let times = fs::read_to_string(&log)?;
+        let class = self.expect / 100;
+        parse_h2load(&text, &times, class, f64::from(self.seconds))
+            .ok_or_else(|| format!("h2load said: {text}").into())
+    }
+
+    /// The one of them that can show a certificate.
+    fn send_by_ab(&self, port: u16, credential: &Credential) -> Outcome<Yield> {
+        let mut command = self.bound();
+        command.args(["ab", "-q", "-k", "-t", &self.seconds.to_string(), "-n", "100000000"]);
+        command.args(["-c", &self.connections.to_string(), "-H", credential.header()]);
+        if let Credential::Certificate(file) = credential {
+            command.arg("-E").arg(file);
+        }
+        let text = process::output(command.arg(format!("https://127.0.0.1:{port}{}", self.path)))?;
+        parse_ab(&text).ok_or_else(|| format!("ab said: {text}").into())
     }
 }
 
@@ -92,6 +139,27 @@ fn parse_wrk(text: &str) -> Option<Yield> {
             burst.bad += count.parse::<f64>().ok()?;
         } else if let Some(errors) = line.strip_prefix("Socket errors: ") {
             burst.bad += errors.split([' ', ',']).filter_map(|word| word.parse::<f64>().ok()).sum::<f64>();
+        }
+    }
+    (burst.requests > 0.0).then_some(burst)
+}
+
+fn parse_ab(text: &str) -> Option<Yield> {
+    let mut burst = Yield::default();
+    for line in text.lines().map(str::trim) {
+        let mut words = line.split_whitespace();
+        let mut number = |place| words.nth(place)?.parse::<f64>().ok();
+        if line.starts_with("Complete requests:") {
+            burst.requests = number(2)?;
+        } else if line.starts_with("Time taken for tests:") {
+            burst.seconds = number(4)?;
+        } else if line.starts_with("Failed requests:") || line.starts_with("Non-2xx responses:") {
+            burst.bad += number(2)?;
+        } else if line.starts_with("50%") {
+            // Whole milliseconds.
+            burst.p50_us = number(1)? * 1e3;
+        } else if line.starts_with("99%") {
+            burst.p99_us = number(1)? * 1e3;
         }
     }
     (burst.requests > 0.0).then_some(burst)
@@ -141,6 +209,16 @@ mod tests {
         let expected = Yield { requests: 2000.0, seconds: 3.0, p50_us: 634.0, p99_us: 1250.0, bad: 8.0 };
         assert_eq!(parse_wrk(text), Some(expected));
         assert_eq!(parse_wrk("unable to connect"), None);
+    }
+
+    #[test]
+    fn what_ab_says_is_understood() {
+        let text = "Concurrency Level:      32\nTime taken for tests:   3.002 seconds\nComplete requests:      9000\n\
+                    Failed requests:        2\nNon-2xx responses:      3\nKeep-Alive requests:    8900\n\
+                    Percentage of the requests served within a certain time (ms)\n  50%      9\n  99%     12\n 100%     90\n";
+        let expected = Yield { requests: 9000.0, seconds: 3.002, p50_us: 9000.0, p99_us: 12000.0, bad: 5.0 };
+        assert_eq!(parse_ab(text), Some(expected));
+        assert_eq!(parse_ab("SSL handshake failed"), None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     os::unix::process::CommandExt as _,
     path::Path,
     process::{Child, Command, Stdio},
@@ -30,7 +30,8 @@ pub(crate) struct Server {
     pub(crate) command: Vec<String>,
     pub(crate) environment: Vec<(&'static str, &'static str)>,
     pub(crate) port: u16,
-    /// Asked until it answers with a status below 500.
+    /// Asked until it answers with a status below 500; if nothing is to be asked, because it speaks
+    /// no plain HTTP, that it takes connections is enough.
     pub(crate) ready: &'static str,
     /// The CPU it is bound to.
     pub(crate) cpu: &'static str,
@@ -65,7 +66,7 @@ impl Server {
             if let Some(status) = running.child.try_wait()? {
                 return Err(format!("{} ended with {status}; see {}", self.name, log.display()).into());
             }
-            if http::get(self.port, self.ready, "").is_ok_and(|answer| answer.status < 500) {
+            if self.is_ready() {
                 running.start_up = begin.elapsed();
                 return Ok(running);
             }
@@ -73,6 +74,13 @@ impl Server {
                 return Err(format!("{} is not ready; see {}", self.name, log.display()).into());
             }
             thread::sleep(POLL);
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        match self.ready {
+            "" => TcpStream::connect(("127.0.0.1", self.port)).is_ok(),
+            path => http::get(self.port, path, "").is_ok_and(|answer| answer.status < 500),
         }
     }
 }

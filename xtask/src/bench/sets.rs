@@ -7,12 +7,14 @@ use std::{
 
 use super::{
     Contest, Options, Target, http,
-    load::{Load, Pace},
+    load::{Credential, Load, Pace},
     server::{self, Running, Server, TUNED_HEAP},
 };
 use crate::{Outcome, process};
 
-pub(crate) const NAMES: [&str; 5] = ["auth", "proxy", "chain", "rate", "logs"];
+mod tokens;
+
+pub(crate) const NAMES: [&str; 6] = ["auth", "proxy", "chain", "rate", "logs", "tokens"];
 pub(crate) const SERVER_CPU: &str = "0";
 pub(crate) const LOAD_CPU: &str = "1";
 
@@ -34,8 +36,10 @@ pub(crate) struct Ground {
     envoy: Option<PathBuf>,
     parts: PathBuf,
     work: PathBuf,
-    /// The application behind the proxies; it runs as long as this value lives.
+    /// The application behind the proxies; it runs as long as this value lives, and so does the provider.
     application: Running,
+    provider: Running,
+    /// The session, as a header.
     cookie: String,
     /// Headers of doorward's answer to the session, for the bare server to repeat.
     headers: Vec<String>,
@@ -68,9 +72,10 @@ impl Ground {
             doorward,
             reference: options.reference.clone(),
             envoy: process::find_program("envoy"),
-            parts: folder.join("bench-parts"),
             work: work.to_path_buf(),
             application: application(work)?.start(work)?,
+            provider: provider(&folder.join("bench-parts"))?.start(work)?,
+            parts: folder.join("bench-parts"),
             cookie: String::new(),
             headers: Vec::new(),
         };
@@ -80,25 +85,12 @@ impl Ground {
 
     /// A session as a browser gets it, and the answer that it earns.
     fn log_in(&mut self) -> Outcome {
-        let provider = Server {
-            name: "provider".to_owned(),
-            command: words(&[&self.parts.to_string_lossy(), "provider"]),
-            environment: Vec::new(),
-            port: server::free_port()?,
-            ready: "/jwks",
-            cpu: LOAD_CPU,
-        };
-        let provider = Server {
-            command: [provider.command.clone(), vec![provider.port.to_string()]].concat(),
-            ..provider
-        };
-        let _provider = provider.start(&self.work)?;
         let mut proxy = self.proxy("login", &self.doorward, Logging::Default)?;
         proxy.command.retain(|flag| !is_provider_flag(flag));
-        proxy.command.push(format!("--oidc-issuer-url=http://127.0.0.1:{}", provider.port));
+        proxy.command.push(format!("--oidc-issuer-url=http://127.0.0.1:{}", self.provider.port));
         proxy.command.push("--skip-provider-button".to_owned());
         let proxy = proxy.start(&self.work)?;
-        self.cookie = http::log_in(proxy.port)?;
+        self.cookie = format!("Cookie: {}", http::log_in(proxy.port)?);
         let answer = http::get(proxy.port, "/oauth2/auth", &self.cookie)?;
         if answer.status != 202 {
             return Err(format!("the session gave {}, not 202", answer.status).into());
@@ -111,11 +103,11 @@ impl Ground {
 
     pub(crate) fn contests(&self, set: &str, seconds: u32) -> Outcome<Vec<Contest>> {
         let closed = |title: &str, path, expect, targets| {
-            let load = self.load(path, expect, Pace::ClosedLoop, seconds);
+            let load = load(path, expect, Pace::ClosedLoop, seconds);
             Contest { title: title.to_owned(), load, targets }
         };
         let fixed = |title: &str, path, expect, rate, targets| {
-            let load = self.load(path, expect, Pace::Fixed(rate), seconds);
+            let load = load(path, expect, Pace::Fixed(rate), seconds);
             Contest { title: title.to_owned(), load: Load { connections: RATE_CONNECTIONS, ..load }, targets }
         };
         Ok(match set {
@@ -129,13 +121,14 @@ impl Ground {
                 fixed("/oauth2/auth at 2,000 requests/s", AUTH, 202, 2000, self.judges(Logging::Off)?),
                 fixed("proxy, 1 kB, at 1,000 requests/s", APPLICATION, 200, 1000, self.proxies()?),
             ],
+            "tokens" => self.token_contests(seconds)?,
             _ => return Err(format!("no set is named {set}").into()),
         })
     }
 
-    fn load(&self, path: &'static str, expect: u16, pace: Pace, seconds: u32) -> Load {
-        let cookie = self.cookie.clone();
-        Load { path, expect, cookie, pace, connections: CONNECTIONS, seconds, cpu: LOAD_CPU }
+    /// With the session.
+    fn target(&self, server: Server, helpers: Vec<Server>) -> Target {
+        Target { credential: Credential::Header(self.cookie.clone()), server, helpers }
     }
 
     /// Programs that answer whether a session is good, and one that always says yes.
@@ -147,7 +140,7 @@ impl Ground {
                 .concat();
         let (environment, ready, cpu) = (Vec::new(), "/ping", SERVER_CPU);
         servers.push(Server { name: "bare hyper".to_owned(), command, environment, port, ready, cpu });
-        Ok(servers.into_iter().map(|server| Target { server, helpers: Vec::new() }).collect())
+        Ok(servers.into_iter().map(|server| self.target(server, Vec::new())).collect())
     }
 
     /// Programs that let good sessions through to the application, and proxies that ask nobody.
@@ -159,7 +152,7 @@ impl Ground {
         if let Some(envoy) = &self.envoy {
             servers.push(self.envoy_server(envoy)?);
         }
-        Ok(servers.into_iter().map(|server| Target { server, helpers: Vec::new() }).collect())
+        Ok(servers.into_iter().map(|server| self.target(server, Vec::new())).collect())
     }
 
     /// nginx asking each of the programs.
@@ -169,7 +162,7 @@ impl Ground {
             let http = http.replace("{upstream}", &self.application.port.to_string());
             let http = http.replace("{judge}", &judge.port.to_string());
             let server = nginx(&format!("nginx + {}", judge.name), &http, &self.work)?;
-            Ok(Target { server: Server { ready: "/ping", ..server }, helpers: vec![judge] })
+            Ok(self.target(Server { ready: "/ping", ..server }, vec![judge]))
         };
         self.rivals(Logging::Off)?.into_iter().map(chain).collect()
     }
@@ -231,6 +224,10 @@ impl Ground {
     }
 }
 
+fn load(path: &'static str, expect: u16, pace: Pace, seconds: u32) -> Load {
+    Load { path, expect, pace, connections: CONNECTIONS, seconds, cpu: LOAD_CPU }
+}
+
 const AUTH: &str = "/oauth2/auth";
 const APPLICATION: &str = "/app";
 
@@ -239,6 +236,13 @@ fn is_provider_flag(flag: &str) -> bool {
     ["--skip-oidc-discovery", "--oidc-issuer-url=", "--login-url=", "--redeem-url=", "--oidc-jwks-url="]
         .iter()
         .any(|start| flag.starts_with(start))
+}
+
+fn provider(parts: &Path) -> Outcome<Server> {
+    let port = server::free_port()?;
+    let command = words(&[&parts.to_string_lossy(), "provider", &port.to_string()]);
+    let name = "provider".to_owned();
+    Ok(Server { name, command, environment: Vec::new(), port, ready: "/jwks", cpu: LOAD_CPU })
 }
 
 /// The application: nginx with a constant answer, on the CPU of the load.
