@@ -61,10 +61,11 @@ pub(crate) enum ClientAuthError {
     Missing,
     #[error("there is no such client, or it is disabled")]
     Unknown(Scheme),
-    #[error("the secret is wrong")]
-    WrongSecret(Scheme),
-    #[error("the client has a secret and did not send it")]
-    NoSecret(Scheme),
+    /// With the id of a client that there is.
+    #[error("the secret of the client {1:?} is wrong")]
+    WrongSecret(Scheme, String),
+    #[error("the client {1:?} has a secret and did not send it")]
+    NoSecret(Scheme, String),
     #[error("too many attempts from this address have failed lately")]
     TooMany,
     #[error("{0}")]
@@ -95,7 +96,7 @@ impl ClientAuthError {
             Self::TooMany => return answer::slow_down(),
             Self::OtherScheme => Scheme::Basic,
             Self::Missing => Scheme::Other,
-            Self::Unknown(scheme) | Self::WrongSecret(scheme) | Self::NoSecret(scheme) => *scheme,
+            Self::Unknown(scheme) | Self::WrongSecret(scheme, _) | Self::NoSecret(scheme, _) => *scheme,
         };
         let refusal = answer::oauth_error(StatusCode::UNAUTHORIZED, "invalid_client", "");
         match scheme {
@@ -130,7 +131,7 @@ impl OAuthServer {
             return Err(ClientAuthError::TooMany);
         }
         let outcome = self.prove(claimed, call.now).await;
-        if matches!(outcome, Err(ClientAuthError::Unknown(_) | ClientAuthError::WrongSecret(_))) {
+        if matches!(outcome, Err(ClientAuthError::Unknown(_) | ClientAuthError::WrongSecret(..))) {
             self.throttle.failed(&id, call.client, call.now);
         }
         outcome
@@ -143,11 +144,11 @@ impl OAuthServer {
             return if client.is_public() {
                 Ok(Authenticated { client, method: Method::None })
             } else {
-                Err(ClientAuthError::NoSecret(scheme))
+                Err(ClientAuthError::NoSecret(scheme, id))
             };
         };
         if !self.is_secret_of(client, &secret, now).await? {
-            return Err(ClientAuthError::WrongSecret(scheme));
+            return Err(ClientAuthError::WrongSecret(scheme, id));
         }
         let method = match scheme {
             Scheme::Basic => Method::Basic,
