@@ -14,6 +14,8 @@ mod api;
 #[cfg(test)]
 mod bearer;
 #[cfg(test)]
+mod built_in;
+#[cfg(test)]
 mod config;
 #[cfg(test)]
 mod forwarded;
