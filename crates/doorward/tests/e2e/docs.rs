@@ -1,4 +1,4 @@
-//! The configurations in `docs/integrations`, taken from the page itself. A block is the fence that follows the
+//! The configurations in `docs/integrations`, or above it, taken from the page itself. A block is the fence that follows the
 //! comment `<!-- block: name -->`. Only names and addresses are replaced, and each replacement must hit.
 
 use std::fs;

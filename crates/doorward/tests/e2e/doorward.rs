@@ -108,6 +108,20 @@ impl Launch {
     }
 }
 
+impl Launch {
+    /// Starts what speaks TLS only, and waits until it says that it listens.
+    pub(crate) async fn start_with_tls(&self) -> Doorward {
+        let mut process = self.program.start("doorward");
+        until("doorward listens", async || {
+            process.must_run();
+            process.log().contains("Listening on").then_some(())
+        })
+        .await;
+        let address = format!("127.0.0.1:{}", self.port);
+        Doorward { process, url: format!("https://{address}"), address }
+    }
+}
+
 impl Doorward {
     pub(crate) fn log(&self) -> String {
         self.process.log()

@@ -11,6 +11,8 @@ mod audience;
 #[cfg(test)]
 mod browser;
 #[cfg(test)]
+mod built_in;
+#[cfg(test)]
 mod docs;
 #[cfg(test)]
 mod doorward;

@@ -13,7 +13,7 @@ const SCREENS: [Screen; 4] = [
     Screen { name: "phone-dark", width: 390, height: 844, scheme: "dark" },
 ];
 
-async fn picture(browser: &Browser, page: &str) {
+pub(crate) async fn picture(browser: &Browser, page: &str) {
     for screen in SCREENS {
         browser.use_screen(screen).await;
         let overflow = browser.run("return document.documentElement.scrollWidth - window.innerWidth").await;
