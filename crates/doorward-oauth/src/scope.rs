@@ -21,7 +21,7 @@ const STANDARD: [(&str, &str); 10] = [
     (USER_INFO, "See your user name and your groups"),
     ("user:check-access", "See what you may do"),
     ("user:list-projects", "See your projects"),
-    ("user:list-scoped-projects", "See your projects, as far as the client may use them"),
+    ("user:list-scoped-projects", "See your projects, as far as it may use them"),
     (OPENID, "Know who you are"),
     ("profile", "See your name"),
     ("email", "See your e-mail address"),
@@ -30,7 +30,7 @@ const STANDARD: [(&str, &str); 10] = [
 ];
 
 /// Scopes that let a client do all that a user may, and deserve a warning.
-const FULL_WARNING: &str = "The client can do anything with your account, also change and delete.";
+const FULL_WARNING: &str = "It can do anything with your account, also change and delete.";
 
 /// Why scopes are not given.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
