@@ -1,6 +1,6 @@
 //! Reviews: whether a token is good, and whether somebody may do something. An API asks us that about its own clients.
 //!
-//! Access reviews are answered by one rule, [`AccessReviews`](crate::config::AccessReviews): the groups that may do
+//! Access reviews are answered by one rule, [`AccessReviews`]: the groups that may do
 //! everything. Whatever else is asked is denied, with a reason.
 
 use doorward_accounts::{Activity, InvalidToken, SCOPES_EXTRA};
