@@ -99,9 +99,9 @@ impl OAuthServer {
 
     /// What happens to the request of somebody who is known.
     async fn decide(&self, request: &Request<'_>, known: Known, call: &Call) -> Result<Answer, Unavailable> {
-        if !self.is_fresh_enough(request, &known, call).await? {
+        let Some(known) = self.fresh_enough(request, known, call).await? else {
             return Ok(self.ask_to_sign_in(request, call).await);
-        }
+        };
         match self.hint_is_about(request, &known.user, call).await? {
             Hint::SameUser => (),
             Hint::OtherUser => {
@@ -136,6 +136,26 @@ impl OAuthServer {
         self.ask_for_consent(request, known, &asked, call).await
     }
 
+    /// Somebody who has signed in recently enough; `None` if they have to sign in anew.
+    async fn fresh_enough(
+        &self,
+        request: &Request<'_>,
+        known: Known,
+        call: &Call,
+    ) -> Result<Option<Known>, Unavailable> {
+        if self.is_fresh_enough(request, &known, call).await? {
+            return Ok(Some(known));
+        }
+        // A front proxy or a certificate opens no session by itself: back from there, or where there is no page to go to,
+        // what comes with the request is the new login.
+        if request.fresh.is_none() && self.offered().next().is_some() {
+            return Ok(None);
+        }
+        let Who::Vouched(vouched) = self.proven(request.client, call).await else { return Ok(None) };
+        let known = Known::by_proof(*vouched, call);
+        Ok(self.is_fresh_enough(request, &known, call).await?.then_some(known))
+    }
+
     /// Whether the user has signed in recently enough for what the client wants.
     async fn is_fresh_enough(
         &self,
@@ -151,6 +171,9 @@ impl OAuthServer {
         }
         // Who proves it with this very request has signed in just now, unless a choice of account is wanted.
         if known.session.is_none() && !request.prompt.wants_account() {
+            if let Some(raw) = &request.fresh {
+                self.accounts.take_once::<i64>(FRESH_KIND, raw, call.now).await?;
+            }
             return Ok(true);
         }
         let Some(raw) = &request.fresh else { return Ok(false) };

@@ -190,6 +190,29 @@ async fn a33_a_front_proxy_signs_programs_and_people_in() {
 }
 
 #[tokio::test]
+async fn a47_a_new_login_at_a_front_proxy_counts_although_a_session_is_there() {
+    let server = server(|config| {
+        web(config);
+        config.providers = vec![edge()];
+    });
+    let dave = |target: &str| shown(call("GET", target).header("x-remote-user", "dave"), certificates::EDGE);
+    let mut browser = Browser::default();
+    assert!(location(&browser.send(&server, dave(OIDC)).await).contains("?code="));
+    assert!(browser.cookies.contains_key("__Host-doorward-auth"));
+    for demand in ["&prompt=login", "&prompt=select_account", "&max_age=5"] {
+        browser.now = Timestamp::from_seconds(browser.now.seconds + 10);
+        let login = location(&browser.send(&server, dave(&format!("{OIDC}{demand}"))).await);
+        assert!(login.starts_with("/oauth/login/edge?"), "{demand} {login}");
+        let edge = location(&browser.get(&server, &login).await);
+        let back = parameter(&edge, "then").unwrap();
+        let back = back.strip_prefix("https://auth.example.com").unwrap();
+        assert!(location(&browser.send(&server, dave(back)).await).contains("?code="), "{demand}");
+        let stranger = location(&browser.send(&server, call("GET", back)).await);
+        assert!(demand == "&max_age=5" || stranger.starts_with("/oauth/login/edge?"), "{demand} {stranger}");
+    }
+}
+
+#[tokio::test]
 async fn a20_reserved_groups_are_dropped_and_a_reserved_name_is_nobody() {
     let server = server(|config| config.providers = vec![edge()]);
     let call = |user: &str| shown(call("GET", CLI).header("x-remote-user", user), certificates::EDGE);

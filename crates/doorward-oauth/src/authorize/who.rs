@@ -40,6 +40,11 @@ impl OAuthServer {
                 Err(why) => return Who::Unavailable(why.to_string()),
             }
         }
+        self.proven(client, call).await
+    }
+
+    /// Who proves with this very request who they are, whatever session the browser has.
+    pub(super) async fn proven(&self, client: &Client, call: &Call) -> Who {
         let mut refused = Who::Nobody;
         match self.by_password(client, call).await {
             Who::Nobody => (),
