@@ -273,12 +273,15 @@ fn adapted<'a>(
     problems: &Problems<'_>,
 ) -> Cow<'a, Options> {
     let mut adapted = Cow::Borrowed(*options);
-    let Some(plan) = plan.filter(|_| at == SignInAt::BuiltIn) else { return adapted };
+    if at == SignInAt::Elsewhere {
+        return adapted;
+    }
     let nobody_restricts = options.email_domains.is_empty() && options.authenticated_emails_file.is_empty();
-    if nobody_restricts && !plan.admits_strangers() {
+    // Of a server that cannot be made, its own mistakes are enough to tell.
+    if nobody_restricts && plan.is_none_or(|plan| !plan.admits_strangers()) {
         adapted.to_mut().email_domains = vec!["*".to_owned()];
     }
-    if !plan.is_https() && !problems.is_set("cookie-secure") {
+    if plan.is_some_and(|plan| !plan.is_https()) && !problems.is_set("cookie-secure") {
         adapted.to_mut().cookie_secure = false;
     }
     if options.htpasswd_file.is_empty() && !problems.is_set("skip-provider-button") {

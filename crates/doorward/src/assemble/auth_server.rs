@@ -194,8 +194,34 @@ pub(crate) fn plan(
     let signing = signing?.unwrap_or(Algorithm::Rs256);
     let rules = with_keys(&rules, signing, &clients);
     let config = Config { clients, signing, own_consent: around.consent, ..config? };
+    let sketches = providers.iter().map(Planned::sketch).collect();
+    if let Err(error) = (Config { providers: sketches, ..config.clone() }).check() {
+        for mistake in &error.mistakes {
+            let (message, mend) = mistake.rsplit_once("; ").unwrap_or((mistake, "correct it"));
+            problems.add(&place_of(mistake, server), message, mend);
+        }
+        return None;
+    }
     let plan = Plan { config, providers, records: records?, rules, first_user };
     Some(Some(plan))
+}
+
+/// Where in the file a mistake stands: the sentence names what it is about. Of two of a name, the second is meant.
+fn place_of(mistake: &str, server: &AuthServer) -> String {
+    let is_about = |what: &str, name: &str| mistake.contains(&format!("{what} {name:?}"));
+    let client = server.clients.iter().rposition(|client| is_about("client", &client.id));
+    let provider = server.identity_providers.iter().rposition(|provider| {
+        is_about("identity provider", &provider.name)
+            || mistake.starts_with(&format!("{:?} is no name", provider.name))
+    });
+    match (client, provider) {
+        (Some(index), _) => format!("authServer.clients[{index}]"),
+        (None, Some(index)) => format!("authServer.identityProviders[{index}]"),
+        (None, None) if mistake.contains("cookie") => "authServer.session.cookieName".to_owned(),
+        (None, None) if mistake.contains("resource") => "authServer.resources".to_owned(),
+        (None, None) if mistake.contains("scope") => "authServer.scopes".to_owned(),
+        (None, None) => "authServer".to_owned(),
+    }
 }
 
 /// Whether `path` is `top` or lies below it.

@@ -149,6 +149,7 @@ fn mistakes_in_doorward_yaml_are_told_with_file_line_and_mend() {
     place.write("open.key", &"k".repeat(40));
     fs::set_permissions(place.0.join("open.key"), fs::Permissions::from_mode(0o644)).unwrap();
     place.write_secret("short.key", "short");
+    place.write("ca.pem", include_str!("tls/certificate.pem"));
     for (yaml, line, expected) in [
         ("authServer:\n  isuer: x\n", 2, "authServer.isuer: there is no such key"),
         ("gateway: {}\n", 1, "gateway: this part is not there yet"),
@@ -186,6 +187,19 @@ fn mistakes_in_doorward_yaml_are_told_with_file_line_and_mend() {
             3,
             "clientCA: missing setting",
         ),
+        (
+            "authServer:\n  clients:\n    - {id: a, redirectURIs: ['https://a/']}\n    - {id: a, redirectURIs: ['https://b/']}\n",
+            4,
+            "authServer.clients[1]: the client \"a\" is defined twice",
+        ),
+        ("authServer:\n  clients:\n    - {id: a, redirectURIs: ['https://a/#x']}\n", 3, "has a fragment"),
+        (
+            "authServer:\n  identityProviders:\n    - {name: a, type: static}\n    - {name: e, type: requestHeader, \
+             clientCA: HERE/ca.pem, headers: [X-U], challengeURL: 'https://e/${query}'}\n",
+            3,
+            "a program can follow only one",
+        ),
+        ("authServer:\n  session: {cookieName: x}\n", 2, "authServer.session.cookieName: the session cookie"),
         ("apiAuth:\n  x509: {clientCA: HERE/none.pem}\n", 2, "apiAuth.x509.clientCA: the file"),
         ("apiAuth:\n  identity: impersonate\n", 2, "apiAuth.identity"),
         ("apiAuth:\n  anonymous: {enabled: true, paths: [healthz]}\n", 2, "write a path such as /healthz"),

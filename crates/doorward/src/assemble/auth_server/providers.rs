@@ -63,6 +63,26 @@ impl Planned {
         matches!((&self.kind, self.mapping), (PlannedKind::Oidc { .. }, mapping) if !matches!(mapping, MappingMethod::Lookup))
     }
 
+    /// The provider as far as its rules go, for checks that come before anything is contacted: what takes no passwords
+    /// from programs offers none.
+    pub(super) fn sketch(&self) -> IdentityProvider {
+        let (kind, takes_passwords) = match &self.kind {
+            PlannedKind::RequestHeader(provider) => (ProviderKind::RequestHeader(provider.clone()), true),
+            PlannedKind::Htpasswd(_) | PlannedKind::Static => (ProviderKind::Static, true),
+            PlannedKind::Oidc { password_grant, .. } => {
+                (ProviderKind::Static, *password_grant == PasswordGrant::Used)
+            }
+            PlannedKind::X509(_) => (ProviderKind::Static, false),
+        };
+        IdentityProvider {
+            name: self.name.clone(),
+            login: self.login,
+            challenge: if takes_passwords { self.challenge } else { ChallengeOffer::NotOffered },
+            mapping: self.mapping,
+            kind,
+        }
+    }
+
     /// Contacts an upstream provider, unless that has been done.
     pub(super) async fn connect(
         self,
