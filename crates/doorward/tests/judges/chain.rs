@@ -76,7 +76,7 @@ fn cases() -> &'static [Case] {
 
 /// Both agree in every case of this law; `expected` changes what Kubernetes says where we deviate.
 #[track_caller]
-fn agree_except(law: &str, expected: impl Fn(&Case) -> Value) {
+fn agree_except(law: &str, expected: impl Fn(&'static Case) -> Value) {
     let mut judged = 0;
     let mut disagreements = Vec::new();
     for case in cases().iter().filter(|case| case.name.starts_with(law)) {
@@ -163,22 +163,28 @@ fn a15_bad_certificates_are_refused_after_the_handshake() {
     agree("a15");
 }
 
+/// Every combination of credentials, besides the plain cases.
 #[test]
 fn a16_one_good_credential_is_enough() {
-    agree("a16");
+    agree_except("a16", |case| without_the_item(judged_without_a_name(case)));
 }
 
-/// Kubernetes tells certificates without a name as errors only where a front proxy is configured, whose
-/// certificates they are not; a proxy's certificate that is none is no reason to refuse here.
 #[test]
 fn a17_a_certificate_without_a_name_is_no_credential_and_two_uids_are_refused() {
-    agree_except("a17", |case| match case.setup {
-        Setup::AnonymousIn if case.name == "a17 certificate without a name" => cases()
-            .iter()
-            .find(|other| other.setup == Setup::UsersOnly && other.name == case.name)
-            .map_or(Value::Null, |other| other.kubernetes.clone()),
-        _ => case.kubernetes.clone(),
-    });
+    agree_except("a17", |case| judged_without_a_name(case).kubernetes.clone());
+}
+
+/// Kubernetes calls a certificate without a name an error only where a front proxy is configured, whose certificate it
+/// is not. Here that is no reason to refuse somebody who claims nothing in the headers of a proxy: what it says of the
+/// same request without a front proxy counts.
+fn judged_without_a_name(case: &'static Case) -> &'static Case {
+    let is_nameless = case.name.contains("without a name") || case.name.contains("\"nobody\"");
+    let counts = |other: &&Case| other.setup == Setup::UsersOnly && other.name == case.name;
+    let claims_nothing = !case.name.contains("carol") && case.kubernetes["status"] == 401;
+    match case.setup {
+        Setup::AnonymousIn if is_nameless && claims_nothing => cases().iter().find(counts).unwrap(),
+        _ => case,
+    }
 }
 
 #[test]
@@ -199,8 +205,16 @@ fn without_the_item(case: &Case) -> Value {
     };
     left.retain(|item| !item.as_str().unwrap_or_default().starts_with("base64url.bearer."));
     let answered = left.first().cloned();
-    if case.kubernetes["status"] == 101 {
-        expected["protocol"] = answered.unwrap_or_default();
+    let facts = expected.as_object_mut().unwrap();
+    match answered {
+        None => {
+            facts.remove("left");
+            facts.remove("protocol");
+        }
+        Some(answered) if case.kubernetes["status"] == 101 => {
+            facts.insert("protocol".to_owned(), answered);
+        }
+        Some(_) => (),
     }
     expected
 }

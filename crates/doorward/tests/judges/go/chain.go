@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -99,7 +100,7 @@ func compareChains(path string) error {
 		return err
 	}
 	defer application.Close()
-	for _, probe := range probes(settings.Good) {
+	for _, probe := range append(probes(settings.Good), crossings(settings.Good)...) {
 		expected, err := send(&settings, oracle.Listener.Addr().String(), probe)
 		if err != nil {
 			return fmt.Errorf("%s: the oracle: %w", probe.name, err)
@@ -138,6 +139,10 @@ func probes(good string) []probe {
 		{"a04 scheme in odd case", []string{"Authorization: bEaReR " + good}, ""},
 		{"a04 word behind the token", []string{bearer + " trailing"}, ""},
 		{"a04 blanks around", []string{"Authorization:    Bearer " + good + "   "}, ""},
+		{"a04 scheme in capitals", []string{"Authorization: BEARER " + good}, ""},
+		{"a05 comma behind the token", []string{bearer + ","}, ""},
+		{"a05 tab behind the token", []string{bearer + "\ttrailing"}, ""},
+		{"a05 a token of nine kilobytes", []string{bearer + strings.Repeat("x", 9000)}, ""},
 		{"a05 unknown token", []string{bad}, ""},
 		{"a05 token without its prefix", []string{"Authorization: Bearer " + strings.TrimPrefix(good, "sha256~")}, ""},
 		{"a05 a token that is none", []string{"Authorization: Bearer \"x\""}, ""},
@@ -187,6 +192,39 @@ func probes(good string) []probe {
 		{"a19 headers with a bearer", with(carol, "X-Remote-Group: ops", "X-Remote-Extra-Acme: x", bearer), ""},
 		{"a19 headers with the certificate of a stranger", carol, "bob-of-strangers"},
 	}
+}
+
+// Every kind of bearer with every kind of subprotocol, certificate and header of a proxy.
+func crossings(good string) []probe {
+	item := subprotocolPrefix + base64.RawURLEncoding.EncodeToString([]byte(good))
+	badItem := subprotocolPrefix + base64.RawURLEncoding.EncodeToString([]byte("sha256~unknown"))
+	bearers := map[string]string{"no": "", "good": "Bearer " + good, "bad": "Bearer sha256~unknown", "empty": "Bearer", "other": "Basic eDp5"}
+	protocols := map[string]string{"no": "", "good": item + ", chat", "bad": badItem + ", chat", "lonely": item, "empty": subprotocolPrefix + ", chat"}
+	certificates := []string{"", "bob", "bob-of-strangers", "bob-with-two-uids", "nobody", "edge", "other-edge"}
+	var all []probe
+	for _, bearer := range slices.Sorted(maps.Keys(bearers)) {
+		for _, protocol := range slices.Sorted(maps.Keys(protocols)) {
+			for _, certificate := range certificates {
+				for _, proxy := range []string{"", "carol"} {
+					var headers []string
+					add := func(name, value string) {
+						if value != "" {
+							headers = append(headers, name+": "+value)
+						}
+					}
+					add("Authorization", bearers[bearer])
+					if protocols[protocol] != "" {
+						headers = append(headers, "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
+					}
+					add("Sec-WebSocket-Protocol", protocols[protocol])
+					add("X-Remote-User", proxy)
+					name := fmt.Sprintf("a16 %s bearer, %s subprotocol, certificate %q, proxy says %q", bearer, protocol, certificate, proxy)
+					all = append(all, probe{name, headers, certificate})
+				}
+			}
+		}
+	}
+	return all
 }
 
 // The chain of the Kubernetes API server: k8s.io/kubernetes/pkg/kubeapiserver/authenticator orders it like this.
