@@ -59,8 +59,10 @@ pub enum Naming {
 /// What a request brings.
 #[derive(Clone, Copy, Debug)]
 pub struct Presented<'a> {
-    /// What the client showed in the TLS handshake, leaf first, DER; empty for nothing.
+    /// What the client showed in a TLS handshake, leaf first, DER; empty for nothing.
     pub certificates: &'a [Vec<u8>],
+    /// What the other end of the connection showed: the same, unless that is a proxy which hands on its client's.
+    pub of_connection: &'a [Vec<u8>],
     pub headers: &'a HeaderMap,
     /// The issuers whose signed tokens count (`--skip-jwt-bearer-tokens`).
     pub jwt: Option<&'a BearerTokens>,
@@ -227,9 +229,9 @@ impl Chain {
     fn by_front_proxy(&self, presented: &Presented<'_>) -> Finding {
         let Some(proxy) = &self.front_proxy else { return Finding::Nothing };
         let credential =
-            || presented.certificates.first().map(|leaf| credential_id(leaf)).unwrap_or_default();
+            || presented.of_connection.first().map(|leaf| credential_id(leaf)).unwrap_or_default();
         let authenticator = Authenticator::RequestHeader;
-        match proxy.attempt(presented.certificates, presented.headers, presented.now) {
+        match proxy.attempt(presented.of_connection, presented.headers, presented.now) {
             Said::Nothing => Finding::Nothing,
             Said::User(user) => admitted(user, authenticator, credential()),
             Said::Refused(why) => refused(authenticator, credential(), &why),

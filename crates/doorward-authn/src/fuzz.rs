@@ -1,8 +1,15 @@
 //! Bodies for fuzzing: each takes any bytes, must not panic, and checks what has to hold of an answer.
 
+use http::{
+    HeaderMap, HeaderValue,
+    header::{CONNECTION, SEC_WEBSOCKET_PROTOCOL, UPGRADE},
+};
+
 use crate::{
     basic::{self, Presented},
     bearer,
+    websocket::{self, Offered},
+    x509,
 };
 
 /// An `Authorization` header. Credentials have a usable name, and a token is of letters that may go into a log or URL.
@@ -20,9 +27,48 @@ pub fn authorization(bytes: &[u8]) {
     }
 }
 
+/// The subprotocols of a `WebSocket`, a line each. Once they are stripped, no token is left.
+pub fn subprotocol(bytes: &[u8]) {
+    let mut headers = HeaderMap::new();
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    for line in bytes.split(|byte| *byte == b'\n').take(100) {
+        if let Ok(line) = HeaderValue::from_bytes(line) {
+            headers.append(SEC_WEBSOCKET_PROTOCOL, line);
+        }
+    }
+    if let Offered::Token(token) = websocket::read(&headers) {
+        assert!(!token.expose().is_empty());
+    }
+    websocket::strip(&mut headers);
+    assert_eq!(websocket::read(&headers), Offered::Nothing);
+    let left: Vec<&HeaderValue> = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().collect();
+    let prefix = websocket::PREFIX.as_bytes();
+    assert!(left.iter().all(|line| line.as_bytes().windows(prefix.len()).all(|part| part != prefix)));
+}
+
+/// A certificate, or a header with one. A name that is read may stand in a header and in a log.
+pub fn certificate(bytes: &[u8]) {
+    if let Ok(subject) = x509::subject(bytes) {
+        let texts = subject.organizations.iter().chain([&subject.common_name, &subject.uid]);
+        assert!(texts.into_iter().all(|text| !text.chars().any(char::is_control)));
+    }
+    assert_eq!(x509::from_header(bytes).is_empty(), bytes.is_empty());
+}
+
 #[cfg(test)]
 mod tests {
     use doorward_testkit::corpus;
+
+    #[test]
+    fn no_token_is_left_among_the_subprotocols() {
+        corpus::run("subprotocol", super::subprotocol);
+    }
+
+    #[test]
+    fn a_subject_is_text_or_nothing() {
+        corpus::run("certificate", super::certificate);
+    }
 
     #[test]
     fn credentials_are_read_as_they_are_written_or_not_at_all() {

@@ -7,7 +7,7 @@ use http::{
     header::{CONNECTION, SEC_WEBSOCKET_PROTOCOL, UPGRADE},
 };
 
-const PREFIX: &str = "base64url.bearer.authorization.k8s.io.";
+pub(crate) const PREFIX: &str = "base64url.bearer.authorization.k8s.io.";
 
 /// What the offered subprotocols hold.
 #[derive(Clone, Debug, PartialEq, Eq)]

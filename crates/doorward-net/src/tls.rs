@@ -89,11 +89,25 @@ pub enum ClientCertificates {
 /// The certificates that a client showed, leaf first, DER. It holds the key of the leaf; nothing else is known of them.
 pub type ShownCertificates = Arc<[Vec<u8>]>;
 
+/// Of longer chains the rest is not kept: connections stay for long, and strangers send what they like.
+const KEPT_OF_CHAIN: usize = 16 * 1024;
+
 /// What the client of a connection showed; `None` if it was not asked, or has none. A resumed session has the
 /// certificates of the handshake that it goes back to.
 pub fn shown_certificates(stream: &TlsStream) -> Option<ShownCertificates> {
-    let shown = stream.get_ref().1.peer_certificates()?;
-    Some(shown.iter().map(|certificate| certificate.to_vec()).collect())
+    Some(bounded(stream.get_ref().1.peer_certificates()?))
+}
+
+/// As much of a chain as is kept. Something stands in the place of a leaf that is too long: it is not the same as none.
+fn bounded(shown: &[CertificateDer<'_>]) -> ShownCertificates {
+    let mut left = KEPT_OF_CHAIN;
+    let mut kept = Vec::new();
+    for certificate in shown {
+        let Some(rest) = left.checked_sub(certificate.len()) else { break };
+        left = rest;
+        kept.push(certificate.to_vec());
+    }
+    if kept.is_empty() { Arc::from([Vec::new()]) } else { kept.into() }
 }
 
 /// Why no TLS configuration could be made.

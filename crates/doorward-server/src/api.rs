@@ -43,16 +43,8 @@ pub enum IdentityForm {
     Forwarded,
     /// Also by `X-Remote-User`, `-Uid`, `-Group` and `-Extra-…`, as a front proxy of a Kubernetes API does.
     XRemote,
-    /// Also by `Impersonate-User` and so on, with our own credential: the application is a Kubernetes API.
-    Impersonate(OwnCredential),
-}
-
-/// What we show to a Kubernetes API that is to believe our impersonation.
-#[derive(Clone, Debug)]
-pub enum OwnCredential {
-    Token(SecretString),
-    /// The connections to the application show one ([`doorward_net::client_config`]).
-    Certificate,
+    /// Also by `Impersonate-User` and so on: the application is a Kubernetes API, which believes it for our own token.
+    Impersonate { token: SecretString },
 }
 
 /// How refusals look.

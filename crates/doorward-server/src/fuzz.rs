@@ -1,11 +1,12 @@
 //! Bodies for fuzzing: each takes any bytes, must not panic, and checks what has to hold of an answer.
 
 use doorward_authz::Networks;
-use doorward_core::{Timestamp, request::Scheme};
+use doorward_core::{Timestamp, UserInfo, request::Scheme};
 use doorward_net::{Body, Peer, WorkerId};
-use http::{HeaderName, HeaderValue, Request};
+use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use url::Url;
 
+use crate::api::{Impersonation, ImpersonationRule, Targets, impersonation};
 use crate::ingress::{Config, Connection, Forwarded, StrangersHeaders};
 
 /// Header lines that a trusted proxy sent. What is believed is one host, and a target that begins with a path.
@@ -39,6 +40,31 @@ pub fn forwarded(bytes: &[u8]) {
     }
 }
 
+/// Header lines that ask to act as somebody else. Nobody is acted as whom no rule allows.
+pub fn impersonation(bytes: &[u8]) {
+    let mut headers = HeaderMap::new();
+    for line in bytes.split(|byte| *byte == b'\n').take(100) {
+        let mut halves = line.splitn(2, |byte| *byte == b':');
+        if let (Some(name), Some(value)) = (halves.next(), halves.next())
+            && let (Ok(name), Ok(value)) =
+                (HeaderName::from_bytes(name), HeaderValue::from_bytes(value.trim_ascii()))
+        {
+            headers.append(name, value);
+        }
+    }
+    let owned = |name: &str| vec![name.to_owned()];
+    let rule = ImpersonationRule {
+        users: owned("bob"),
+        groups: Vec::new(),
+        may_be: Targets { users: owned("alice"), groups: owned("dev") },
+    };
+    let bob = UserInfo { name: "bob".to_owned(), ..UserInfo::default() }.authenticated();
+    if let Ok(target) = Impersonation::By(vec![rule]).target(&bob, &headers) {
+        assert!(impersonation::is_asked(&headers) && target.name == "alice");
+        assert!(target.groups.iter().all(|group| group == "dev" || group == "system:authenticated"));
+    }
+}
+
 /// Whoever is connected is a proxy that we believe.
 fn trusting() -> Option<(Config, Connection)> {
     let forwarded = Forwarded::From {
@@ -54,6 +80,11 @@ fn trusting() -> Option<(Config, Connection)> {
 #[cfg(test)]
 mod tests {
     use doorward_testkit::corpus;
+
+    #[test]
+    fn nobody_acts_as_whom_no_rule_allows() {
+        corpus::run("impersonation", super::impersonation);
+    }
 
     #[test]
     fn what_a_proxy_says_is_well_formed_or_refused() {

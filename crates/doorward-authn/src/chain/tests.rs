@@ -89,7 +89,13 @@ impl Stage {
             .collect();
         let headers = headers(lines);
         self.chain
-            .attempt(&Presented { certificates: &certificates, headers: &headers, jwt: None, now })
+            .attempt(&Presented {
+                certificates: &certificates,
+                of_connection: &certificates,
+                headers: &headers,
+                jwt: None,
+                now,
+            })
             .await
     }
 
@@ -189,7 +195,8 @@ async fn a09_a11_a12_a13_a_token_may_come_as_a_subprotocol() {
         (with("chat", &[]), "nobody"),
         (plain, "nobody"),
     ] {
-        let presented = Presented { certificates: &[], headers: &headers, jwt: None, now: NOW };
+        let presented =
+            Presented { certificates: &[], of_connection: &[], headers: &headers, jwt: None, now: NOW };
         assert_eq!(shown(stage.chain.attempt(&presented).await), expected, "{headers:?}");
     }
 }

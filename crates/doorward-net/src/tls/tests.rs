@@ -141,6 +141,20 @@ fn asking(min_version: TlsVersion) -> TlsServerConfig {
     TlsServerConfig::new(options).unwrap()
 }
 
+#[test]
+fn of_a_long_chain_only_the_beginning_is_kept() {
+    for (lengths, kept) in [
+        (&[100, 200][..], &[100, 200][..]),
+        (&[KEPT_OF_CHAIN], &[KEPT_OF_CHAIN]),
+        (&[KEPT_OF_CHAIN, 1], &[KEPT_OF_CHAIN]),
+        (&[100, KEPT_OF_CHAIN, 1], &[100]),
+        (&[KEPT_OF_CHAIN + 1, 1], &[0]),
+    ] {
+        let chain: Vec<_> = lengths.iter().map(|length| CertificateDer::from(vec![0; *length])).collect();
+        assert_eq!(bounded(&chain).iter().map(Vec::len).collect::<Vec<_>>(), kept, "{lengths:?}");
+    }
+}
+
 /// A client that shows this chain and signs with this key, whether or not they belong together.
 #[derive(Debug)]
 struct Showing(Arc<CertifiedKey>);

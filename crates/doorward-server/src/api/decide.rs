@@ -107,6 +107,7 @@ impl Case<'_> {
         let certificates = api.certificates(arrival);
         let presented = Presented {
             certificates: certificates.as_deref().unwrap_or_default(),
+            of_connection: arrival.connection.certificates.as_deref().unwrap_or_default(),
             headers: arrival.headers(),
             jwt: gate.sign_in.bearer.as_ref().map(|bearer| &bearer.tokens),
             now: arrival.now,
@@ -249,12 +250,14 @@ impl Case<'_> {
 }
 
 impl ApiAuth {
-    /// The certificates of the client: of a trusted proxy's client where it says so, else those of the connection.
+    /// The certificates of the client. A trusted proxy that hands on those of its clients is not one of them: what it
+    /// says counts, also if it says nothing, and not its own certificate.
     pub(crate) fn certificates(&self, arrival: &Arrival) -> Option<ShownCertificates> {
         let named = self.certificate_header.as_ref().filter(|_| arrival.facts.hop == Hop::Trusted);
-        let mut lines = named.into_iter().flat_map(|name| arrival.headers().get_all(name));
+        let Some(name) = named else { return arrival.connection.certificates.clone() };
+        let mut lines = arrival.headers().get_all(name).iter();
         match (lines.next(), lines.next()) {
-            (None, _) => arrival.connection.certificates.clone(),
+            (None, _) => None,
             (Some(line), None) => Some(x509::from_header(line.as_bytes()).into()),
             // Which of them the proxy has set nobody knows: something that is no certificate.
             (Some(_), Some(_)) => Some(Arc::from([Vec::new()])),

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::{
-    api::{ApiAuth, IdentityForm, OwnCredential, impersonation},
+    api::{ApiAuth, IdentityForm, impersonation},
     inject::{normalised, remove_if},
 };
 
@@ -137,14 +137,12 @@ impl ApiAuth {
         match &self.identity {
             IdentityForm::Forwarded => {}
             IdentityForm::XRemote => headers.extend(REMOTE.headers(&caller.user).unwrap_or_default()),
-            IdentityForm::Impersonate(own) => {
+            IdentityForm::Impersonate { token } => {
                 // Our credential without a name would be us.
                 let Some(named) = IMPERSONATE.headers(&caller.user) else { return };
                 headers.extend(named);
-                if let OwnCredential::Token(token) = own {
-                    headers.retain(|(name, _)| name != AUTHORIZATION);
-                    headers.extend(bearer(token).map(|value| (AUTHORIZATION, value)));
-                }
+                headers.retain(|(name, _)| name != AUTHORIZATION);
+                headers.extend(bearer(token).map(|value| (AUTHORIZATION, value)));
             }
         }
     }
@@ -247,9 +245,8 @@ mod tests {
                 "x-remote-extra-acme.com%2fp_1: b",
             ]
         );
-        let token = OwnCredential::Token("own".into());
         assert_eq!(
-            told(IdentityForm::Impersonate(token)),
+            told(IdentityForm::Impersonate { token: "own".into() }),
             [
                 "impersonate-user: alice",
                 "impersonate-uid: u-1",
@@ -264,7 +261,7 @@ mod tests {
 
     #[test]
     fn our_credential_never_goes_without_a_name() {
-        let api = api(IdentityForm::Impersonate(OwnCredential::Token("own".into())));
+        let api = api(IdentityForm::Impersonate { token: "own".into() });
         let mut nameless = caller();
         nameless.user.name = "a\nb".into();
         for caller in [None, Some(&nameless)] {

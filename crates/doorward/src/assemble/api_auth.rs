@@ -16,7 +16,7 @@ use doorward_options::structured::{
     own::{self, Own},
 };
 use doorward_server::api::{
-    Anonymous, ApiAuth, ErrorFormat, IdentityForm, Impersonation, ImpersonationRule, OwnCredential, Targets,
+    Anonymous, ApiAuth, ErrorFormat, IdentityForm, Impersonation, ImpersonationRule, Targets,
 };
 use http::HeaderName;
 use url::Url;
@@ -291,12 +291,20 @@ fn identity(written: &own::ApiAuth, problems: &mut Problems<'_>) -> Option<Ident
         ("x-remote", None) => Some(IdentityForm::XRemote),
         ("impersonate", Some(own)) => {
             let mend = "name a file with the token of a service account that may impersonate";
+            for (key, value) in
+                [("certFile", &own.cert_file), ("keyFile", &own.key_file), ("caFile", &own.ca_file)]
+            {
+                if !value.is_empty() {
+                    let message = "not there yet: our own credential is a token";
+                    problems.add(&format!("apiAuth.impersonate.{key}"), message, "take it away");
+                }
+            }
             if own.token_file.is_empty() {
                 problems.add("apiAuth.impersonate.tokenFile", "missing setting: tokenFile", mend);
                 return None;
             }
             let token = problems.read_secret_text("apiAuth.impersonate.tokenFile", &own.token_file, mend)?;
-            Some(IdentityForm::Impersonate(OwnCredential::Token(token)))
+            Some(IdentityForm::Impersonate { token })
         }
         ("impersonate", None) => {
             let message = "a Kubernetes API believes this of nobody without a credential";

@@ -500,3 +500,38 @@ fn our_own_api_hears_who_calls_from_the_chain() {
         assert_eq!(stage.exchange(certificate, post).status, 401, "{challenge}");
     }
 }
+
+#[test]
+fn a_trusted_proxy_hands_on_the_certificate_of_its_client_and_is_not_taken_for_it() {
+    let header = "  trustedClientCertificateHeader: ssl-client-cert\n";
+    let api = [X509, FRONT, REMOTE, header].concat();
+    let trusted = Stage::new(&api, &["--reverse-proxy=true", "--trusted-proxy-ip=127.0.0.1"]);
+    let stranger = Stage::new(&api, &["--reverse-proxy=true", "--trusted-proxy-ip=192.0.2.1"]);
+    let bob = format!("SSL-Client-Cert: {}", escaped(certificates::BOB));
+    let expired = format!("SSL-Client-Cert: {}", escaped(certificates::EXPIRED));
+    let alice = "X-Remote-User: alice";
+    for (stage, certificate, lines, expected) in [
+        (&trusted, "", &[bob.as_str()][..], "bob"),
+        (&trusted, certificates::CAROL, &[&bob], "bob"),
+        (&trusted, certificates::CAROL, &[], ""),
+        (&trusted, certificates::CAROL, &["SSL-Client-Cert:"], ""),
+        (&trusted, certificates::CAROL, &[&bob, &bob], ""),
+        (&trusted, "", &[&expired], ""),
+        (&trusted, certificates::EDGE, &[alice], "alice"),
+        (&stranger, "", &[&bob], ""),
+        (&stranger, certificates::CAROL, &[&bob], "carol"),
+    ] {
+        let answer = stage.send(certificate, lines);
+        if expected.is_empty() {
+            unauthorized(&answer, BARE);
+        } else {
+            assert_eq!(answer.echoed("x-remote-user"), [expected], "{lines:?}");
+            assert!(answer.echoed("ssl-client-cert").is_empty());
+        }
+    }
+}
+
+/// As nginx writes it.
+fn escaped(pem: &str) -> String {
+    pem.replace('\n', "%0A").replace(' ', "%20").replace('+', "%2B").replace('/', "%2F").replace('=', "%3D")
+}
