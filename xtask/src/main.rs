@@ -28,7 +28,8 @@ cargo xtask ci [STEP]...              what has to pass before a change lands; na
 cargo xtask arrows                    which crate may use which, and who may make a permit
 cargo xtask deny                      licences, sources, bans and duplicates by deny.toml
 cargo xtask unused                    dependencies that no source file names
-cargo xtask named-tests               whether every test that docs/security-tests.md and its like name is there
+cargo xtask named-tests [--update]    whether every test that docs/security-tests.md and its like name is there;
+                                      --update writes those of the laws into docs/judges.md
 cargo xtask fuzz                      every fuzz target has seeds and an ordinary test that runs them
 cargo xtask docs [--check]            writes docs/options.md, or only says whether it is up to date
 cargo xtask conformance RUNNER [--update]
@@ -55,6 +56,7 @@ fn run(words: &[&str]) -> Outcome {
         ["deny"] => deny::check(),
         ["unused"] => unused::check(),
         ["named-tests"] => named_tests::check(),
+        ["named-tests", "--update"] => named_tests::update(),
         ["fuzz"] => fuzz::check(),
         ["docs"] => docs::write(),
         ["docs", "--check"] => docs::check(),

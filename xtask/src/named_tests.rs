@@ -39,6 +39,32 @@ pub(crate) fn check() -> Outcome {
     Ok(())
 }
 
+/// Writes into each line of the laws the tests that bear its number.
+pub(crate) fn update() -> Outcome {
+    let root = process::root();
+    let tests = tests_of_the_workspace(&root)?;
+    let others = names(&fs::read_to_string(root.join(TABLE))?);
+    let page = fs::read_to_string(root.join(LAWS))?;
+    fs::write(root.join(LAWS), filled_in(&page, &tests, &others))?;
+    Ok(())
+}
+
+/// The page of the laws with the tests of each; those of `others` bear numbers of another list.
+fn filled_in(page: &str, tests: &BTreeSet<String>, others: &BTreeSet<String>) -> String {
+    let line = |line: &str| {
+        let cells = line.strip_prefix("| ").map(|cells| cells.splitn(3, " | ").collect::<Vec<_>>());
+        let Some([law, what, _]) = cells.as_deref() else { return format!("{line}\n") };
+        let holds = |name: &&String| !others.contains(*name) && bears(name, law);
+        let held: Vec<_> = tests.iter().filter(holds).map(|name| format!("`{name}`")).collect();
+        if held.is_empty() {
+            format!("{line}\n")
+        } else {
+            format!("| {law} | {what} | {} |\n", held.join(", "))
+        }
+    };
+    page.lines().map(line).collect()
+}
+
 /// Every test as `room::function`; the tests of the program as a whole are in the rooms `it` and `e2e`.
 fn tests_of_the_workspace(root: &Path) -> Outcome<BTreeSet<String>> {
     let mut tests = BTreeSet::new();
@@ -127,23 +153,26 @@ fn unmentioned(table: &str, laws: &str, tests: &BTreeSet<String>) -> Vec<String>
     let is_missing =
         |name: &&String| is_named_after_something(name) && !listed.contains(*name) && !lawful.contains(*name);
     let missing = tests.iter().filter(is_missing);
-    missing.map(|name| format!("neither {TABLE} nor {LAWS} mentions {name}")).collect()
+    missing
+        .map(|name| format!("neither {TABLE} nor {LAWS} mentions {name}; cargo xtask named-tests --update"))
+        .collect()
 }
 
 /// Each law has its line, and in it a test that bears its number: `a26_and_a27_…` bears two.
 fn faults_of_laws(page: &str) -> Vec<String> {
     let held: Vec<_> = rows(page).collect();
     let is_held = |number: u32| {
-        let (law, part) = (format!("A{number:02}"), format!("a{number:02}"));
-        held.iter().filter(|cells| cells.first() == Some(&law.as_str())).any(|cells| {
-            let named = names(cells.last().unwrap_or(&""));
-            named
-                .iter()
-                .any(|name| name.split("::").flat_map(|word| word.split('_')).any(|word| word == part))
-        })
+        let law = format!("A{number:02}");
+        let mut lines = held.iter().filter(|cells| cells.first() == Some(&law.as_str()));
+        lines.any(|cells| names(cells.last().unwrap_or(&"")).iter().any(|name| bears(name, &law)))
     };
     let missing = (1..=LAST_LAW).filter(|number| !is_held(*number));
     missing.map(|number| format!("{LAWS} names no test of A{number:02} that bears its number")).collect()
+}
+
+/// Whether the number of a law is a word of a test's name.
+fn bears(test: &str, law: &str) -> bool {
+    test.split("::").flat_map(|part| part.split('_')).any(|word| word.eq_ignore_ascii_case(law))
 }
 
 /// `a7_…`, `c12_…`, `cve_…`, `ghsa_…`.
@@ -193,6 +222,11 @@ mod tests {
             "| entry | held by |\n|---|---|\n| A1 | later |\n| A2 | `it::a` |\n| A3 | none: not here |";
         assert_eq!(unheld(page).collect::<Vec<_>>(), ["A1"]);
         assert_eq!(faults_of_laws("| A02 | x | `it::a1_and_a02_x` |").len(), 59);
+        let page = "# Laws\n| A02 | x | `it::gone` |\n| A03 | y | later |\n";
+        let tests = ["it::a2_x", "it::a02_x", "e2e::a02_z", "it::a02_other"].map(str::to_owned).into();
+        let others = ["it::a02_other".to_owned()].into();
+        let expected = "# Laws\n| A02 | x | `e2e::a02_z`, `it::a02_x` |\n| A03 | y | later |\n";
+        assert_eq!(filled_in(page, &tests, &others), expected);
         let nothing = faults_of_table("");
         assert_eq!(nothing.len(), 26 + 6 + 35, "{nothing:?}");
     }
