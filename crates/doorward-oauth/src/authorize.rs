@@ -18,6 +18,7 @@ use doorward_accounts::{
     Unavailable, User,
 };
 use http::{HeaderValue, Method, StatusCode, header::SET_COOKIE};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub(crate) use self::{challenge::filled, reply::form_target, request::Request};
@@ -32,7 +33,7 @@ use crate::{
     call::{Answer, Call},
     config::{Client, Config, Consent, GrantType, ProviderChoice, ResponseStyle, SessionMode},
     idp::{Reason, Vouched},
-    pages::{ChoicePage, Notice},
+    pages::{ChoicePage, Notice, with_browser},
     params::{InvalidParams, Lists, Params},
     scope,
 };
@@ -41,6 +42,14 @@ use crate::{
 const FRESH_KIND: &str = "fresh";
 /// How long a person may take to sign in anew.
 const FRESH_LIFE: Duration = Duration::from_hours(1);
+
+/// The demand for a new login. The address that carries its name can be handed to others, so it counts in one browser.
+#[derive(Debug, Serialize, Deserialize)]
+struct Demand {
+    /// Seconds since the Unix epoch.
+    made: i64,
+    browser: String,
+}
 
 /// Somebody who is known, for one request.
 struct Known {
@@ -177,12 +186,14 @@ impl OAuthServer {
             return Ok(true);
         }
         let Some(raw) = &request.fresh else { return Ok(false) };
-        let demanded: Option<i64> = self.accounts.look_once(FRESH_KIND, raw, call.now).await?;
-        if demanded.is_none_or(|demanded| known.auth_time < demanded) {
+        let demand: Option<Demand> = self.accounts.look_once(FRESH_KIND, raw, call.now).await?;
+        let browser = self.cookies.fingerprint(&call.headers);
+        let is_met = |demand: Demand| demand.made <= known.auth_time && Some(demand.browser) == browser;
+        if !demand.is_some_and(is_met) {
             return Ok(false);
         }
         // Once: whoever finds the address in the history has to sign in anew.
-        Ok(self.accounts.take_once::<i64>(FRESH_KIND, raw, call.now).await?.is_some())
+        Ok(self.accounts.take_once::<Demand>(FRESH_KIND, raw, call.now).await?.is_some())
     }
 
     /// Whether the ID token that the client shows is about this user.
@@ -218,16 +229,20 @@ impl OAuthServer {
         if request.prompt == Prompt::Silent {
             return self.refuse(&request.refused(Code::LoginRequired, "nobody is signed in"), call);
         }
-        let mut query = request.query.clone();
-        if request.prompt.wants_login() || request.max_age.is_some() {
-            match self.accounts.keep_once(FRESH_KIND, &call.now.seconds, FRESH_LIFE, call.now).await {
-                Ok(raw) => {
-                    query = form_urlencoded::Serializer::new(query).append_pair(FRESH, raw.expose()).finish();
-                }
-                Err(why) => return self.no_store(call, &why.to_string()),
-            }
+        if !request.prompt.wants_login() && request.max_age.is_none() {
+            return self.lead_to_login(request, &request.query);
         }
-        self.lead_to_login(request, &query)
+        let Ok(browser) = self.cookies.browser(&call.headers) else { return answer::server_error() };
+        let demand = Demand { made: call.now.seconds, browser: browser.fingerprint() };
+        match self.accounts.keep_once(FRESH_KIND, &demand, FRESH_LIFE, call.now).await {
+            Ok(raw) => {
+                let query = form_urlencoded::Serializer::new(request.query.clone())
+                    .append_pair(FRESH, raw.expose())
+                    .finish();
+                with_browser(self.lead_to_login(request, &query), &browser)
+            }
+            Err(why) => self.no_store(call, &why.to_string()),
+        }
     }
 
     fn lead_to_login(&self, request: &Request<'_>, query: &str) -> Answer {

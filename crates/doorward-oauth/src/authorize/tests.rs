@@ -565,6 +565,20 @@ async fn a47_prompt_login_and_max_age_are_satisfied_by_a_new_login_only() {
 }
 
 #[tokio::test]
+async fn a_new_login_that_was_demanded_in_another_browser_counts_nowhere_else() {
+    let server = server(web);
+    let target = format!("{OIDC}&prompt=login");
+    let mut other = Browser::default();
+    let prepared = parameter(&location(&other.get(&server, &target).await), "then").unwrap();
+    let mut browser = Browser { now: later(10), ..Browser::default() };
+    browser.log_in(&server, "/oauth/login/local", BOB).await;
+    browser.now = later(1000);
+    assert!(location(&browser.get(&server, &prepared).await).starts_with("/oauth/login/local?"));
+    browser.cookies.remove("__Host-csrf");
+    assert!(location(&browser.get(&server, &prepared).await).starts_with("/oauth/login/local?"));
+}
+
+#[tokio::test]
 async fn a_hint_names_who_has_to_be_signed_in() {
     let server = server(web);
     let mut browser = Browser::default();
