@@ -48,6 +48,7 @@ use tokio::sync::OnceCell;
 pub use call::{Answer, Call};
 pub use config::{Config, ConfigError};
 pub use endpoint::{ApiGroup, Endpoint, KubernetesResource};
+pub use scope::is_full;
 
 use client_auth::GeneratedSecrets;
 use config::{Client, GeneratedSecret};

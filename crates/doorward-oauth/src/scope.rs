@@ -1,6 +1,7 @@
 //! Which scopes there are, and which of them a client may have (norm A3.1, 6).
 
-use doorward_accounts::Scopes;
+use doorward_accounts::{SCOPES_EXTRA, Scopes};
+use doorward_core::UserInfo;
 
 use crate::config::{Client, Config, Escalation, ScopeRestriction};
 
@@ -41,6 +42,11 @@ pub(crate) enum ScopeError {
     /// `access_denied`, or at the token endpoint `invalid_scope`.
     #[error("scopes that this client may not have: {0}")]
     NotAllowed(Scopes),
+}
+
+/// Whether the credential by which somebody is known carries all that they may do. A token may carry less.
+pub fn is_full(user: &UserInfo) -> bool {
+    user.extra.get(SCOPES_EXTRA).is_none_or(|scopes| scopes.iter().any(|scope| scope == USER_FULL))
 }
 
 /// All scopes that can be listed; those for roles cannot.

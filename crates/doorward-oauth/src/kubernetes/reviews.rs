@@ -3,8 +3,7 @@
 //! Access reviews are answered by one rule, [`AccessReviews`]: the groups that may do
 //! everything. Whatever else is asked is denied, with a reason.
 
-use doorward_accounts::{Activity, InvalidToken, SCOPES_EXTRA};
-use doorward_core::UserInfo;
+use doorward_accounts::{Activity, InvalidToken};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -15,7 +14,7 @@ use crate::{
     audit::{Line, Outcome},
     call::{Answer, Call},
     config::AccessReviews,
-    scope::USER_FULL,
+    scope::{USER_FULL, is_full},
 };
 
 const NOT_A_REVIEWER: &str =
@@ -139,11 +138,6 @@ impl AccessReviews {
             denied("in no group that may do everything, and there are no other rules")
         }
     }
-}
-
-/// Whether the credential carries all that its user may do.
-fn is_full(caller: &UserInfo) -> bool {
-    caller.extra.get(SCOPES_EXTRA).is_none_or(|scopes| scopes.iter().any(|scope| scope == USER_FULL))
 }
 
 fn denied(reason: &str) -> Value {

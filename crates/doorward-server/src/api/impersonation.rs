@@ -72,7 +72,8 @@ impl Impersonation {
     ) -> Result<UserInfo, ImpersonationRefusal> {
         let Self::By(rules) = self else { return Err(ImpersonationRefusal::Off) };
         let wanted = Wanted::read(headers)?;
-        if who.is_anonymous() || wanted.user == ANONYMOUS {
+        // As somebody else, a token would carry more than it was given.
+        if who.is_anonymous() || wanted.user == ANONYMOUS || !doorward_oauth::is_full(who) {
             return Err(ImpersonationRefusal::NotAllowed);
         }
         let rules: Vec<&ImpersonationRule> = rules.iter().filter(|rule| rule.is_for(who)).collect();
@@ -148,6 +149,12 @@ mod tests {
         UserInfo { name: name.into(), groups, ..UserInfo::default() }.authenticated()
     }
 
+    /// bob with a token of this scope.
+    fn holding(scope: &str) -> UserInfo {
+        let extra = [("scopes.authorization.openshift.io".to_owned(), vec![scope.to_owned()])].into();
+        UserInfo { extra, ..user("bob", &[]) }
+    }
+
     fn rules() -> Impersonation {
         let owned = |names: &[&str]| names.iter().map(ToString::to_string).collect();
         Impersonation::By(vec![
@@ -183,6 +190,8 @@ mod tests {
             (&root, &[("impersonate-user", "system:anonymous")], Err(NotAllowed)),
             (&user("eve", &["bob"]), &[alice], Err(NotAllowed)),
             (&UserInfo::anonymous(), &[alice], Err(NotAllowed)),
+            (&holding("user:info"), &[alice], Err(NotAllowed)),
+            (&holding("user:full"), &[alice], Ok(user("alice", &[]))),
             (&bob, &[group("dev")], Err(Malformed)),
             (&bob, &[("impersonate-uid", "1")], Err(Malformed)),
             (&bob, &[alice, ("impersonate-user", "root")], Err(Malformed)),
