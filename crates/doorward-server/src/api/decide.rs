@@ -88,7 +88,7 @@ impl Case<'_> {
             Outcome::NoOpinion => {
                 // A password may be a signed token (`bearer.rs`).
                 let visitor = authenticate::authenticate(gate, arrival, freshness).await;
-                return described(visitor, api.chain.naming);
+                return rejected_if_refused(described(visitor, api.chain.naming));
             }
             Outcome::Refused(rejections) => (Standing::Rejected, rejections),
             Outcome::Unavailable(rejections) => (Standing::Unknown, rejections),
@@ -295,6 +295,14 @@ fn anonymous(now: Timestamp) -> Visitor {
     Visitor {
         caller: Some(Box::new(Caller::anonymous())),
         ..Visitor::known(Arc::new(session), Provenance::Credential)
+    }
+}
+
+/// A bad password is a bad credential too: it makes nobody anonymous.
+fn rejected_if_refused(visitor: Visitor) -> Visitor {
+    match (&visitor.standing, &visitor.shortfall) {
+        (Standing::Nobody, Shortfall::Password(_)) => Visitor { standing: Standing::Rejected, ..visitor },
+        _ => visitor,
     }
 }
 

@@ -535,3 +535,19 @@ fn a_trusted_proxy_hands_on_the_certificate_of_its_client_and_is_not_taken_for_i
 fn escaped(pem: &str) -> String {
     pem.replace('\n', "%0A").replace(' ', "%20").replace('+', "%2B").replace('/', "%2F").replace('=', "%3D")
 }
+
+#[test]
+fn a_bad_password_makes_nobody_anonymous() {
+    let api = [ANONYMOUS, REMOTE].concat();
+    let stage = Stage::launch(&api, free_address(), |launch| {
+        let launch = launch.file("users", "bob:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n");
+        launch.flag("--htpasswd-file={file:users}").start()
+    });
+    // bob:password, then bob:guess, and what is no password at all.
+    let good = stage.ask(&[("Authorization", "Basic Ym9iOnBhc3N3b3Jk")]);
+    assert_eq!(good.echoed().all("x-remote-user"), ["bob"]);
+    for value in ["Basic Ym9iOmd1ZXNz", "Basic !"] {
+        let answer = stage.ask(&[("Authorization", value)]);
+        assert_eq!((answer.status, answer.header("www-authenticate")), (401, BARE), "{value}");
+    }
+}
