@@ -55,6 +55,10 @@ impl Cookies {
         }
     }
 
+    pub(crate) fn names(&self) -> [&str; 2] {
+        [&self.session, &self.browser]
+    }
+
     /// What could be the session of the request. Who can set cookies can set several under one name: then none counts.
     pub(crate) fn session(&self, headers: &HeaderMap) -> Option<SecretString> {
         only(headers, &self.session).filter(|value| value.len() <= 128).map(SecretString::from)

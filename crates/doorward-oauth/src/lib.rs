@@ -71,6 +71,11 @@ pub struct OAuthServer {
 }
 
 impl OAuthServer {
+    /// The names of the cookies of this server, which are nobody else's business: who has them is the user.
+    pub fn cookie_names(&self) -> [&str; 2] {
+        self.cookies.names()
+    }
+
     /// Checks the configuration. Nothing is asked of the store yet.
     pub fn new(config: Config, accounts: Arc<Accounts>) -> Result<Self, ConfigError> {
         config.check()?;

@@ -75,8 +75,8 @@ pub struct Sessions {
     pub refresh: RefreshDesk,
     /// `--cookie-expire`, if limited: how long a session lasts whose provider names no end.
     pub lifetime: Option<Duration>,
-    /// `--strip-own-cookies`: set if applications do not get ours.
-    pub kept_from_applications: Option<OwnCookies>,
+    /// Those that applications do not get: of the built-in server always, ours with `--strip-own-cookies`.
+    pub kept_from_applications: Vec<OwnCookies>,
 }
 
 /// Who may come in, and in which form others are told.

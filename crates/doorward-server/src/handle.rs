@@ -303,7 +303,7 @@ async fn forward(
     if gate.ingress.strangers_headers(arrival.facts.hop) == StrangersHeaders::Removed {
         drop_forwarding(request.headers_mut());
     }
-    if let Some(ours) = &gate.sessions.kept_from_applications {
+    for ours in &gate.sessions.kept_from_applications {
         ours.remove_from(request.headers_mut());
     }
     // A header may go on from what the client sent, of which nothing is left here that must not pass.

@@ -392,7 +392,7 @@ pub(crate) async fn connect(
             csrf,
             refresh,
             lifetime,
-            kept_from_applications: options.strip_own_cookies.then(|| OwnCookies::of(&options.cookie_name)),
+            kept_from_applications: kept_from_applications(options, opened.as_ref()),
         },
         access,
         api,
@@ -407,6 +407,14 @@ pub(crate) async fn connect(
     let former =
         Former { gate: Arc::clone(&gate), logging: Some(logging), providers, kept, accounts, notices };
     Ok(Assembled { gate, listeners, former })
+}
+
+/// The cookies that applications do not get. With that of the built-in server, an application could get tokens for any
+/// client in the name of whoever visits it.
+fn kept_from_applications(options: &Options, opened: Option<&Opened>) -> Vec<OwnCookies> {
+    let ours = options.strip_own_cookies.then_some(options.cookie_name.as_str());
+    let servers = opened.into_iter().flat_map(|opened| opened.server.cookie_names());
+    ours.into_iter().chain(servers).map(OwnCookies::of).collect()
 }
 
 /// Where sessions are refreshed; what was going on before goes on.

@@ -551,3 +551,10 @@ fn a_bad_password_makes_nobody_anonymous() {
         assert_eq!((answer.status, answer.header("www-authenticate")), (401, BARE), "{value}");
     }
 }
+
+#[test]
+fn applications_never_get_the_cookies_of_the_built_in_server() {
+    let stage = Stage::plain(ANONYMOUS);
+    let answer = stage.ask(&[("Cookie", "a=1; doorward-auth=session; doorward-auth-csrf=browser; b=2")]);
+    assert_eq!(answer.echoed().all("cookie"), ["a=1; b=2"]);
+}
