@@ -36,6 +36,7 @@ use crate::{
     pages::{ChoicePage, Notice, with_browser},
     params::{InvalidParams, Lists, Params},
     scope,
+    throttle::Turn,
 };
 
 /// What the demand for a new login is kept as.
@@ -231,6 +232,9 @@ impl OAuthServer {
         }
         if !request.prompt.wants_login() && request.max_age.is_none() {
             return self.lead_to_login(request, &request.query);
+        }
+        if self.throttle.begins(call.client, call.now) == Turn::Later {
+            return self.too_many_logins(call);
         }
         let Ok(browser) = self.cookies.browser(&call.headers) else { return answer::server_error() };
         let demand = Demand { made: call.now.seconds, browser: browser.fingerprint() };

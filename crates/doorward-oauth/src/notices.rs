@@ -48,6 +48,21 @@ impl OAuthServer {
         page
     }
 
+    /// Too many logins were begun at this address.
+    pub(crate) fn too_many_logins(&self, call: &Call) -> Answer {
+        Line::new("login", Outcome::Deny).reason("too many logins were begun from this address").write(call);
+        let mut page = self.pages.notice(Notice {
+            explanation: "Wait a moment and try again.",
+            ..Notice::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "Not now",
+                "Too many people sign in from your network at the moment.",
+            )
+        });
+        answer::set(&mut page, http::header::RETRY_AFTER, "10");
+        page
+    }
+
     /// The request cannot be read; `why` holds nothing that was sent.
     pub(crate) fn notice_of_request(&self, why: &str) -> Answer {
         self.pages.notice(Notice::new(StatusCode::BAD_REQUEST, "This request cannot be read", &sentence(why)))

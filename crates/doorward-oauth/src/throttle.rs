@@ -1,5 +1,6 @@
 //! Slows the guessing of secrets and codes at the endpoints for clients (norm A6): failures of one client id from one
-//! address, and all failures from one address. Who makes no mistakes is never slowed down, however often they ask.
+//! address, and all failures from one address. Who makes no mistakes is never slowed down, however often they ask; only
+//! beginning logins is bounded, because anybody may, and each is kept for a while.
 //!
 //! Budgets lie in fixed numbers of slots by a keyed hash, so that memory is bounded. Clients whose address nobody knows
 //! are not counted: they are not one client. Pure: callers pass the time.
@@ -17,11 +18,14 @@ use doorward_core::{ClientIp, Timestamp};
 const PAIR: Budget = Budget { free: 100, gap: Duration::from_millis(500) };
 /// All failures from one address, behind which there may be many clients.
 const ADDRESS: Budget = Budget { free: 400, gap: Duration::from_millis(125) };
+/// Logins begun from one address.
+const BEGUN: Budget = Budget { free: 600, gap: Duration::from_millis(100) };
 const SLOTS: usize = 4096;
 
 #[derive(Debug)]
 pub(crate) struct Throttle {
     tables: Mutex<[Box<[Bucket]>; 2]>,
+    begun: Mutex<Box<[Bucket]>>,
     hasher: RandomState,
 }
 
@@ -36,7 +40,11 @@ pub(crate) enum Turn {
 impl Throttle {
     pub(crate) fn new() -> Self {
         let table = || vec![Bucket::default(); SLOTS].into_boxed_slice();
-        Self { tables: Mutex::new([table(), table()]), hasher: RandomState::new() }
+        Self {
+            tables: Mutex::new([table(), table()]),
+            begun: Mutex::new(table()),
+            hasher: RandomState::new(),
+        }
     }
 
     /// Whether a request that names `client_id` is looked at.
@@ -53,6 +61,20 @@ impl Throttle {
     /// It failed in a way that a guess does.
     pub(crate) fn failed(&self, client_id: &str, address: ClientIp, now: Timestamp) {
         self.each(client_id, address, |bucket, budget| bucket.pay(budget, now));
+    }
+
+    /// Whether somebody may begin a login; if so, it counts.
+    pub(crate) fn begins(&self, address: ClientIp, now: Timestamp) -> Turn {
+        let Some(slot) = address.known().and_then(|address| self.slot_of(&network(address))) else {
+            return Turn::Now;
+        };
+        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(bucket) = begun.get_mut(slot) else { return Turn::Now };
+        if bucket.is_spent(BEGUN, now) {
+            return Turn::Later;
+        }
+        bucket.pay(BEGUN, now);
+        Turn::Now
     }
 
     fn each(&self, client_id: &str, address: ClientIp, mut act: impl FnMut(&mut Bucket, Budget)) {

@@ -579,6 +579,27 @@ async fn a_new_login_that_was_demanded_in_another_browser_counts_nowhere_else() 
 }
 
 #[tokio::test]
+async fn strangers_do_not_fill_the_store_with_logins_that_they_only_begin() {
+    let server = server(web);
+    let begin = |client: [u8; 4], at: i64| {
+        let mut call = call("GET", &format!("{OIDC}&prompt=login")).at(later(at));
+        call.client = doorward_core::ClientIp::Known(client.into());
+        let endpoint = server.find("auth.example.com", &call.path).unwrap();
+        server.answer(endpoint, call)
+    };
+    for _ in 0..600 {
+        assert_eq!(begin([192, 0, 2, 7], 0).await.status(), StatusCode::FOUND);
+    }
+    let refused = begin([192, 0, 2, 7], 0).await;
+    assert_eq!(
+        (refused.status(), header(&refused, "retry-after").as_str()),
+        (StatusCode::TOO_MANY_REQUESTS, "10")
+    );
+    assert_eq!(begin([192, 0, 2, 8], 0).await.status(), StatusCode::FOUND);
+    assert_eq!(begin([192, 0, 2, 7], 1).await.status(), StatusCode::FOUND);
+}
+
+#[tokio::test]
 async fn a_hint_names_who_has_to_be_signed_in() {
     let server = server(web);
     let mut browser = Browser::default();

@@ -20,6 +20,7 @@ use crate::{
     pages::{Notice, with_browser},
     params::{Lists, Params},
     then::Then,
+    throttle::Turn,
 };
 
 /// What a login that is under way is kept as.
@@ -55,6 +56,9 @@ impl OAuthServer {
         call: &Call,
     ) -> Answer {
         let Some((_, upstream)) = self.oidc(name) else { return self.notice_of_nothing() };
+        if self.throttle.begins(call.client, call.now) == Turn::Later {
+            return self.too_many_logins(call);
+        }
         let begun = async {
             let browser = self.cookies.browser(&call.headers).map_err(|why| why.to_string())?;
             let nonce = cookies::random().map_err(|why| why.to_string())?;
