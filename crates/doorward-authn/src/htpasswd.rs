@@ -5,6 +5,7 @@
 //! the file. The dear hashes run outside of the runtime's own threads, only a few at once. What was verified a short
 //! while ago is remembered by a keyed digest, because Basic clients send their password with every request.
 
+mod apr1;
 mod file;
 
 use std::{

@@ -6,16 +6,20 @@ use std::{collections::HashMap, fmt, hint::black_box};
 use aws_lc_rs::{constant_time, digest};
 use bcrypt::HashParts;
 
+use super::apr1::Apr1;
 use crate::basic::Credentials;
 
 /// The dearest bcrypt cost that is accepted; each step doubles the time, and this one takes many seconds.
 const HIGHEST_COST: u32 = 18;
 const LOWEST_COST: u32 = 4;
 
-/// Whether hashes count that a stolen file gives away soon (`{SHA}`).
+/// Whether hashes count that a stolen file gives away soon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WeakHashes {
+    /// `{SHA}` and `$apr1$`.
     Allowed,
+    /// `{SHA}` alone, as for `--htpasswd-file`.
+    OnlySha,
     Refused,
 }
 
@@ -25,19 +29,22 @@ pub struct Entries {
     users: HashMap<String, Hash>,
     /// The cost of the dearest bcrypt hash.
     highest_cost: Option<u32>,
+    /// Whether somebody has an MD5 hash.
+    has_md5: bool,
 }
 
 #[derive(PartialEq, Eq)]
 enum Hash {
     Bcrypt { text: String, cost: u32 },
     Sha1(Vec<u8>),
+    Md5(Apr1),
 }
 
 impl Entries {
     /// Reads rows of `user:hash`. Empty rows and rows that start with `#` are skipped; of several rows for a user the
     /// last one counts.
     pub fn parse(text: &str) -> Result<Self, InvalidHtpasswd> {
-        Self::parse_with(text, WeakHashes::Allowed)
+        Self::parse_with(text, WeakHashes::OnlySha)
     }
 
     /// The same, with a say in which hashes count.
@@ -51,8 +58,10 @@ impl Entries {
             }
             let refuse = |fault| InvalidHtpasswd::Row { line: index + 1, fault };
             let (user, hash) = parse_row(row).map_err(refuse)?;
-            if weak == WeakHashes::Refused && matches!(hash, Hash::Sha1(_)) {
-                return Err(refuse(RowFault::Weak));
+            match (&hash, weak) {
+                (Hash::Sha1(_) | Hash::Md5(_), WeakHashes::Refused) => return Err(refuse(RowFault::Weak)),
+                (Hash::Md5(_), WeakHashes::OnlySha) => return Err(refuse(RowFault::Md5)),
+                _ => {}
             }
             users.insert(user, hash);
         }
@@ -60,7 +69,8 @@ impl Entries {
             return Err(InvalidHtpasswd::NoUsers);
         }
         let highest_cost = users.values().filter_map(Hash::cost).max();
-        Ok(Self { users, highest_cost })
+        let has_md5 = users.values().any(|hash| matches!(hash, Hash::Md5(_)));
+        Ok(Self { users, highest_cost, has_md5 })
     }
 
     /// Whether checking a password takes no noticeable time.
@@ -75,9 +85,13 @@ impl Entries {
         let right = match hash {
             Some(Hash::Bcrypt { text, .. }) => bcrypt::verify(password, text).unwrap_or(false),
             Some(Hash::Sha1(expected)) => is_sha1_of(password, expected),
+            Some(Hash::Md5(expected)) => expected.is_of(password),
             None => is_sha1_of(password, &[0; digest::SHA1_OUTPUT_LEN]) && black_box(false),
         };
         if !right {
+            if self.has_md5 && !matches!(hash, Some(Hash::Md5(_))) {
+                let _ = black_box(Apr1::of_nothing().is_of(password));
+            }
             self.spend_the_rest(hash.and_then(Hash::cost), password);
         }
         right
@@ -109,7 +123,7 @@ impl Hash {
     const fn cost(&self) -> Option<u32> {
         match self {
             Self::Bcrypt { cost, .. } => Some(*cost),
-            Self::Sha1(_) => None,
+            Self::Sha1(_) | Self::Md5(_) => None,
         }
     }
 }
@@ -140,7 +154,11 @@ pub enum RowFault {
     UnknownHash,
     #[error("MD5 ($apr1$) entries are not supported; make it anew with `htpasswd -B`")]
     Md5,
-    #[error("the {{SHA}} entry is too weak; make it anew with `htpasswd -B`, or set allowWeakHashes")]
+    #[error("the $apr1$ entry is not complete; make it anew with `htpasswd -B`")]
+    Apr1,
+    #[error(
+        "the {{SHA}} or $apr1$ entry is too weak; make it anew with `htpasswd -B`, or set allowWeakHashes"
+    )]
     Weak,
     #[error("the {{SHA}} entry is not 20 bytes in base64; make it anew with `htpasswd -B`")]
     Sha1,
@@ -171,8 +189,8 @@ fn parse_hash(hash: &str) -> Result<Hash, RowFault> {
             _ => Err(RowFault::Sha1),
         };
     }
-    if hash.starts_with("$apr1$") {
-        return Err(RowFault::Md5);
+    if let Some(rest) = hash.strip_prefix("$apr1$") {
+        return Apr1::parse(rest).map(Hash::Md5).ok_or(RowFault::Apr1);
     }
     if !["$2a$", "$2b$", "$2x$", "$2y$"].iter().any(|version| hash.starts_with(version)) {
         return Err(RowFault::UnknownHash);
@@ -195,6 +213,26 @@ mod tests {
 
     const SHA: &str = "{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=";
     const BCRYPT: &str = "$2a$05$ZhF3i5ZnxZp1swkKqFp9/uIyk5lPU7TagdgV7y9lNAe8IrIR7/aIO";
+
+    const MD5: &str = "$apr1$lZL6Vci1$tH37qoVYn.hqbdIV0mliI/";
+
+    #[test]
+    fn a56_weak_hashes_count_where_they_are_allowed() {
+        let text = format!("bob:{SHA}\ncarol:{MD5}\ndave:{BCRYPT}");
+        let entries = Entries::parse_with(&text, WeakHashes::Allowed).unwrap();
+        for (user, password, expected) in [
+            ("bob", "password", true),
+            ("carol", "secret", true),
+            ("carol", "Secret", false),
+            ("dave", "secret", true),
+            ("erin", "secret", false),
+        ] {
+            let credentials = Credentials::new(user.to_owned(), password.to_owned());
+            assert_eq!(entries.verify(&credentials), expected, "{user}");
+        }
+        let weak = Entries::parse_with(&format!("carol:{MD5}"), WeakHashes::Refused).unwrap_err();
+        assert_eq!(weak, InvalidHtpasswd::Row { line: 1, fault: RowFault::Weak });
+    }
 
     #[test]
     fn rows_are_users() {
@@ -233,7 +271,8 @@ mod tests {
             ("bob:{SHA}x:y", RowFault::SeveralColons),
             ("bob:", RowFault::UnknownHash),
             ("bob:hunter2", RowFault::UnknownHash),
-            ("bob:$apr1$abc$def", RowFault::Md5),
+            ("bob:$apr1$lZL6Vci1$abc", RowFault::Apr1),
+            (&format!("bob:{MD5}"), RowFault::Md5),
             ("bob:{SHA}", RowFault::Sha1),
             ("bob:{SHA}W6ph5Mm5", RowFault::Sha1),
             ("bob:$2y$", RowFault::Bcrypt),
