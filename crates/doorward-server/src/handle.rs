@@ -46,6 +46,17 @@ pub(crate) async fn handle(
     connection: Arc<Connection>,
     request: Request<Body>,
 ) -> Response<Recorded> {
+    // The answer to HEAD has no content (RFC 9110 section 9.3.2). Over HTTP/1.1 the engine sees to that, over HTTP/2 not.
+    let is_bare = request.method() == Method::HEAD && request.version() == Version::HTTP_2;
+    let answer = answered(gate, connection, request).await;
+    if is_bare { answer.map(Recorded::without_content) } else { answer }
+}
+
+async fn answered(
+    gate: Arc<Gate>,
+    connection: Arc<Connection>,
+    request: Request<Body>,
+) -> Response<Recorded> {
     let now = Timestamp::from(SystemTime::now());
     let arrival = match gate.ingress.read(&connection, request, now) {
         Ok(arrival) => Box::new(arrival),

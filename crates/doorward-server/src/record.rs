@@ -247,6 +247,11 @@ impl Recorded {
     pub(crate) fn unrecorded(response: Response<Body>) -> Response<Self> {
         response.map(|body| Self { body, record: None })
     }
+
+    /// Nothing to send; the record stays.
+    pub(crate) fn without_content(self) -> Self {
+        Self { body: Body::default(), ..self }
+    }
 }
 
 impl http_body::Body for Recorded {

@@ -111,3 +111,19 @@ fn calls_pass_with_their_trailers_and_without_forged_ones() {
         assert!(!response.headers().contains_key("seen"));
     });
 }
+
+#[test]
+fn an_answer_to_head_has_no_content_over_http2_either() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let stage = Stage::launch(|launch| launch);
+    let host = stage.browser().host();
+    runtime.block_on(async {
+        let mut client = client(&host).await;
+        for (path, status) in [("/ping", 200), ("/oauth2/sign_in", 200), ("/x", 403), ("/oauth2/auth", 401)] {
+            let request = Request::head(format!("http://{host}{path}")).body(Empty::new().boxed()).unwrap();
+            let answer = client.send_request(request).await.unwrap();
+            assert_eq!(answer.status(), status, "{path}");
+            assert!(answer.into_body().collect().await.unwrap().to_bytes().is_empty(), "{path}");
+        }
+    });
+}
