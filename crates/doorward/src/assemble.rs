@@ -511,7 +511,13 @@ async fn contact(
     }
     all.extend(issuers.iter().cloned());
     let on_refusal = if options.bearer_token_login_fallback { OnRefusal::TryNext } else { OnRefusal::Forbid };
-    let tokens = BearerTokens::new(Some(main.clone()), issuers);
+    // The ID tokens of the built-in server tell a client who signed in. They are no credentials: nobody can take them back,
+    // and they know no scopes. Its access tokens are.
+    let primary = match at {
+        SignInAt::BuiltIn => None,
+        SignInAt::Elsewhere => Some(main.clone()),
+    };
+    let tokens = BearerTokens::new(primary, issuers);
     Some(Contacted { provider: Some(main), bearer: Some(Bearer { tokens, on_refusal }), all })
 }
 

@@ -6,6 +6,8 @@ use doorward_options::{
     structured::{Provider, Structured, Upstream},
 };
 
+use super::auth_server::PROVIDER;
+
 /// All lines, in their order.
 pub(crate) fn lines(
     options: &Options,
@@ -57,8 +59,11 @@ fn bearer_tokens(options: &Options, provider: &Provider) -> Vec<String> {
     if !options.skip_jwt_bearer_tokens {
         return Vec::new();
     }
-    let mut lines =
-        vec![format!("Skipping JWT tokens from configured OIDC issuer: {:?}", provider.oidc.issuer_url)];
+    let mut lines = Vec::new();
+    if provider.provider != PROVIDER {
+        let issuer = &provider.oidc.issuer_url;
+        lines.push(format!("Skipping JWT tokens from configured OIDC issuer: {issuer:?}"));
+    }
     let extra = options.extra_jwt_issuers.iter();
     lines.extend(extra.map(|issuer| format!("Skipping JWT tokens from extra JWT issuer: {issuer:?}")));
     if !options.bearer_token_login_fallback {

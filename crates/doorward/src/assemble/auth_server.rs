@@ -37,7 +37,7 @@ use self::{
 use super::{Form, problems::Problems};
 
 /// The name by which `--provider` asks for the built-in server.
-const PROVIDER: &str = "doorward";
+pub(crate) const PROVIDER: &str = "doorward";
 /// The id of our own sign-in at the built-in server.
 pub(crate) use doorward_oauth::config::PROXY_CLIENT;
 

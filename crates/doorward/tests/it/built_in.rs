@@ -477,3 +477,20 @@ fn a58_neither_store_nor_log_holds_a_token_a_code_or_a_password() {
         assert!(!dump.windows(bytes.len()).any(|part| part == bytes), "the store holds {secret}");
     }
 }
+
+#[test]
+fn an_id_token_of_the_built_in_server_is_no_credential() {
+    let (place, echo) = (Place::new(), Echo::start());
+    place.configure(EMBEDDED);
+    place.write_secret("password", "pineapple");
+    place.command(&["user", "add", "ann", &format!("--password-file={}", place.path("password"))]);
+    let launch = place.launch(&echo).flag("--skip-jwt-bearer-tokens").flag("--pass-authorization-header");
+    let doorward = launch.start();
+    let page = sign_in(&mut doorward.browser(), "ann", "pineapple");
+    let id_token = page.echoed().first("authorization").strip_prefix("Bearer ").unwrap().to_owned();
+    assert!(id_token.starts_with("eyJ"));
+    assert_eq!(with_token(&doorward, &id_token).status, 401);
+    let basic = Request::get("/api").basic("oauth2", &id_token).header("Accept", "application/json");
+    assert_eq!(doorward.browser().send(basic).status, 401);
+    assert_eq!(with_token(&doorward, &token_in(&token(&doorward, "ann", "pineapple"))).status, 200);
+}
