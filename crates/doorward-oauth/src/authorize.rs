@@ -182,7 +182,7 @@ impl OAuthServer {
         // Who proves it with this very request has signed in just now, unless a choice of account is wanted.
         if known.session.is_none() && !request.prompt.wants_account() {
             if let Some(raw) = &request.fresh {
-                self.accounts.take_once::<i64>(FRESH_KIND, raw, call.now).await?;
+                self.accounts.take_once::<Demand>(FRESH_KIND, raw, call.now).await?;
             }
             return Ok(true);
         }
