@@ -116,16 +116,16 @@ impl OAuthServer {
             Hint::SameUser => (),
             Hint::OtherUser => {
                 let refused = request.refused(Code::LoginRequired, "another user is signed in");
-                return Ok(self.refuse_known(&refused, &known, call));
+                return self.refuse_known(&refused, known, call).await;
             }
             Hint::Unreadable => {
                 let refused = request.refused(Code::InvalidRequest, "the id_token_hint is no token of ours");
-                return Ok(self.refuse_known(&refused, &known, call));
+                return self.refuse_known(&refused, known, call).await;
             }
         }
         if request.client.consent == Consent::Deny {
             let refused = request.refused(Code::AccessDenied, "nobody may use this client");
-            return Ok(self.refuse_known(&refused, &known, call));
+            return self.refuse_known(&refused, known, call).await;
         }
         let subject = Subject::of_user(&known.user);
         let consented = match request.client.consent {
@@ -140,7 +140,7 @@ impl OAuthServer {
         }
         if request.prompt == Prompt::Silent || request.client.responses == ResponseStyle::Challenges {
             let refused = request.refused(Code::ConsentRequired, "the user has not agreed to all scopes yet");
-            return Ok(self.refuse_known(&refused, &known, call));
+            return self.refuse_known(&refused, known, call).await;
         }
         let asked = if request.prompt.wants_consent() { request.scopes.clone() } else { missing };
         self.ask_for_consent(request, known, &asked, call).await
@@ -310,16 +310,7 @@ impl OAuthServer {
             .client_id(&request.client.id)
             .authenticator(&known.provider)
             .write(call);
-        let mut answer = self.delivered(delivery, request);
-        if self.config.session.mode == SessionMode::PerFlow && known.session.is_some() {
-            if let Some(session) = &known.session {
-                self.accounts.end_session_by_sid(&session.sid, call.now).await?;
-            }
-            answer.headers_mut().append(SET_COOKIE, self.cookies.clear_session());
-        } else if let Some(cookie) = known.cookie {
-            answer.headers_mut().append(SET_COOKIE, cookie);
-        }
-        Ok(answer)
+        self.end_of_flow(self.delivered(delivery, request), known, call).await
     }
 
     /// A session for people who came without one, so that the next client needs no further login.
@@ -432,12 +423,34 @@ impl OAuthServer {
         }
     }
 
-    fn refuse_known(&self, refused: &Refused, known: &Known, call: &Call) -> Answer {
-        let mut answer = self.refuse(refused, call);
-        if let Some(cookie) = &known.cookie {
-            answer.headers_mut().append(SET_COOKIE, cookie.clone());
+    async fn refuse_known(
+        &self,
+        refused: &Refused,
+        known: Known,
+        call: &Call,
+    ) -> Result<Answer, Unavailable> {
+        self.end_of_flow(self.refuse(refused, call), known, call).await
+    }
+
+    /// The answer with the session, which ends here if it was for this flow only, however that went.
+    async fn end_of_flow(
+        &self,
+        mut answer: Answer,
+        known: Known,
+        call: &Call,
+    ) -> Result<Answer, Unavailable> {
+        match (self.config.session.mode, known.session) {
+            (SessionMode::PerFlow, Some(session)) => {
+                self.accounts.end_session_by_sid(&session.sid, call.now).await?;
+                answer.headers_mut().append(SET_COOKIE, self.cookies.clear_session());
+            }
+            _ => {
+                if let Some(cookie) = known.cookie {
+                    answer.headers_mut().append(SET_COOKIE, cookie);
+                }
+            }
         }
-        answer
+        Ok(answer)
     }
 
     /// Tells an error: to the client, or to whoever asks.

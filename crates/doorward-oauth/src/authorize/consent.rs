@@ -166,7 +166,7 @@ impl OAuthServer {
         let granted = request.scopes.clone().filtered(|name| before.contains(name) || ticked.contains(name));
         if params.get("answer") != Some("approve") || granted.is_empty() {
             let refused = request.refused(Code::AccessDenied, "the user did not agree");
-            return Ok(self.refuse_known(&refused, &known, call));
+            return self.refuse_known(&refused, known, call).await;
         }
         let subject = Subject::of_user(&known.user);
         self.accounts.add_consent(&subject, &request.client.id, &ticked, call.now).await?;

@@ -646,6 +646,11 @@ async fn a_session_can_end_with_its_flow() {
     assert!(!browser.cookies.contains_key("__Host-doorward-auth"));
     assert_eq!(server.accounts.session(&raw, NOW).await.unwrap(), None);
     assert!(location(&browser.get(&server, WEB).await).starts_with("/oauth/login/local?"));
+    // Also if it leads to nothing.
+    let page = asked(&server, &mut browser, &format!("{WEB}&prompt=consent")).await;
+    let done = answered(&server, &mut browser, &page, &[], "deny").await;
+    assert!(location(&done).contains("error=access_denied"));
+    assert!(!browser.cookies.contains_key("__Host-doorward-auth"));
 }
 
 #[tokio::test]
