@@ -120,6 +120,11 @@ impl Accounts {
         Ok(())
     }
 
+    /// Whether the session of this public id goes on. It is not marked as used.
+    pub async fn is_session_open(&self, sid: &str, now: Timestamp) -> Result<bool, Unavailable> {
+        Ok(self.records.get(&key::sid(sid), now).await?.is_some())
+    }
+
     async fn end_hashed(&self, hash: &str, now: Timestamp) -> Result<(), Unavailable> {
         let key = key::session(hash);
         let Some(read) = self.read::<Session>(&key, now).await? else { return Ok(()) };

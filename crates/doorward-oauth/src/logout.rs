@@ -223,6 +223,11 @@ mod tests {
             self.test.send(call("GET", &format!("/oauth/logout{query}")).header("cookie", &self.cookie)).await
         }
 
+        async fn sid(&self) -> String {
+            let raw = self.cookie.split_once('=').unwrap().1;
+            self.test.accounts.session(raw, NOW).await.unwrap().unwrap().session.sid
+        }
+
         async fn is_signed_in(&self) -> bool {
             let raw = self.cookie.split_once('=').unwrap().1;
             self.test.accounts.session(raw, NOW).await.unwrap().is_some()
@@ -256,8 +261,14 @@ mod tests {
     #[tokio::test]
     async fn tokens_of_the_session_go_with_it_if_the_operator_says_so() {
         let browser = Browser::signed_in(TokensOnLogout::Revoke).await;
-        let other = browser.test.tokens("openid").await;
+        let without = NewCode { login: LoginFacts::default(), ..browser.test.new_code("web", "openid") };
+        let other = browser.test.tokens_of(without).await;
+        let login = LoginFacts { session: Some(browser.sid().await), ..LoginFacts::default() };
+        let late = NewCode { login, ..browser.test.new_code("web", "openid") };
+        let late = browser.test.accounts.issue_code(late, NOW).await.unwrap();
         browser.get(&format!("?id_token_hint={}", browser.hint())).await;
+        // A code that was on its way brings nothing any more.
+        assert_eq!(browser.test.post(redeem(&late).basic("web", "web-secret")).await.0, 400);
         for (tokens, status) in [(&browser.tokens, 401), (&other, 200)] {
             let userinfo = call("GET", "/oauth/userinfo").bearer(text(tokens, "access_token"));
             assert_eq!(browser.test.send(userinfo).await.status(), status);

@@ -14,7 +14,7 @@ use crate::{
     call::{Answer, Call},
     claims::Nonce,
     client_auth::{Authenticated, ClientAuthError, Method},
-    config::{Client, GrantType},
+    config::{Client, GrantType, TokensOnLogout},
     params::{InvalidParams, Lists, Params},
     scope,
 };
@@ -198,7 +198,21 @@ impl OAuthServer {
             audience: audience.as_deref(),
         };
         let redeemed = self.accounts.redeem_code(code, &redemption, call.now).await?;
+        self.end_if_signed_out(&redeemed, call).await?;
         self.granted(call, caller, (&redeemed, Nonce::Repeated), keys)
+    }
+
+    /// Where tokens end with the session that they come from, a code brings none after it either.
+    async fn end_if_signed_out(&self, redeemed: &Redeemed, call: &Call) -> Result<(), TokenError> {
+        let (TokensOnLogout::Revoke, Some(sid)) = (self.config.tokens_on_logout, &redeemed.login.session)
+        else {
+            return Ok(());
+        };
+        if self.accounts.is_session_open(sid, call.now).await? {
+            return Ok(());
+        }
+        self.accounts.revoke_family(&redeemed.issued.token.family, call.now).await?;
+        Err(TokenError::Code(InvalidGrant::Revoked))
     }
 
     async fn refresh_grant(
