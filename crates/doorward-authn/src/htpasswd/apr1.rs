@@ -3,7 +3,7 @@
 //! where weak hashes are allowed.
 
 use aws_lc_rs::constant_time;
-use md5::{Digest as _, Md5};
+use md_5::{Digest as _, Md5};
 
 const ROUNDS: usize = 1000;
 /// The longest salt; `htpasswd` makes eight characters.
