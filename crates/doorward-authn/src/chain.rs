@@ -19,7 +19,7 @@ use crate::{
     front_proxy::{FrontProxy, Said},
     token_review::TokenReview,
     websocket::{self, Offered},
-    x509::{ClientCa, credential_id, hex},
+    x509::{ClientCa, Shown, credential_id, hex},
 };
 
 /// The name under which applications learn which credential was used.
@@ -59,10 +59,10 @@ pub enum Naming {
 /// What a request brings.
 #[derive(Clone, Copy, Debug)]
 pub struct Presented<'a> {
-    /// What the client showed in a TLS handshake, leaf first, DER; empty for nothing.
-    pub certificates: &'a [Vec<u8>],
+    /// What the client showed in a TLS handshake.
+    pub certificates: Option<&'a Shown>,
     /// What the other end of the connection showed: the same, unless that is a proxy which hands on its client's.
-    pub of_connection: &'a [Vec<u8>],
+    pub of_connection: Option<&'a Shown>,
     pub headers: &'a HeaderMap,
     /// The issuers whose signed tokens count (`--skip-jwt-bearer-tokens`).
     pub jwt: Option<&'a BearerTokens>,
@@ -229,7 +229,7 @@ impl Chain {
     fn by_front_proxy(&self, presented: &Presented<'_>) -> Finding {
         let Some(proxy) = &self.front_proxy else { return Finding::Nothing };
         let credential =
-            || presented.of_connection.first().map(|leaf| credential_id(leaf)).unwrap_or_default();
+            || presented.of_connection.map(|shown| credential_id(shown.leaf())).unwrap_or_default();
         let authenticator = Authenticator::RequestHeader;
         match proxy.attempt(presented.of_connection, presented.headers, presented.now) {
             Said::Nothing => Finding::Nothing,
@@ -239,11 +239,11 @@ impl Chain {
     }
 
     fn by_certificate(&self, presented: &Presented<'_>) -> Finding {
-        let (Some(ca), Some(leaf)) = (&self.x509, presented.certificates.first()) else {
+        let (Some(ca), Some(shown)) = (&self.x509, presented.certificates) else {
             return Finding::Nothing;
         };
-        let credential = credential_id(leaf);
-        match ca.verify(presented.certificates, presented.now) {
+        let credential = credential_id(shown.leaf());
+        match shown.subject(ca, presented.now) {
             Ok(subject) if subject.common_name.is_empty() => Finding::Nothing,
             Ok(subject) => {
                 let user = UserInfo {

@@ -7,7 +7,7 @@ use doorward_core::{Timestamp, UserInfo};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
 
-use crate::x509::{BadCertificate, ClientCa};
+use crate::x509::{BadCertificate, ClientCa, Shown};
 
 /// A proxy in front, and how it names people.
 #[derive(Clone, Debug)]
@@ -65,10 +65,8 @@ pub enum Disbelieved {
 
 impl FrontProxy {
     /// Reads the headers, if the client showed a certificate of a proxy in front.
-    pub fn attempt(&self, shown: &[Vec<u8>], headers: &HeaderMap, now: Timestamp) -> Said {
-        if shown.is_empty() {
-            return Said::Nothing;
-        }
+    pub fn attempt(&self, shown: Option<&Shown>, headers: &HeaderMap, now: Timestamp) -> Said {
+        let Some(shown) = shown else { return Said::Nothing };
         match self.headers.read(headers) {
             Ok(None) => Said::Nothing,
             read => match self.check(shown, now).and(read) {
@@ -78,8 +76,8 @@ impl FrontProxy {
         }
     }
 
-    fn check(&self, shown: &[Vec<u8>], now: Timestamp) -> Result<(), Disbelieved> {
-        let name = self.ca.verify(shown, now)?.common_name;
+    fn check(&self, shown: &Shown, now: Timestamp) -> Result<(), Disbelieved> {
+        let name = shown.subject(&self.ca, now)?.common_name;
         if self.allowed_names.is_empty() || self.allowed_names.contains(&name) {
             Ok(())
         } else {

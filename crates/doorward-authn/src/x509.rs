@@ -1,7 +1,10 @@
 //! Client certificates: a chain that leads to an authority we trust says who somebody is (subject, as Kubernetes reads it).
 //!
 //! That the client holds the key was proven in the TLS handshake; nothing else was looked at there. Here the chain, the
-//! time, the purpose and, if there are lists, the revocation are checked, at each request, by rustls and its webpki.
+//! time, the purpose and, if there are lists, the revocation are checked by rustls and its webpki; [`Shown`] keeps for a
+//! while who was found in what a connection showed.
+
+mod shown;
 
 use std::{
     fmt::{self, Write as _},
@@ -21,15 +24,21 @@ use rustls::{
 use x509_cert::{
     Certificate, TbsCertificate,
     attr::AttributeTypeAndValue,
+    crl::CertificateList,
     der::{
         Decode, Tag, Tagged,
         asn1::{BmpString, ObjectIdentifier},
     },
+    time::Time,
 };
+
+pub use shown::Shown;
 
 /// `commonName` and `organizationName` (RFC 4519 sections 2.3 and 2.19).
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 const ORGANIZATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.10");
+/// After everything that has an end.
+const NEVER: Timestamp = Timestamp::from_seconds(i64::MAX);
 /// The attribute by which Kubernetes names a uid.
 const UID: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.57683.2");
 
@@ -37,6 +46,8 @@ const UID: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.57683.2"
 #[derive(Clone)]
 pub struct ClientCa {
     verifier: Arc<dyn ClientCertVerifier>,
+    /// When the first of the lists gets too old; never, if there are none.
+    lists_until: Timestamp,
 }
 
 impl fmt::Debug for ClientCa {
@@ -100,13 +111,14 @@ impl ClientCa {
         for file in revocations {
             lists.extend(read_lists(file)?);
         }
+        let lists_until = lists.iter().map(|list| next_update(list)).min().unwrap_or(NEVER);
         let provider = Arc::new(aws_lc_rs::default_provider());
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
             .with_crls(lists)
             .enforce_revocation_expiration()
             .build();
         match verifier {
-            Ok(verifier) => Ok(Self { verifier }),
+            Ok(verifier) => Ok(Self { verifier, lists_until }),
             Err(VerifierBuilderError::NoRootAnchors) => Err(InvalidClientCa::Empty),
             Err(error) => Err(InvalidClientCa::Revocations(error.to_string())),
         }
@@ -131,6 +143,22 @@ fn read_lists(file: &[u8]) -> Result<Vec<CertificateRevocationListDer<'static>>,
     let lists: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(file).collect();
     let lists = lists.map_err(|error| InvalidClientCa::Revocations(error.to_string()))?;
     if lists.is_empty() { Err(InvalidClientCa::Revocations("there is none".to_owned())) } else { Ok(lists) }
+}
+
+/// When a list should be replaced; long ago if it does not say so.
+fn next_update(list: &[u8]) -> Timestamp {
+    let read: Option<CertificateList> = CertificateList::from_der(list).ok();
+    read.and_then(|list| list.tbs_cert_list.next_update).map(timestamp).unwrap_or_default()
+}
+
+/// The last moment of a certificate; long ago if it cannot be read.
+fn end(certificate: &[u8]) -> Timestamp {
+    let read = Certificate::from_der(certificate);
+    read.map(|read| timestamp(read.tbs_certificate().validity().not_after)).unwrap_or_default()
+}
+
+fn timestamp(time: Time) -> Timestamp {
+    Timestamp::from_seconds(i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(0))
 }
 
 impl From<rustls::Error> for BadCertificate {

@@ -19,6 +19,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use doorward_authn::x509::Shown;
 use doorward_core::request::Scheme;
 use doorward_net::{
     Accepted, Body, Flowing, HandedOver, Held, Listener, Slot, Slots, TlsServerConfig, WorkerId, handshake,
@@ -243,7 +244,7 @@ impl ConnectionTask {
             }
             Some(config) => match handshake(socket, &config, HANDSHAKE).await {
                 Ok(stream) => {
-                    let certificates = shown_certificates(&stream);
+                    let certificates = shown_certificates(&stream).and_then(Shown::new);
                     let worker = self.worker;
                     let connection = Connection { peer, scheme: Scheme::Https, worker, certificates };
                     self.speak_http(Held::new(stream, slot), connection, presence).await;

@@ -3,15 +3,16 @@
 
 use std::{
     net::{IpAddr, Ipv6Addr},
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
 };
 
+use doorward_authn::x509::Shown;
 use doorward_authz::Networks;
 use doorward_core::{
     ClientIp, RequestFacts, Target, Timestamp,
     request::{Hop, Scheme},
 };
-use doorward_net::{Body, Peer, ShownCertificates, WorkerId};
+use doorward_net::{Body, Peer, WorkerId};
 use doorward_session::{RequestCookies, Visit};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version,
@@ -38,7 +39,7 @@ pub struct Connection {
     pub scheme: Scheme,
     pub worker: WorkerId,
     /// What the client showed in the TLS handshake; `None` if it was not asked, or has none.
-    pub certificates: Option<ShownCertificates>,
+    pub certificates: Option<Arc<Shown>>,
 }
 
 /// How forwarding headers are read.

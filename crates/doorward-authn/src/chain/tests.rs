@@ -87,11 +87,11 @@ impl Stage {
         let certificates: Vec<Vec<u8>> = CertificateDer::pem_slice_iter(pem.as_bytes())
             .map(|certificate| certificate.unwrap().to_vec())
             .collect();
-        let headers = headers(lines);
+        let (certificates, headers) = (Shown::new(certificates.into()), headers(lines));
         self.chain
             .attempt(&Presented {
-                certificates: &certificates,
-                of_connection: &certificates,
+                certificates: certificates.as_deref(),
+                of_connection: certificates.as_deref(),
                 headers: &headers,
                 jwt: None,
                 now,
@@ -196,7 +196,7 @@ async fn a09_a11_a12_a13_a_token_may_come_as_a_subprotocol() {
         (plain, "nobody"),
     ] {
         let presented =
-            Presented { certificates: &[], of_connection: &[], headers: &headers, jwt: None, now: NOW };
+            Presented { certificates: None, of_connection: None, headers: &headers, jwt: None, now: NOW };
         assert_eq!(shown(stage.chain.attempt(&presented).await), expected, "{headers:?}");
     }
 }

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use doorward_testkit::certificates;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 
@@ -5,8 +7,9 @@ use super::*;
 
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
-fn shown(pem: &str) -> Vec<Vec<u8>> {
-    CertificateDer::pem_slice_iter(pem.as_bytes()).map(|certificate| certificate.unwrap().to_vec()).collect()
+fn shown(pem: &str) -> Option<Arc<Shown>> {
+    let ders = CertificateDer::pem_slice_iter(pem.as_bytes());
+    Shown::new(ders.map(|certificate| certificate.unwrap().to_vec()).collect())
 }
 
 fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -37,7 +40,7 @@ fn a18_a19_only_an_allowed_proxy_names_somebody() {
         (&["edge"], certificates::EDGE, &HeaderMap::new(), Said::Nothing),
         (&["edge"], certificates::BOB, &HeaderMap::new(), Said::Nothing),
     ] {
-        assert_eq!(proxy(allowed).attempt(&shown(certificate), headers, NOW), expected);
+        assert_eq!(proxy(allowed).attempt(shown(certificate).as_deref(), headers, NOW), expected);
     }
 }
 

@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use doorward_authn::{
     chain::{Authenticated, Authenticator, Naming, Outcome, Presented, Rejection},
-    x509,
+    x509::{self, Shown},
 };
 use doorward_authz::{Attempt, Denial, Judged, Provenance, Verdict};
 use doorward_core::{Grounds, Identity, Permit, Timestamp, UserInfo, request::Hop};
-use doorward_net::ShownCertificates;
 use doorward_session::Session;
 
 use crate::{
@@ -106,8 +105,8 @@ impl Case<'_> {
         let Self { gate, api, arrival } = *self;
         let certificates = api.certificates(arrival);
         let presented = Presented {
-            certificates: certificates.as_deref().unwrap_or_default(),
-            of_connection: arrival.connection.certificates.as_deref().unwrap_or_default(),
+            certificates: certificates.as_deref(),
+            of_connection: arrival.connection.certificates.as_deref(),
             headers: arrival.headers(),
             jwt: gate.sign_in.bearer.as_ref().map(|bearer| &bearer.tokens),
             now: arrival.now,
@@ -252,15 +251,15 @@ impl Case<'_> {
 impl ApiAuth {
     /// The certificates of the client. A trusted proxy that hands on those of its clients is not one of them: what it
     /// says counts, also if it says nothing, and not its own certificate.
-    pub(crate) fn certificates(&self, arrival: &Arrival) -> Option<ShownCertificates> {
+    pub(crate) fn certificates(&self, arrival: &Arrival) -> Option<Arc<Shown>> {
         let named = self.certificate_header.as_ref().filter(|_| arrival.facts.hop == Hop::Trusted);
         let Some(name) = named else { return arrival.connection.certificates.clone() };
         let mut lines = arrival.headers().get_all(name).iter();
         match (lines.next(), lines.next()) {
             (None, _) => None,
-            (Some(line), None) => Some(x509::from_header(line.as_bytes()).into()),
+            (Some(line), None) => Shown::new(x509::from_header(line.as_bytes()).into()),
             // Which of them the proxy has set nobody knows: something that is no certificate.
-            (Some(_), Some(_)) => Some(Arc::from([Vec::new()])),
+            (Some(_), Some(_)) => Shown::new(Arc::from([Vec::new()])),
         }
     }
 }

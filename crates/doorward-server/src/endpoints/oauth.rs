@@ -36,7 +36,7 @@ pub(crate) async fn answer(
     let Some(server) = &gate.oauth else {
         return respond::text_error(StatusCode::NOT_FOUND, "404 page not found\n");
     };
-    let certificates = arrival.connection.certificates.clone();
+    let certificates = arrival.connection.certificates.as_ref().map(|shown| Arc::clone(shown.certificates()));
     let caller = match (&gate.api, &endpoint) {
         (Some(api), Endpoint::Kubernetes(_)) => {
             match (Case { gate, api, arrival: &arrival }).caller(record).await {

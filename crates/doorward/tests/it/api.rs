@@ -124,7 +124,7 @@ impl Stage {
         self.exchange(certificate, &format!("{text}\r\n"))
     }
 
-    fn exchange(&self, certificate: &str, text: &str) -> Answer {
+    fn connect(&self, certificate: &str) -> rustls::StreamOwned<rustls::ClientConnection, TcpStream> {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(CERTIFICATE.as_bytes()).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -138,7 +138,11 @@ impl Stage {
             builder.with_client_auth_cert(chain.map(Result::unwrap).collect(), key).unwrap()
         };
         let session = rustls::ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap());
-        let mut stream = rustls::StreamOwned::new(session.unwrap(), TcpStream::connect(self.tls).unwrap());
+        rustls::StreamOwned::new(session.unwrap(), TcpStream::connect(self.tls).unwrap())
+    }
+
+    fn exchange(&self, certificate: &str, text: &str) -> Answer {
+        let mut stream = self.connect(certificate);
         stream.write_all(text.as_bytes()).unwrap();
         let mut bytes = Vec::new();
         // A 101 keeps the connection: its head is all there is to read.
@@ -269,6 +273,27 @@ fn a15_a17_a20_a_bad_certificate_gets_an_answer_and_no_broken_handshake() {
     assert_eq!(dave.echoed("x-remote-group"), ["dev", "system:authenticated"]);
     stage.doorward.wait_for_log("credential_refused");
     stage.doorward.wait_for_log("x509 X509SHA256=");
+}
+
+#[test]
+fn a15_an_open_connection_is_judged_anew_when_the_authorities_change() {
+    let stage = stage(&[X509]);
+    let mut connection = stage.connect(certificates::BOB);
+    let mut status = || {
+        connection.write_all(b"HEAD /x HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            connection.read_exact(&mut byte).unwrap();
+            head.extend(byte);
+        }
+        String::from_utf8(head).unwrap().split(' ').nth(1).unwrap().to_owned()
+    };
+    assert_eq!([status(), status()], ["200", "200"]);
+    stage.doorward.reload_with("clients.pem", certificates::PROXIES);
+    assert_eq!([status(), status()], ["401", "401"]);
+    stage.doorward.reload_with("clients.pem", certificates::CLIENTS);
+    assert_eq!(status(), "200");
 }
 
 #[test]
