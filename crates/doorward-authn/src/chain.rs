@@ -193,10 +193,11 @@ impl Chain {
     pub async fn attempt(&self, presented: &Presented<'_>) -> Outcome {
         let Ok(bearer) = bearer_token(presented.headers) else { return Outcome::Repeated };
         let mut gathered = Gathered::default();
-        for finding in [self.by_front_proxy(presented), self.by_certificate(presented)] {
-            if let Some(user) = gathered.take(finding) {
-                return Outcome::User(user);
-            }
+        if let Some(user) = gathered.take(self.by_front_proxy(presented)) {
+            return Outcome::User(user);
+        }
+        if let Some(user) = gathered.take(self.by_certificate(presented)) {
+            return Outcome::User(user);
         }
         if !self.reads_tokens(presented) {
             return gathered.outcome();
