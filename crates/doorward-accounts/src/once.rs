@@ -1,4 +1,6 @@
-//! Values that may be used once: kept under the hash of a random text, and gone when they are taken.
+//! Values that may be used once: kept under the hash of a random text, and gone when they are taken. Nothing marks a value
+//! in place: one that was used looks like one that never was, or is over. What has to tell those apart (codes, refresh
+//! tokens) is not kept here.
 
 use std::time::Duration;
 

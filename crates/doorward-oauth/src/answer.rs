@@ -100,8 +100,9 @@ pub(crate) fn server_error() -> Answer {
     oauth_error(StatusCode::INTERNAL_SERVER_ERROR, "server_error", "")
 }
 
-/// Whoever has tried too often in vain waits (the code is that of RFC 8628 section 3.5).
-pub(crate) fn slow_down() -> Answer {
+/// Whoever has failed too often waits: 429 (RFC 6585 section 4). The error code is borrowed from RFC 8628 section 3.5, where
+/// it comes with 400 and tells a device to ask less often; nobody polls here.
+pub(crate) fn too_many_failures() -> Answer {
     let mut answer =
         oauth_error(StatusCode::TOO_MANY_REQUESTS, "slow_down", "too many failed attempts; wait a while");
     set(&mut answer, RETRY_AFTER, "10");

@@ -93,7 +93,7 @@ impl ClientAuthError {
             }
             Self::Unavailable(SecretError::Unavailable(_)) => return answer::unavailable(),
             Self::Unavailable(SecretError::Sealed(_)) => return answer::server_error(),
-            Self::TooMany => return answer::slow_down(),
+            Self::TooMany => return answer::too_many_failures(),
             Self::OtherScheme => Scheme::Basic,
             Self::Missing => Scheme::Other,
             Self::Unknown(scheme) | Self::WrongSecret(scheme, _) | Self::NoSecret(scheme, _) => *scheme,

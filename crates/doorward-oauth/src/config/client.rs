@@ -128,7 +128,8 @@ pub enum PlainPkce {
 pub enum ScopeRestriction {
     /// One of these.
     Literals(Vec<String>),
-    /// `role:<name>:<namespace>[:!]` with one of these names and namespaces; `*` among them stands for any.
+    /// `role:<name>:<namespace>[:!]` with one of these names and namespaces; `*` among them stands for any. No key of
+    /// doorward.yaml makes one yet.
     Roles { names: Vec<String>, namespaces: Vec<String>, escalation: Escalation },
 }
 

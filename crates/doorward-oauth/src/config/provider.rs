@@ -38,7 +38,7 @@ pub enum ProviderKind {
     Htpasswd(Arc<Htpasswd>),
     /// Users in the store that have a password.
     Static,
-    /// An `OpenID Connect` provider, or any that `doorward_oidc` knows.
+    /// An `OpenID Connect` provider elsewhere, to which browsers are sent.
     Oidc(Box<OidcProvider>),
     /// A front proxy that has signed the user in and says so in headers.
     RequestHeader(Box<RequestHeaderProvider>),
