@@ -270,7 +270,7 @@ pub struct Impersonate {
     pub ca_file: String,
 }
 
-/// Writes down under which key each field of a record stands.
+/// Writes down under which key each field of a record stands. Each key has its line in docs/doorward-yaml.md.
 macro_rules! records {
     ($($record:ident {$($field:ident: $key:literal,)*})*) => {$(
         impl Readable for $record {
@@ -280,7 +280,11 @@ macro_rules! records {
                 mapping.finish(reader);
             }
         }
-    )*};
+    )*
+        /// The keys of each record, for the page that describes them.
+        #[cfg(test)]
+        const RECORDS: &[(&str, &[&str])] = &[$((stringify!($record), &[$($key),*])),*];
+    };
 }
 
 records! {

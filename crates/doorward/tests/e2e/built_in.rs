@@ -1,5 +1,5 @@
 //! The built-in identity provider as its pages describe it: `docs/identity-provider.md`, `docs/protect-an-api.md`,
-//! `docs/kubectl-and-oc.md`, each pasted; and `doorward demo`, walked through in a real browser.
+//! `docs/kubectl-and-oc.md`, `docs/oauth-server.md`, each pasted; and `doorward demo`, walked through in a real browser.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -17,6 +17,7 @@ use crate::screenshots::picture;
 const IDENTITY_PROVIDER: &str = "../identity-provider.md";
 const PROTECT_AN_API: &str = "../protect-an-api.md";
 const KUBECTL: &str = "../kubectl-and-oc.md";
+const OAUTH_SERVER: &str = "../oauth-server.md";
 
 /// The word that follows `label` in what doorward printed.
 fn said(text: &str, label: &str) -> String {
@@ -176,6 +177,32 @@ async fn users_and_where_they_come_from() {
     secret(&folder, "corp.secret", "a secret");
     let test = "doorward --config-test --doorward-config=doorward.yaml --upstream=static://200";
     paste(&folder, &format!("{test} --email-domain=example.com"), &[]);
+
+    let presented = fill(&block(IDENTITY_PROVIDER, "presented"), &[("/etc/doorward", &here)]);
+    fs::write(folder.join("doorward.yaml"), presented).expect("the folder is writable");
+    certificates(&folder);
+    for authority in ["people.pem", "portal.pem"] {
+        fs::copy(folder.join("ca.pem"), folder.join(authority)).expect("the folder is writable");
+    }
+    paste(&folder, &format!("{test} {OVER_TLS}"), &[]);
+}
+
+/// What a file without addresses needs to be right, where certificates are looked at.
+const OVER_TLS: &str =
+    "--tls-cert-file=tls.pem --tls-key-file=tls.key --redirect-url=https://app.example.com/oauth2/callback";
+
+#[test]
+fn clients_and_resources_stand_for_themselves() {
+    let folder = scratch("built-in");
+    for name in ["grafana", "report", "orders"] {
+        secret(&folder, &format!("{name}.secret"), "a secret\n");
+    }
+    certificates(&folder);
+    for name in ["clients", "resources"] {
+        fs::write(folder.join("doorward.yaml"), block(OAUTH_SERVER, name)).expect("the folder is writable");
+        let test = "doorward --config-test --doorward-config=doorward.yaml --upstream=static://200";
+        paste(&folder, &format!("{test} {OVER_TLS}"), &[]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -198,8 +225,7 @@ async fn an_api_is_protected_by_tokens() {
     fs::copy(folder.join("ca.pem"), folder.join("clients.pem")).expect("the folder is writable");
     paste(
         &folder,
-        "doorward --config-test --doorward-config=api.yaml --upstream=static://200 --tls-cert-file=tls.pem \
-         --tls-key-file=tls.key --redirect-url=https://app.example.com/oauth2/callback",
+        &format!("doorward --config-test --doorward-config=api.yaml --upstream=static://200 {OVER_TLS}"),
         &[],
     );
 }
@@ -232,7 +258,9 @@ async fn kubectl_comes_through() {
             ("/etc/doorward/service-account.token", &format!("{here}/service-account.token")),
         ],
     );
-    fs::write(folder.join("doorward.yaml"), yaml).expect("the folder is writable");
+    let rules = fill(&block(KUBECTL, "impersonation"), &[("groups: [admins]", "users: [admin]")]);
+    let rules = rules.strip_prefix("apiAuth:\n").expect("it goes under apiAuth");
+    fs::write(folder.join("doorward.yaml"), format!("{yaml}{rules}")).expect("the folder is writable");
     let serve = fill(
         &block(KUBECTL, "serve"),
         &[
@@ -263,4 +291,13 @@ async fn kubectl_comes_through() {
     let seen = seen.iter().find(|seen| seen.uri == "/api/v1/namespaces").expect("the API was asked");
     assert_eq!(seen.header("impersonate-user"), "admin");
     assert_eq!(seen.header("authorization"), "Bearer a-token-of-a-service-account");
+
+    let raw = "kubectl --context=doorward --as=alice --as-group=dev get --raw /api/v1/pods";
+    paste(&folder, raw, &variables);
+    let seen = app.seen();
+    let seen = seen.iter().find(|seen| seen.uri == "/api/v1/pods").expect("the API was asked");
+    assert_eq!(seen.header("impersonate-user"), "alice");
+    let refused = "! kubectl --context=doorward --as=carol get --raw /api/v1/nodes";
+    paste(&folder, refused, &variables);
+    assert!(!app.seen().iter().any(|seen| seen.uri == "/api/v1/nodes"));
 }

@@ -114,3 +114,23 @@ fn all_mistakes_are_told_together() {
     let (_, errors) = parse("authServer: {a: 1, b: 2}\napiAuth: {c: 3}\ngateway: {}\n");
     assert_eq!(errors.len(), 4, "{errors:?}");
 }
+
+#[test]
+fn every_key_is_described_on_its_page_and_no_other() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/doorward-yaml.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    let described = |record: &str| -> Vec<String> {
+        let (_, after) = page.split_once(&format!("<!-- record: {record} -->\n")).expect(record);
+        let rows = after.lines().take_while(|line| line.starts_with('|')).skip(2);
+        let cells = rows.map(|row| row.split(" | ").collect::<Vec<_>>());
+        let key = |cells: Vec<&str>| {
+            assert!(cells.len() >= 3, "{record}: {cells:?}");
+            cells[0].trim_matches(['|', ' ', '`']).to_owned()
+        };
+        cells.map(key).collect()
+    };
+    for (record, keys) in RECORDS {
+        assert_eq!(described(record), *keys, "{record}");
+    }
+    assert_eq!(page.matches("<!-- record: ").count(), RECORDS.len());
+}
