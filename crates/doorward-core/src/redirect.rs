@@ -43,6 +43,12 @@ impl AllowedHosts {
         Ok(SafeRedirect(target.to_owned()))
     }
 
+    /// What is listed, as sources of a content security policy (CSP Level 3 section 2.3.1): a policy cannot tell
+    /// whether a port was written, and has no way to write an IPv6 address, so it may allow more.
+    pub fn policy_sources(&self) -> Vec<String> {
+        self.0.iter().flat_map(HostPattern::policy_sources).collect()
+    }
+
     fn check_absolute(&self, target: &str, rest: &str) -> Result<(), Rejected> {
         let authority = before_path(rest);
         if authority.contains('@') {
@@ -142,6 +148,22 @@ impl HostPattern {
     /// Whether this entry covers a host (any case; IPv6 in brackets) with the port that was written beside it, if any.
     pub fn covers(&self, host: &str, port: Option<u16>) -> bool {
         plain_host(host).is_some_and(|host| self.covers_plain(&host, port))
+    }
+
+    fn policy_sources(&self) -> Vec<String> {
+        let port = match self.port {
+            PortPattern::Unwritten => String::new(),
+            PortPattern::Exactly(port) => format!(":{port}"),
+            PortPattern::Any => ":*".to_owned(),
+        };
+        // What is allowed over http is allowed over https too.
+        match (&self.host, self.reach) {
+            (PlainHost::V6(_), _) => vec!["http:".to_owned()],
+            (PlainHost::Name(name), Reach::Exact) => vec![format!("http://{name}{port}")],
+            (PlainHost::Name(name), Reach::WithSubdomains) => {
+                vec![format!("http://{name}{port}"), format!("http://*.{name}{port}")]
+            }
+        }
     }
 
     fn covers_plain(&self, host: &PlainHost, port: Option<u16>) -> bool {
@@ -330,6 +352,27 @@ mod tests {
             "bücher.test",
             "",
         ])
+    }
+
+    #[test]
+    fn a_policy_allows_whatever_is_listed() {
+        let sources = listed().policy_sources();
+        let expected = [
+            "http://allowed.test",
+            "http://*.allowed.test",
+            "http://exact.test",
+            "http://port.test:8443",
+            "http://any.test:*",
+            "http://wild.test",
+            "http://*.wild.test",
+            "http://sub.port.test:9000",
+            "http://*.sub.port.test:9000",
+            "http:",
+            "http:",
+            "http://xn--bcher-kva.test",
+        ];
+        assert_eq!(sources, expected);
+        assert!(hosts(&[]).policy_sources().is_empty());
     }
 
     #[track_caller]

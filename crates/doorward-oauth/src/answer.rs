@@ -160,9 +160,9 @@ pub(crate) fn preflight() -> Answer {
     answer
 }
 
-/// The policy for a page whose form ends, by redirects, at `origin`, e.g. `https://app.example.com`.
-pub(crate) fn policy_with_form_target(origin: &str) -> String {
-    POLICY.replace("form-action 'self'", &format!("form-action 'self' {origin}"))
+/// The policy for a page whose form ends, by redirects, at `targets`, e.g. `https://app.example.com`.
+pub(crate) fn policy_with_form_target(targets: &str) -> String {
+    POLICY.replace("form-action 'self'", &format!("form-action 'self' {targets}"))
 }
 
 /// Adds a member to a document.

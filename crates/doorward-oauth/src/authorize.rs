@@ -21,7 +21,11 @@ use http::{HeaderValue, Method, StatusCode, header::SET_COOKIE};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub(crate) use self::{challenge::filled, reply::form_target, request::Request};
+pub(crate) use self::{
+    challenge::filled,
+    reply::{form_target, place},
+    request::Request,
+};
 use self::{
     reply::Delivery,
     request::{Code, FRESH, Fault, Prompt, Refused, Registry, ResponseType},
@@ -31,7 +35,7 @@ use crate::{
     OAuthServer, answer,
     audit::{Line, Outcome},
     call::{Answer, Call},
-    config::{Client, Config, Consent, GrantType, ProviderChoice, ResponseStyle, SessionMode},
+    config::{Client, Config, Consent, GrantType, PROXY_CLIENT, ProviderChoice, ResponseStyle, SessionMode},
     idp::{Reason, Vouched},
     pages::{ChoicePage, Notice, with_browser},
     params::{InvalidParams, Lists, Params},
@@ -278,7 +282,7 @@ impl OAuthServer {
                     self.authorize_path(&query)
                 };
                 let providers = offered.iter().map(|name| (*name, address(name))).collect();
-                self.pages.choice(ChoicePage { client: &request.client.id, providers })
+                self.pages.choice(ChoicePage { client: request.client.display_name(), providers })
             }
         }
     }
@@ -410,6 +414,15 @@ impl OAuthServer {
             session,
             nonce: request.nonce.clone(),
         }
+    }
+
+    /// What a page has to name in `form-action` if its form ends at the client of this request. Our own sign-in leads
+    /// from there to the page that was wanted first, which may be elsewhere.
+    pub(crate) fn form_targets(&self, request: &Request<'_>) -> String {
+        let first = request.reply.form_target();
+        let further =
+            if request.client.id == PROXY_CLIENT { self.config.own_targets.as_slice() } else { &[] };
+        further.iter().fold(first, |all, target| format!("{all} {target}"))
     }
 
     fn delivered(&self, delivery: Delivery, request: &Request<'_>) -> Answer {

@@ -15,7 +15,7 @@ use url::Url;
 use crate::scope;
 
 pub use self::{
-    builtin::{BROWSER_CLIENT, CHALLENGING_CLIENT, CLI_CLIENT, PROXY_CLIENT, secret_name},
+    builtin::{BROWSER_CLIENT, CHALLENGING_CLIENT, CLI_CLIENT, PROXY_CLIENT, is_built_in, secret_name},
     client::{
         Client, ClientSecret, ClientStanding, Consent, Escalation, GeneratedSecret, GrantType, ImplicitGrant,
         Pkce, PlainPkce, RedirectMatch, ResponseStyle, ScopeRestriction,
@@ -40,8 +40,8 @@ pub struct Config {
     pub tokens_on_logout: TokensOnLogout,
     pub provider_choice: ProviderChoice,
     pub providers: Vec<IdentityProvider>,
-    /// The operator's clients. One that has the id of a built-in client adds its secrets to that client, and nothing
-    /// else.
+    /// The operator's clients. One that has the id of a built-in client adds its secrets and its name to that client,
+    /// and nothing else.
     pub clients: Vec<Client>,
     /// Scopes besides those that everybody knows.
     pub scopes: Vec<ScopeDefinition>,
@@ -52,6 +52,9 @@ pub struct Config {
     pub signing: Algorithm,
     /// Where our own browser sign-in returns to (client `proxy`), one URI a host; empty: there is no such client.
     pub own_sign_in: Vec<String>,
+    /// Where our own sign-in may lead to afterwards besides there, as sources of a content security policy, e.g.
+    /// `http://*.example.com`: browsers stop a form whose redirects leave them.
+    pub own_targets: Vec<String>,
     /// Whether users are asked before our own sign-in learns who they are.
     pub own_consent: Consent,
     /// The address of the API for the command lines on the token page, e.g. `https://api.example.com:6443`.
@@ -81,6 +84,7 @@ impl Config {
             access_reviews: AccessReviews::default(),
             signing: Algorithm::Rs256,
             own_sign_in: Vec::new(),
+            own_targets: Vec::new(),
             own_consent: Consent::Auto,
             agent: "doorward".to_owned(),
         }
@@ -361,6 +365,7 @@ mod tests {
         let mut config = config();
         let evil = Client {
             secrets: vec![ClientSecret::of("more")],
+            name: "Tokens".to_owned(),
             redirect_uris: vec!["https://evil.example".to_owned()],
             ..Client::new(BROWSER_CLIENT)
         };
@@ -369,7 +374,28 @@ mod tests {
         let browser = clients.iter().find(|client| client.id == BROWSER_CLIENT).unwrap();
         assert_eq!(browser.redirect_uris, ["https://auth.example.com/oauth/token/display"]);
         assert_eq!(browser.secrets, [ClientSecret::of("more")]);
+        assert_eq!(browser.display_name(), "Tokens");
         let ids: Vec<&str> = clients.iter().map(|client| client.id.as_str()).collect();
         assert_eq!(ids[..4], [BROWSER_CLIENT, CHALLENGING_CLIENT, CLI_CLIENT, PROXY_CLIENT]);
+        assert_eq!(clients[1].display_name(), CHALLENGING_CLIENT);
+    }
+
+    #[test]
+    fn our_own_sign_in_is_called_by_the_host_that_people_see() {
+        for (returns, name) in [
+            (&["https://app.example.com/oauth2/callback"][..], "app.example.com"),
+            (&["https://a.example.com/cb", "https://b.example.com/cb"], "auth.example.com"),
+        ] {
+            let mut config = config();
+            config.own_sign_in = returns.iter().map(|&uri| uri.to_owned()).collect();
+            let named = |config: &Config| {
+                let clients = config.all_clients();
+                clients.iter().find(|client| client.id == PROXY_CLIENT).unwrap().display_name().to_owned()
+            };
+            assert_eq!(named(&config), name);
+            config.clients.push(Client { name: "The wiki".to_owned(), ..Client::new(PROXY_CLIENT) });
+            assert_eq!(config.check(), Ok(()));
+            assert_eq!(named(&config), "The wiki");
+        }
     }
 }

@@ -85,14 +85,14 @@ impl OAuthServer {
         let hint = hint.filter(|hint| hint.len() <= LONGEST_NAME && !hint.chars().any(char::is_control));
         self.pages.login(&LoginPage {
             provider: if several { &provider.name } else { "" },
-            client: request.map_or("", |request| request.client.id.as_str()),
+            client: request.map_or("", |request| request.client.display_name()),
             failed: failed.map_or("", Reason::sentence),
             username: hint.unwrap_or(""),
             action: &self.path(&format!("/oauth/login/{}", provider.name)),
             then: then.as_str(),
             another: &if several { self.choice_address(then) } else { String::new() },
             browser: &browser,
-            form_target: &request.map_or_else(String::new, |request| request.reply.form_target()),
+            form_target: &request.map_or_else(String::new, |request| self.form_targets(request)),
         })
     }
 

@@ -128,7 +128,7 @@ impl OAuthServer {
             ConsentScope { field: field(index), name: name.to_owned(), description, warning }
         });
         self.pages.consent(ConsentPage {
-            client: &request.client.id,
+            client: request.client.display_name(),
             place: &request.reply.place(),
             user: &known.user.name,
             scopes: scopes.collect(),
@@ -136,7 +136,7 @@ impl OAuthServer {
             action: &self.path("/oauth/authorize/approve"),
             interaction: &raw,
             browser: &browser,
-            form_target: &request.reply.form_target(),
+            form_target: &self.form_targets(&request),
         })
     }
 

@@ -81,12 +81,17 @@ impl Reply {
 
     /// Where the client is, for people: its host, or what stands for it.
     pub(crate) fn place(&self) -> String {
-        let Ok(url) = Url::parse(&self.redirect_uri) else { return String::new() };
-        match (url.host_str(), url.port()) {
-            (Some(host), Some(port)) => format!("{host}:{port}"),
-            (Some(host), None) if !host.is_empty() => host.to_owned(),
-            _ => format!("{}:", url.scheme()),
-        }
+        place(&self.redirect_uri)
+    }
+}
+
+/// Where `uri` leads to, for people.
+pub(crate) fn place(uri: &str) -> String {
+    let Ok(url) = Url::parse(uri) else { return String::new() };
+    match (url.host_str(), url.port()) {
+        (Some(host), Some(port)) => format!("{host}:{port}"),
+        (Some(host), None) if !host.is_empty() => host.to_owned(),
+        _ => format!("{}:", url.scheme()),
     }
 }
 

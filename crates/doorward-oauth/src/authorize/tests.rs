@@ -9,8 +9,8 @@ use serde_json::json;
 use super::*;
 use crate::{
     config::{
-        Client, Config, Consent, IdentityProvider, LoginOffer, ProviderKind, RequestHeaderProvider,
-        ScopeDefinition,
+        Client, Config, Consent, IdentityProvider, LoginOffer, ProviderChoice, ProviderKind,
+        RequestHeaderProvider, ScopeDefinition,
     },
     testing::{
         NOW,
@@ -413,6 +413,48 @@ async fn answered(
     let mut fields = vec![("interaction", interaction.as_str()), ("csrf", &csrf), ("answer", answer)];
     fields.extend(ticked.iter().map(|name| (*name, "yes")));
     browser.post(server, "/oauth/authorize/approve", &fields).await
+}
+
+#[tokio::test]
+async fn pages_call_a_client_by_its_name_and_take_it_for_text() {
+    let server = server(|config| {
+        prompting(config);
+        config.clients[0].name = "<b>The & Web</b>".to_owned();
+        config.provider_choice = ProviderChoice::Always;
+    });
+    let mut browser = Browser::default();
+    let shown = "<strong>&lt;b&gt;The &amp; Web&lt;/b&gt;</strong>";
+    let choice = browser.get(&server, WEB).await;
+    assert!(text(&choice).contains(shown), "{}", text(&choice));
+    let page = location(&browser.get(&server, &format!("{WEB}&idp=local")).await);
+    assert!(text(&browser.get(&server, &page).await).contains(shown));
+    let inside = browser.log_in(&server, &page, BOB).await;
+    let page = location(&browser.get(&server, &location(&inside)).await);
+    let consent = browser.get(&server, &page).await;
+    assert!(text(&consent).contains(shown) && text(&consent).contains(" at <strong>web.example</strong>"));
+}
+
+#[tokio::test]
+async fn the_form_for_our_own_sign_in_may_lead_to_where_people_wanted_to_go() {
+    let server = server(|config| {
+        prompting(config);
+        config.own_sign_in = vec!["https://app.example.com/oauth2/callback".to_owned()];
+        config.own_targets = vec!["http://*.example.org:8443".to_owned()];
+        config.own_consent = Consent::Prompt;
+    });
+    let mut browser = Browser::default();
+    let own = "/oauth/authorize?client_id=proxy&response_type=code&scope=openid\
+               &redirect_uri=https%3A%2F%2Fapp.example.com%2Foauth2%2Fcallback";
+    let page = location(&browser.get(&server, own).await);
+    let form = browser.get(&server, &page).await;
+    let policy = "form-action 'self' https://app.example.com http://*.example.org:8443;";
+    assert!(header(&form, "content-security-policy").contains(policy));
+    assert!(text(&form).contains("to continue to <strong>app.example.com</strong>"));
+    let inside = browser.log_in(&server, &page, BOB).await;
+    let page = location(&browser.get(&server, &location(&inside)).await);
+    let consent = browser.get(&server, &page).await;
+    assert!(header(&consent, "content-security-policy").contains(policy));
+    assert!(text(&consent).contains("The application <strong>app.example.com</strong> asks"));
 }
 
 #[tokio::test]

@@ -1,11 +1,12 @@
 //! The clients that exist without anybody configuring them (norm A3, table of auto-created clients). They are made
-//! anew from here at every start; an operator can add secrets to them, and nothing else.
+//! anew from here at every start; an operator can add secrets to them and name them, and nothing else.
 
 use doorward_accounts::Scopes;
 
 use super::{
     Client, Config, GeneratedSecret, GrantType, Implicit, Pkce, ResponseStyle, client::ImplicitGrant,
 };
+use crate::authorize;
 
 /// Shows tokens to people (`/oauth/token/request`).
 pub const BROWSER_CLIENT: &str = "openshift-browser-client";
@@ -21,6 +22,11 @@ pub fn secret_name(client: &str) -> String {
     format!("client/{client}")
 }
 
+/// Whether a client of this id is made here, with or without being asked for.
+pub fn is_built_in(id: &str) -> bool {
+    [BROWSER_CLIENT, CHALLENGING_CLIENT, CLI_CLIENT, PROXY_CLIENT].contains(&id)
+}
+
 /// All clients of a configuration, built-in ones first.
 pub(crate) fn all(config: &Config) -> Vec<Client> {
     let mut clients = vec![browser(config), challenging(config), cli(config)];
@@ -29,7 +35,12 @@ pub(crate) fn all(config: &Config) -> Vec<Client> {
     }
     for own in &config.clients {
         match clients.iter_mut().find(|client| client.id == own.id) {
-            Some(builtin) => builtin.secrets.extend(own.secrets.iter().cloned()),
+            Some(builtin) => {
+                builtin.secrets.extend(own.secrets.iter().cloned());
+                if !own.name.is_empty() {
+                    builtin.name.clone_from(&own.name);
+                }
+            }
             None => clients.push(own.clone()),
         }
     }
@@ -70,7 +81,13 @@ fn cli(_config: &Config) -> Client {
 }
 
 fn proxy(config: &Config) -> Client {
+    // People know the application by where it is.
+    let name = match config.own_sign_in.as_slice() {
+        [only] => authorize::place(only),
+        _ => authorize::place(config.issuer.as_str()),
+    };
     Client {
+        name,
         generated_secret: GeneratedSecret::Kept,
         redirect_uris: config.own_sign_in.clone(),
         consent: config.own_consent,

@@ -14,6 +14,8 @@ use super::{Config, PROXY_CLIENT};
 #[derive(Clone, Debug)]
 pub struct Client {
     pub id: String,
+    /// What people read in place of the id; empty: the id.
+    pub name: String,
     /// Any of them proves that it is this client.
     pub secrets: Vec<ClientSecret>,
     pub generated_secret: GeneratedSecret,
@@ -191,6 +193,7 @@ impl Client {
     pub fn new(id: &str) -> Self {
         Self {
             id: id.to_owned(),
+            name: String::new(),
             secrets: Vec::new(),
             generated_secret: GeneratedSecret::None,
             redirect_uris: Vec::new(),
@@ -210,6 +213,11 @@ impl Client {
             resources: Vec::new(),
             standing: ClientStanding::Enabled,
         }
+    }
+
+    /// What pages call it. It proves nothing, and decides nothing.
+    pub fn display_name(&self) -> &str {
+        if self.name.is_empty() { &self.id } else { &self.name }
     }
 
     /// Whether it has no secret, so that anybody can claim to be it.
@@ -233,7 +241,8 @@ impl Client {
                 "{id:?} is no client id; use printable ASCII without colon, slash and percent sign"
             ));
         }
-        if id == PROXY_CLIENT && !config.own_sign_in.is_empty() && self.secrets.is_empty() {
+        let adds_nothing = self.secrets.is_empty() && self.name.is_empty();
+        if id == PROXY_CLIENT && !config.own_sign_in.is_empty() && adds_nothing {
             mistakes.push(format!("the client {id:?} is built in; choose another id"));
         }
         if self.is_public() && self.may_use(GrantType::ClientCredentials) {
