@@ -86,7 +86,7 @@ pub struct LoginSession {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct IdentityProvider {
     pub name: String,
-    /// `htpasswd`, `static`, `oidc`, `requestHeader` or `x509`.
+    /// `htpasswd`, `static`, `oidc`, `oauth2-proxy` (the provider of the options), `requestHeader` or `x509`.
     pub kind: String,
     pub login: Option<bool>,
     pub challenge: Option<bool>,
@@ -129,6 +129,7 @@ pub struct ClaimLists {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Client {
     pub id: String,
+    /// For people.
     pub name: String,
     pub secret: SecretString,
     pub secret_file: String,

@@ -116,6 +116,11 @@ pub(crate) fn sign_in_at(
     let is_off =
         own.and_then(|own| own.auth_server.as_ref()).and_then(|server| server.enabled) == Some(false);
     let is_open = own.is_some() && !is_off;
+    let server = own.and_then(|own| own.auth_server.as_ref()).filter(|_| is_open);
+    // The configured provider is asked by the built-in server, in place of the proxy.
+    if server.is_some_and(providers::asks_configured) {
+        return SignInAt::BuiltIn;
+    }
     let is_ours = match form {
         Form::Flat if problems.is_set("provider") => structured.providers.iter().any(is_named),
         Form::Flat => is_open && !PROVIDER_OPTIONS.into_iter().any(|option| problems.is_set(option)),
@@ -185,7 +190,7 @@ pub(crate) fn plan(
     let records = records(server, problems);
     let signing = algorithm("authServer.signingAlgorithm", &server.signing_algorithm, problems);
     let rules = rules(server, problems);
-    let (providers, first_user) = providers::plan(server, problems);
+    let (providers, first_user) = providers::plan(server, around, problems);
     let clients = clients::clients(server, problems);
     let config = addresses.and_then(|addresses| config(server, addresses, problems));
     if problems.count() > before {
@@ -283,6 +288,7 @@ fn config(server: &AuthServer, addresses: Addresses, problems: &mut Problems<'_>
     Some(Config {
         hosts: addresses.hosts,
         own_sign_in: addresses.own_sign_in,
+        own_targets: addresses.own_targets,
         kubernetes_api: if server.kubernetes_api { KubernetesApi::On } else { KubernetesApi::Off },
         openshift_paths: if server.openshift_paths { OpenShiftPaths::On } else { OpenShiftPaths::Off },
         implicit: implicit?,

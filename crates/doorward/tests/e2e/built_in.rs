@@ -126,6 +126,28 @@ async fn the_first_start_signs_people_in() {
     assert!(!app.seen().is_empty());
 }
 
+/// Chromium applies `form-action` to every redirect that follows a form, up to the page that was wanted first.
+#[tokio::test(flavor = "multi_thread")]
+async fn signing_in_leads_to_a_page_on_another_listed_host() {
+    let (folder, app) = (scratch("built-in"), Echo::start().await);
+    fs::write(folder.join("doorward.yaml"), "authServer: {store: {type: memory}}\n")
+        .expect("a writable folder");
+    let listed = app.url.replace("http://", "");
+    let door = Launch::bare()
+        .flag(&format!("--doorward-config={}/doorward.yaml", folder.display()))
+        .flag(&format!("--whitelist-domain={listed}"))
+        .flag("--upstream=static://200")
+        .start()
+        .await;
+    let password = said(&door.log(), "password");
+    let browser = Browser::open().await;
+    let page = format!("{}/page", app.url);
+    browser.goto(&format!("{}/oauth2/start?rd={page}", door.url)).await;
+    browser.wait_for_text("Sign in").await;
+    fill_in_form(&browser, "admin", &password).await;
+    browser.application_at(&page).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_server_for_other_people() {
     let (folder, app, port) = (scratch("built-in"), Echo::start().await, free_port());

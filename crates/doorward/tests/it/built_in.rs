@@ -7,9 +7,10 @@ use std::{
     path::PathBuf,
     process::Command,
     sync::atomic::{AtomicU32, Ordering},
+    thread,
 };
 
-use doorward_testkit::{Answer, Browser, Doorward, Echo, Launch, Request};
+use doorward_testkit::{Answer, Browser, Doorward, Echo, Launch, Provider, Redis, Request, eventually};
 
 use crate::support::{BOB, CAROL, PROGRAM, encoded};
 
@@ -175,7 +176,7 @@ fn mistakes_in_doorward_yaml_are_told_with_file_line_and_mend() {
         (
             "authServer:\n  identityProviders:\n    - name: a\n      type: ldap\n",
             4,
-            "write htpasswd, static, oidc, requestHeader or x509",
+            "write htpasswd, static, oidc, oauth2-proxy, requestHeader or x509",
         ),
         (
             "authServer:\n  identityProviders:\n    - name: a\n      type: static\n      file: x\n",
@@ -205,12 +206,69 @@ fn mistakes_in_doorward_yaml_are_told_with_file_line_and_mend() {
         ("apiAuth:\n  anonymous: {enabled: true, paths: [healthz]}\n", 2, "write a path such as /healthz"),
         ("apiAuth:\n  tokenReview: {url: 'http://api.example.com/'}\n", 2, "tokens would be sent in clear"),
     ] {
-        place.configure(yaml);
-        let exit = place.launch(&echo).fail();
-        assert_eq!(exit.code, Some(1), "{yaml}: {}", exit.output);
-        let place = format!("doorward.yaml line {line})");
-        let told = exit.output.lines().any(|told| told.contains(expected) && told.contains(&place));
-        assert!(told, "{yaml}\nwanted {expected} at {place}:\n{}", exit.output);
+        assert_told(&place, &echo, (yaml, line, expected));
+    }
+}
+
+/// The program does not start with this doorward.yaml, and says why: at this line, in these words.
+#[track_caller]
+fn assert_told(place: &Place, echo: &Echo, (yaml, line, expected): (&str, u32, &str)) {
+    place.configure(yaml);
+    let exit = place.launch(echo).fail();
+    assert_eq!(exit.code, Some(1), "{yaml}: {}", exit.output);
+    let place = format!("doorward.yaml line {line})");
+    let told = exit.output.lines().any(|told| told.contains(expected) && told.contains(&place));
+    assert!(told, "{yaml}\nwanted {expected} at {place}:\n{}", exit.output);
+}
+
+#[test]
+fn no_key_of_doorward_yaml_is_passed_over() {
+    let (place, echo) = (Place::new(), Echo::start());
+    place.write_secret("seal.key", &"k".repeat(40));
+    place.write("ca.pem", include_str!("tls/certificate.pem"));
+    for row in [
+        (
+            "authServer:\n  store: {path: HERE/a.db, caFile: HERE/ca.pem}\n",
+            2,
+            "url and caFile belong to redis",
+        ),
+        (
+            "authServer:\n  secretKeyFile: HERE/seal.key\n  store: {type: redis, url: redis://h, caFile: HERE/ca.pem}\n",
+            3,
+            "the url does not ask for TLS",
+        ),
+        (
+            "authServer:\n  clients:\n    - {id: openshift-browser-client, name: Tokens, grantMethod: prompt}\n",
+            3,
+            "nothing but a name and secrets can be added",
+        ),
+        (
+            "authServer:\n  identityProviders:\n    - {name: a, type: static, clientCA: HERE/ca.pem}\n",
+            3,
+            "only a provider of type requestHeader or x509 heeds this",
+        ),
+        (
+            "authServer:\n  identityProviders:\n    - {name: a, type: x509, clientCA: HERE/ca.pem, login: true}\n",
+            3,
+            "there is nothing to sign in with",
+        ),
+        (
+            "authServer:\n  identityProviders:\n    - {name: a, type: oauth2-proxy, challenge: true}\n",
+            3,
+            "authServer.identityProviders[0].challenge: the provider is shown no passwords",
+        ),
+        (
+            "authServer:\n  identityProviders:\n    - {name: a, type: oauth2-proxy, issuer: 'https://e'}\n",
+            3,
+            "only a provider of type oidc heeds this",
+        ),
+        (
+            "apiAuth:\n  identity: impersonate\n  impersonate: {tokenFile: HERE/seal.key, certFile: HERE/ca.pem}\n",
+            3,
+            "apiAuth.impersonate.certFile: not there yet",
+        ),
+    ] {
+        assert_told(&place, &echo, row);
     }
 }
 
@@ -493,4 +551,83 @@ fn an_id_token_of_the_built_in_server_is_no_credential() {
     let basic = Request::get("/api").basic("oauth2", &id_token).header("Accept", "application/json");
     assert_eq!(doorward.browser().send(basic).status, 401);
     assert_eq!(with_token(&doorward, &token_in(&token(&doorward, "ann", "pineapple"))).status, 200);
+}
+
+#[test]
+fn the_provider_of_the_options_signs_people_in_at_the_built_in_server() {
+    let (place, echo, provider) = (Place::new(), Echo::start(), Provider::start());
+    let yaml = "  identityProviders:\n    - {name: corp, type: oauth2-proxy}\n";
+    place.configure(&format!("{EMBEDDED}{yaml}"));
+    let config = format!("--doorward-config={}", place.path("doorward.yaml"));
+    let exit = Launch::bare(PROGRAM).flags([&*config, "--provider=doorward"]).fail();
+    assert!(
+        exit.output.contains("the options configure no provider but this server itself"),
+        "{}",
+        exit.output
+    );
+    let exit = Launch::new(PROGRAM, &provider, &echo).flag(&config).without("client-secret").fail();
+    assert!(exit.output.contains("client-secret"), "{}", exit.output);
+
+    let doorward = Launch::new(PROGRAM, &provider, &echo).flag(&config).start();
+    let mut browser = doorward.browser();
+    let mut answer = visit(&mut browser, "/page");
+    while !answer.location().starts_with(&provider.issuer()) {
+        answer = visit(&mut browser, &here(answer.location()));
+    }
+    let back = answer.location_parameter("redirect_uri").unwrap();
+    assert!(back.ends_with("/oauth/callback/corp"), "{back}");
+    let callback = browser.authorize(answer.location());
+    let first = visit(&mut browser, &callback);
+    let answer = follow(&mut browser, first);
+    assert_eq!(answer.status, 200, "{}\n{}", answer.text(), doorward.log());
+    assert_ne!(answer.echoed().first("x-forwarded-user"), "");
+}
+
+#[test]
+fn two_servers_over_one_redis_act_as_one_and_never_say_yes_without_it() {
+    let (place, echo) = (Place::new(), Echo::start());
+    let mut redis = Redis::start(&["--appendonly", "yes", "--appendfsync", "always"]);
+    place.write_secret("seal.key", &"k".repeat(40));
+    place.configure(&format!(
+        "authServer:\n  issuer: http://127.0.0.1\n  secretKeyFile: HERE/seal.key\n  store: {{type: redis, url: '{}'}}\n",
+        redis.url()
+    ));
+    let password = said(&place.command(&["user", "add", "alice"]), "password");
+    let (one, other) = (place.launch(&echo).start(), place.launch(&echo).start());
+    let statuses = |raw: &str| (with_token(&one, raw).status, with_token(&other, raw).status);
+
+    let kept = token_in(&token(&one, "alice", &password));
+    assert_eq!(statuses(&kept), (200, 200), "{}\n{}", one.log(), other.log());
+    let raw = token_in(&token(&one, "alice", &password));
+    assert_eq!(statuses(&raw), (200, 200));
+    let form = [("token", raw.as_str()), ("client_id", "openshift-challenging-client")];
+    assert_eq!(other.browser().send(Request::form("/oauth/revoke", &form)).status, 200);
+    assert_eq!(statuses(&raw), (401, 401), "what one takes back, the other does not take any more");
+
+    let target = "/oauth/authorize?response_type=code&client_id=openshift-challenging-client";
+    let request = Request::get(target).header("X-CSRF-Token", "1").basic("alice", &password);
+    let code = one.browser().send(request).location_parameter("code").unwrap();
+    let redeem = |doorward: &Doorward| {
+        let client = ("client_id", "openshift-challenging-client");
+        let form = [("grant_type", "authorization_code"), ("code", code.as_str()), client];
+        doorward.browser().send(Request::form("/oauth/token", &form)).status
+    };
+    let mut redeemed: Vec<u16> = thread::scope(|scope| {
+        let tries: Vec<_> =
+            [&one, &other].repeat(4).into_iter().map(|doorward| scope.spawn(|| redeem(doorward))).collect();
+        tries.into_iter().map(|tried| tried.join().unwrap()).collect()
+    });
+    redeemed.sort_unstable();
+    assert_eq!(redeemed, [200, 400, 400, 400, 400, 400, 400, 400]);
+
+    redis.stop();
+    assert_eq!(statuses(&kept), (503, 503));
+    assert_eq!(statuses(&raw), (503, 503));
+    assert_eq!(
+        (token(&one, "alice", &password).status, token(&other, "alice", &password).status),
+        (503, 503)
+    );
+    redis.start_again();
+    eventually("both have their store back", || statuses(&kept) == (200, 200));
+    assert_eq!(statuses(&raw), (401, 401));
 }

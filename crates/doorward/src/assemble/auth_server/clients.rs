@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use doorward_oauth::config::{
     Client, ClientSecret, ClientStanding, Consent, GrantType, ImplicitGrant, Pkce, PlainPkce, RedirectMatch,
-    ResponseStyle, ScopeRestriction,
+    ResponseStyle, ScopeRestriction, is_built_in,
 };
 use doorward_options::structured::own::{self, AuthServer};
 
@@ -18,72 +18,129 @@ pub(super) fn clients(server: &AuthServer, problems: &mut Problems<'_>) -> Vec<C
 
 fn client(index: usize, written: &own::Client, problems: &mut Problems<'_>) -> Option<Client> {
     let place = format!("authServer.clients[{index}]");
-    let at = |key: &str| format!("{place}.{key}");
     if written.id.is_empty() {
-        problems.add(&at("id"), "missing setting: id", "write the id of the client");
+        problems.add(&format!("{place}.id"), "missing setting: id", "write the id of the client");
     }
     let secrets = secrets(&place, written, problems);
-    let redirect_match = match written.redirect_match.as_str() {
-        "" | "exact" => Some(RedirectMatch::Exact),
-        "prefix" => {
-            problems.notice(format!(
-                "The client {:?} may be sent to any address below its redirect URIs ({}: prefix): whoever finds an open \
-                 redirect there gets its codes.",
-                written.id,
-                at("redirectMatch")
-            ));
-            Some(RedirectMatch::Prefix)
-        }
-        _ => super::unknown(&at("redirectMatch"), "write exact or prefix", problems),
-    };
-    let consent = match written.grant_method.as_str() {
-        "" | "auto" => Some(Consent::Auto),
-        "prompt" => Some(Consent::Prompt),
-        "deny" => Some(Consent::Deny),
-        _ => super::unknown(&at("grantMethod"), "write auto, prompt or deny", problems),
-    };
-    let grant_types = grant_types(&place, written, problems);
-    let default_scopes = super::scopes(&at("defaultScopes"), &written.default_scopes, problems);
+    if is_built_in(&written.id) {
+        return built_in(&place, written, secrets?, problems);
+    }
+    rest(&place, written, secrets?, problems)
+}
+
+/// What can be added to a client that is there anyway.
+fn built_in(
+    place: &str,
+    written: &own::Client,
+    secrets: Vec<ClientSecret>,
+    problems: &mut Problems<'_>,
+) -> Option<Client> {
+    let own::Client { id, name, secret, secret_file, secret_hashes, .. } = written.clone();
+    let heeded = own::Client { id, name, secret, secret_file, secret_hashes, ..own::Client::default() };
+    if *written != heeded {
+        let message =
+            format!("the client {:?} is built in: nothing but a name and secrets can be added", heeded.id);
+        problems.add(place, message, "take the other keys away, or choose another id");
+        return None;
+    }
+    Some(Client { name: heeded.name, secrets, ..Client::new(&heeded.id) })
+}
+
+/// A client of the operator's. Every key is named here: one that nobody reads does not compile.
+fn rest(
+    place: &str,
+    written: &own::Client,
+    secrets: Vec<ClientSecret>,
+    problems: &mut Problems<'_>,
+) -> Option<Client> {
+    let own::Client {
+        id,
+        name,
+        // Read already.
+        secret: _,
+        secret_file: _,
+        secret_hashes: _,
+        redirect_uris,
+        redirect_match,
+        grant_method,
+        grant_types,
+        allow_implicit,
+        respond_with_challenges,
+        require_pkce,
+        allow_plain_pkce,
+        scope_restrictions,
+        default_scopes,
+        access_token_max_age_seconds,
+        access_token_inactivity_timeout_seconds,
+        id_token_signed_response_alg,
+        post_logout_redirect_uris,
+        resources,
+        disabled,
+    } = written;
+    let at = |key: &str| format!("{place}.{key}");
+    let redirect_match = matching(&at("redirectMatch"), id, redirect_match, problems);
+    let consent = consent(&at("grantMethod"), grant_method, problems);
+    let grants = grants(place, grant_types.as_deref(), problems);
+    let default_scopes = super::scopes(&at("defaultScopes"), default_scopes, problems);
     let id_token_alg =
-        super::algorithm(&at("idTokenSignedResponseAlg"), &written.id_token_signed_response_alg, problems);
-    let max_age = seconds(&at("accessTokenMaxAgeSeconds"), written.access_token_max_age_seconds, problems);
+        super::algorithm(&at("idTokenSignedResponseAlg"), id_token_signed_response_alg, problems);
+    let max_age = seconds(&at("accessTokenMaxAgeSeconds"), *access_token_max_age_seconds, problems);
     let key = at("accessTokenInactivityTimeoutSeconds");
-    let inactivity = seconds(&key, written.access_token_inactivity_timeout_seconds, problems);
+    let inactivity = seconds(&key, *access_token_inactivity_timeout_seconds, problems);
     super::inactivity_is_sound(&key, inactivity.flatten(), problems);
-    let (secrets, grant_types) = (secrets?, grant_types?);
-    if grant_types.contains(&GrantType::AuthorizationCode) && written.redirect_uris.is_empty() {
+    let grant_types = grants?;
+    if grant_types.contains(&GrantType::AuthorizationCode) && redirect_uris.is_empty() {
         let mend = "write where browsers are sent back to, or grantTypes without authorization_code";
         problems.add(&at("redirectURIs"), "missing setting: redirectURIs", mend);
     }
-    let needs_proof = written.require_pkce.unwrap_or(secrets.is_empty());
+    let needs_proof = require_pkce.unwrap_or(secrets.is_empty());
+    let restrictions = scope_restrictions.iter();
     Some(Client {
+        name: name.clone(),
         secrets,
-        redirect_uris: written.redirect_uris.clone(),
+        redirect_uris: redirect_uris.clone(),
         redirect_match: redirect_match?,
         consent: consent?,
         grant_types,
-        implicit: if written.allow_implicit { ImplicitGrant::Allowed } else { ImplicitGrant::Refused },
-        responses: if written.respond_with_challenges {
-            ResponseStyle::Challenges
-        } else {
-            ResponseStyle::Pages
-        },
+        implicit: if *allow_implicit { ImplicitGrant::Allowed } else { ImplicitGrant::Refused },
+        responses: if *respond_with_challenges { ResponseStyle::Challenges } else { ResponseStyle::Pages },
         pkce: if needs_proof { Pkce::Required } else { Pkce::Optional },
-        plain_pkce: if written.allow_plain_pkce { PlainPkce::Allowed } else { PlainPkce::Refused },
-        scope_restrictions: written
-            .scope_restrictions
-            .iter()
-            .map(|restriction| ScopeRestriction::Literals(restriction.literals.clone()))
+        plain_pkce: if *allow_plain_pkce { PlainPkce::Allowed } else { PlainPkce::Refused },
+        scope_restrictions: restrictions
+            .map(|own::ScopeRestriction { literals }| ScopeRestriction::Literals(literals.clone()))
             .collect(),
         default_scopes: default_scopes?,
         access_token_max_age: max_age?,
         inactivity: inactivity?,
         id_token_alg: id_token_alg?,
-        post_logout_redirect_uris: written.post_logout_redirect_uris.clone(),
-        resources: written.resources.clone(),
-        standing: if written.disabled { ClientStanding::Disabled } else { ClientStanding::Enabled },
-        ..Client::new(&written.id)
+        post_logout_redirect_uris: post_logout_redirect_uris.clone(),
+        resources: resources.clone(),
+        standing: if *disabled { ClientStanding::Disabled } else { ClientStanding::Enabled },
+        ..Client::new(id)
     })
+}
+
+fn matching(place: &str, id: &str, written: &str, problems: &mut Problems<'_>) -> Option<RedirectMatch> {
+    match written {
+        "" | "exact" => Some(RedirectMatch::Exact),
+        "prefix" => {
+            problems.notice(format!(
+                "The client {id:?} may be sent to any address below its redirect URIs ({place}: prefix): whoever finds an \
+                 open redirect there gets its codes."
+            ));
+            Some(RedirectMatch::Prefix)
+        }
+        _ => super::unknown(place, "write exact or prefix", problems),
+    }
+}
+
+fn consent(place: &str, written: &str, problems: &mut Problems<'_>) -> Option<Consent> {
+    match written {
+        "" | "auto" => Some(Consent::Auto),
+        "prompt" => Some(Consent::Prompt),
+        "deny" => Some(Consent::Deny),
+        _ => super::unknown(place, "write auto, prompt or deny", problems),
+    }
 }
 
 /// All secrets, wherever they are written.
@@ -110,8 +167,8 @@ fn secrets(place: &str, written: &own::Client, problems: &mut Problems<'_>) -> O
     (problems.count() == before).then_some(secrets)
 }
 
-fn grant_types(place: &str, written: &own::Client, problems: &mut Problems<'_>) -> Option<Vec<GrantType>> {
-    let Some(written) = &written.grant_types else {
+fn grants(place: &str, written: Option<&[String]>, problems: &mut Problems<'_>) -> Option<Vec<GrantType>> {
+    let Some(written) = written else {
         return Some(vec![GrantType::AuthorizationCode]);
     };
     let known = |name: &String| GrantType::ALL.into_iter().find(|known| known.name() == name);

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, net::SocketAddr};
 
+use doorward_core::redirect::AllowedHosts;
 use doorward_oauth::config::Issuer;
 use doorward_options::{Options, structured::own::AuthServer};
 use doorward_server::redirects::{self, RedirectUri, RelativeRedirectUrl, SecureCookies};
@@ -17,6 +18,8 @@ pub(super) struct Addresses {
     pub(super) hosts: Vec<String>,
     /// Where our own sign-in returns to.
     pub(super) own_sign_in: Vec<String>,
+    /// Where it may lead to from there.
+    pub(super) own_targets: Vec<String>,
 }
 
 pub(super) fn addresses(
@@ -37,7 +40,9 @@ pub(super) fn addresses(
         SignInAt::BuiltIn => callbacks(around.options, &url, &hosts, problems)?,
         SignInAt::Elsewhere => Vec::new(),
     };
-    Some(Addresses { issuer, hosts, own_sign_in })
+    // Told by whoever reads the option, if it cannot be read.
+    let listed = AllowedHosts::parse(&around.options.whitelist_domains).unwrap_or_default();
+    Some(Addresses { issuer, hosts, own_sign_in, own_targets: listed.policy_sources() })
 }
 
 /// What is written, else the origin of the redirect URL, else the address at which this machine alone reaches us.

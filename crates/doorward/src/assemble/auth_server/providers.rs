@@ -16,11 +16,15 @@ use doorward_oidc::{
 };
 use doorward_options::structured::own::{self, AuthServer};
 
-use super::FirstUser;
+use super::{FirstUser, Surroundings};
 use crate::assemble::{client_ca, problems::Problems, provider};
 
 /// The source of users if none is configured.
 const LOCAL: &str = "local";
+/// The types that are providers elsewhere.
+const UPSTREAM: &[&str] = &["oidc", CONFIGURED];
+/// The type of the one that is configured beside the file.
+const CONFIGURED: &str = "oauth2-proxy";
 
 /// One source of users, before anything is contacted.
 #[derive(Debug)]
@@ -140,7 +144,11 @@ fn place_of(place: &str, error: &ConnectError) -> String {
 }
 
 /// The sources of users, in their order, and whether a first user has to be made.
-pub(super) fn plan(server: &AuthServer, problems: &mut Problems<'_>) -> (Vec<Planned>, FirstUser) {
+pub(super) fn plan(
+    server: &AuthServer,
+    around: Surroundings<'_>,
+    problems: &mut Problems<'_>,
+) -> (Vec<Planned>, FirstUser) {
     let password = bootstrap_password(server, problems);
     if server.identity_providers.is_empty() {
         let local = Planned {
@@ -154,7 +162,8 @@ pub(super) fn plan(server: &AuthServer, problems: &mut Problems<'_>) -> (Vec<Pla
         return (vec![local], FirstUser::Admin(password));
     }
     let written = server.identity_providers.iter().enumerate();
-    let planned: Vec<_> = written.filter_map(|(index, written)| planned(index, written, problems)).collect();
+    let planned: Vec<_> =
+        written.filter_map(|(index, written)| planned((index, written), around, problems)).collect();
     let has_static = planned.iter().any(|planned| matches!(planned.kind, PlannedKind::Static));
     if password.is_some() && !has_static {
         let message = "there is nobody whose password it could be: no identity provider is of type static";
@@ -182,7 +191,11 @@ fn bootstrap_password(
     Some(password)
 }
 
-fn planned(index: usize, written: &own::IdentityProvider, problems: &mut Problems<'_>) -> Option<Planned> {
+fn planned(
+    (index, written): (usize, &own::IdentityProvider),
+    around: Surroundings<'_>,
+    problems: &mut Problems<'_>,
+) -> Option<Planned> {
     let place = format!("authServer.identityProviders[{index}]");
     let before = problems.count();
     let mapping = match written.mapping_method.as_str() {
@@ -197,7 +210,7 @@ fn planned(index: usize, written: &own::IdentityProvider, problems: &mut Problem
         ),
     };
     foreign_settings(&place, written, problems);
-    let kind = kind(&place, written, problems);
+    let kind = kind(&place, written, around, problems);
     let (mapping, kind) = (mapping?, kind?);
     let (login, challenge) = match &kind {
         PlannedKind::Htpasswd(_) | PlannedKind::Static => (true, true),
@@ -219,38 +232,95 @@ fn planned(index: usize, written: &own::IdentityProvider, problems: &mut Problem
 
 /// Settings that another type of provider would heed are mistakes: what they were to bring about does not happen.
 fn foreign_settings(place: &str, written: &own::IdentityProvider, problems: &mut Problems<'_>) {
-    let own::IdentityProvider { claims, kind, .. } = written;
-    let settings = [
-        ("file", "htpasswd", !written.file.is_empty()),
-        ("allowWeakHashes", "htpasswd", written.allow_weak_hashes),
-        ("issuer", "oidc", !written.issuer.is_empty()),
-        ("clientID", "oidc", !written.client_id.is_empty()),
-        ("clientSecret", "oidc", !written.client_secret.expose().is_empty()),
-        ("clientSecretFile", "oidc", !written.client_secret_file.is_empty()),
-        ("caFile", "oidc", !written.ca_file.is_empty()),
-        ("scopes", "oidc", !written.scopes.is_empty()),
-        ("claims", "oidc", *claims != own::ClaimLists::default()),
-        ("passwordGrant", "oidc", written.password_grant),
-        ("clientCommonNames", "requestHeader", !written.client_common_names.is_empty()),
-        ("headers", "requestHeader", !written.headers.is_empty()),
-        ("preferredUsernameHeaders", "requestHeader", !written.preferred_username_headers.is_empty()),
-        ("nameHeaders", "requestHeader", !written.name_headers.is_empty()),
-        ("emailHeaders", "requestHeader", !written.email_headers.is_empty()),
-        ("groupHeaders", "requestHeader", !written.group_headers.is_empty()),
-        ("loginURL", "requestHeader", !written.login_url.is_empty()),
-        ("challengeURL", "requestHeader", !written.challenge_url.is_empty()),
-    ];
-    for (key, owner, _) in settings.into_iter().filter(|(_, owner, is_set)| *is_set && owner != kind) {
-        let message = format!("only a provider of type {owner} heeds this");
+    let kind = written.kind.as_str();
+    let is_foreign = |owners: &[&str]| !owners.contains(&kind);
+    for (key, owners, _) in
+        settings(written).into_iter().filter(|(_, owners, is_set)| *is_set && is_foreign(owners))
+    {
+        let message = format!("only a provider of type {} heeds this", owners.join(" or "));
         problems.add(&format!("{place}.{key}"), message, "take it away, or correct the type");
+    }
+    if kind == "x509" && written.login == Some(true) {
+        let message = "a certificate comes with the connection: there is nothing to sign in with";
+        problems.add(&format!("{place}.login"), message, "take it away");
+    }
+    let shows_passwords = written.password_grant || !UPSTREAM.contains(&kind);
+    if written.challenge == Some(true) && (kind == "x509" || !shows_passwords) {
+        let (message, mend) = (
+            "the provider is shown no passwords that programs send",
+            "take it away; oidc may have passwordGrant: true",
+        );
+        problems.add(&format!("{place}.challenge"), message, mend);
     }
 }
 
-fn kind(place: &str, written: &own::IdentityProvider, problems: &mut Problems<'_>) -> Option<PlannedKind> {
+/// Settings that not all types have: their key, the types that heed them, and whether they are written. Every key is
+/// named here: a new one that nobody thinks of does not compile.
+fn settings(written: &own::IdentityProvider) -> [(&'static str, &'static [&'static str], bool); 20] {
+    let own::IdentityProvider {
+        // For all types.
+        name: _,
+        kind: _,
+        login: _,
+        challenge: _,
+        mapping_method: _,
+        file,
+        allow_weak_hashes,
+        issuer,
+        client_id,
+        client_secret,
+        client_secret_file,
+        ca_file,
+        scopes,
+        claims,
+        password_grant,
+        client_ca,
+        crl_files,
+        client_common_names,
+        headers,
+        preferred_username_headers,
+        name_headers,
+        email_headers,
+        group_headers,
+        login_url,
+        challenge_url,
+    } = written;
+    let certificates: &[&str] = &["requestHeader", "x509"];
+    [
+        ("file", &["htpasswd"], !file.is_empty()),
+        ("allowWeakHashes", &["htpasswd"], *allow_weak_hashes),
+        ("issuer", &["oidc"], !issuer.is_empty()),
+        ("clientID", &["oidc"], !client_id.is_empty()),
+        ("clientSecret", &["oidc"], !client_secret.expose().is_empty()),
+        ("clientSecretFile", &["oidc"], !client_secret_file.is_empty()),
+        ("caFile", &["oidc"], !ca_file.is_empty()),
+        ("scopes", &["oidc"], !scopes.is_empty()),
+        ("claims", UPSTREAM, *claims != own::ClaimLists::default()),
+        ("passwordGrant", UPSTREAM, *password_grant),
+        ("clientCA", certificates, !client_ca.is_empty()),
+        ("crlFiles", certificates, !crl_files.is_empty()),
+        ("clientCommonNames", &["requestHeader"], !client_common_names.is_empty()),
+        ("headers", &["requestHeader"], !headers.is_empty()),
+        ("preferredUsernameHeaders", &["requestHeader"], !preferred_username_headers.is_empty()),
+        ("nameHeaders", &["requestHeader"], !name_headers.is_empty()),
+        ("emailHeaders", &["requestHeader"], !email_headers.is_empty()),
+        ("groupHeaders", &["requestHeader"], !group_headers.is_empty()),
+        ("loginURL", &["requestHeader"], !login_url.is_empty()),
+        ("challengeURL", &["requestHeader"], !challenge_url.is_empty()),
+    ]
+}
+
+fn kind(
+    place: &str,
+    written: &own::IdentityProvider,
+    around: Surroundings<'_>,
+    problems: &mut Problems<'_>,
+) -> Option<PlannedKind> {
     match written.kind.as_str() {
         "htpasswd" => htpasswd(place, written, problems).map(PlannedKind::Htpasswd),
         "static" => Some(PlannedKind::Static),
         "oidc" => oidc(place, written, problems),
+        CONFIGURED => configured(place, written, around, problems),
         "requestHeader" => request_header(place, written, problems).map(PlannedKind::RequestHeader),
         "x509" => {
             let files = (written.client_ca.as_str(), written.crl_files.as_slice());
@@ -258,7 +328,7 @@ fn kind(place: &str, written: &own::IdentityProvider, problems: &mut Problems<'_
         }
         _ => super::unknown(
             &format!("{place}.type"),
-            "write htpasswd, static, oidc, requestHeader or x509",
+            "write htpasswd, static, oidc, oauth2-proxy, requestHeader or x509",
             problems,
         ),
     }
@@ -284,14 +354,7 @@ fn oidc(place: &str, written: &own::IdentityProvider, problems: &mut Problems<'_
     }
     let client_secret = upstream_secret(place, written, problems);
     let trust = trust(place, written, problems);
-    let own::ClaimLists { id, preferred_username, name, email, groups } = &written.claims;
-    let claims = OidcClaims {
-        id: id.clone(),
-        preferred_username: preferred_username.clone(),
-        name: name.clone(),
-        email: email.clone(),
-        groups: groups.clone(),
-    };
+    let claims = claims(&written.claims);
     let mut scopes = vec!["openid", "email", "profile"];
     scopes.extend(written.scopes.iter().map(String::as_str).filter(|scope| *scope != "openid"));
     let config = Config {
@@ -311,6 +374,54 @@ fn oidc(place: &str, written: &own::IdentityProvider, problems: &mut Problems<'_
         problems.add(&place_of(place, &error), error.to_string(), provider::connect_mend(&error));
         return None;
     }
+    let password_grant = if written.password_grant { PasswordGrant::Used } else { PasswordGrant::Unused };
+    Some(PlannedKind::Oidc { config: Box::new(config), claims, password_grant })
+}
+
+fn claims(own::ClaimLists { id, preferred_username, name, email, groups }: &own::ClaimLists) -> OidcClaims {
+    OidcClaims {
+        id: id.clone(),
+        preferred_username: preferred_username.clone(),
+        name: name.clone(),
+        email: email.clone(),
+        groups: groups.clone(),
+    }
+}
+
+/// Whether the provider that the options configure is a source of users here.
+pub(super) fn asks_configured(server: &AuthServer) -> bool {
+    server.identity_providers.iter().any(|written| written.kind == CONFIGURED)
+}
+
+/// That provider, as the options configure it.
+fn configured(
+    place: &str,
+    written: &own::IdentityProvider,
+    around: Surroundings<'_>,
+    problems: &mut Problems<'_>,
+) -> Option<PlannedKind> {
+    let first = around.structured.providers.first().filter(|first| first.provider != super::PROVIDER);
+    let Some(first) = first else {
+        let message = "the options configure no provider but this server itself";
+        let mend = "configure one with --provider, --oidc-issuer-url, --client-id and --client-secret, or use type oidc";
+        problems.add(&format!("{place}.type"), message, mend);
+        return None;
+    };
+    if !first.keycloak.roles.is_empty() {
+        let message = "the built-in server passes no roles on, so nobody would be admitted";
+        problems.add("allowed-role", message, "restrict by groups");
+    }
+    let config = provider::config(first, around.options, problems)?;
+    let mut claims = claims(&written.claims);
+    for (list, usual) in
+        [(&mut claims.email, &config.email_claim), (&mut claims.groups, &config.groups_claim)]
+    {
+        if list.is_empty() && !usual.is_empty() {
+            list.push(usual.clone());
+        }
+    }
+    let display_name = written.name.clone();
+    let config = claims.applied_to(Config { display_name, ..config });
     let password_grant = if written.password_grant { PasswordGrant::Used } else { PasswordGrant::Unused };
     Some(PlannedKind::Oidc { config: Box::new(config), claims, password_grant })
 }

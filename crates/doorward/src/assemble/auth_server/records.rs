@@ -61,16 +61,17 @@ pub(crate) fn records(server: &AuthServer, problems: &mut Problems<'_>) -> Optio
 const KEY_MEND: &str = "make one with: (umask 077; openssl rand -base64 48 > seal.key)";
 
 fn store(store: &RecordStore, problems: &mut Problems<'_>) -> Option<RecordsConfig> {
-    let has_url = !store.url.expose().is_empty();
-    match store.kind.as_str() {
-        "" | "embedded" if !has_url => {
-            let path = if store.path.is_empty() { FILE } else { &store.path };
+    let RecordStore { kind, path, url, ca_file } = store;
+    let is_for_redis = !url.expose().is_empty() || !ca_file.is_empty();
+    match kind.as_str() {
+        "" | "embedded" if !is_for_redis => {
+            let path = if path.is_empty() { FILE } else { path };
             Some(RecordsConfig::Embedded { path: path.into() })
         }
-        "memory" if !has_url && store.path.is_empty() => Some(RecordsConfig::Memory),
-        "redis" if store.path.is_empty() => redis(store, problems),
+        "memory" if !is_for_redis && path.is_empty() => Some(RecordsConfig::Memory),
+        "redis" if path.is_empty() => redis(store, problems),
         "" | "embedded" | "memory" | "redis" => {
-            let message = "url belongs to redis, and path to embedded";
+            let message = "url and caFile belong to redis, and path to embedded";
             problems.add("authServer.store", message, "write what belongs to the type, and nothing else");
             None
         }
@@ -83,6 +84,10 @@ fn redis(store: &RecordStore, problems: &mut Problems<'_>) -> Option<RecordsConf
     let mend = "write redis://[user:password@]host[:port][/database], or rediss://… for TLS";
     let url = problems.take("authServer.store.url", url, mend)?;
     let mut config = RedisConfig::new(RedisServers::Single(url));
+    if !store.ca_file.is_empty() && !store.url.expose().starts_with("rediss:") {
+        let message = "Redis has no certificate that could be checked: the url does not ask for TLS";
+        problems.add("authServer.store.caFile", message, "take it away, or write rediss:// in the url");
+    }
     if !store.ca_file.is_empty() {
         let path = &store.ca_file;
         let read = problems.read(path).map_err(|error| format!("{path:?} cannot be read: {error}"));
