@@ -89,6 +89,8 @@ pub(crate) struct Checked {
     pages: Pages,
     ingress: doorward_server::ingress::Config,
     redirects: Redirects,
+    /// How often sessions are refreshed; zero: never.
+    refresh_period: Duration,
 }
 
 impl Checked {
@@ -207,7 +209,7 @@ fn checked(
     let api = api_auth::plan(own, server, problems);
     let options = adapted(written, at, server, problems);
     let options = options.as_ref();
-    let (first_provider, provided) = provided(written, at, server, problems);
+    let (first_provider, provided) = provided((options, structured), at, server, problems);
     let htpasswd = access::htpasswd(options, problems);
     let former_logging = former.and_then(|former| former.logging.as_ref());
     let logging = logging::open(options, former_logging, problems);
@@ -262,6 +264,7 @@ fn checked(
         pages: pages?,
         ingress: ingress?,
         redirects: redirects?,
+        refresh_period: options.cookie_refresh,
     })
 }
 
@@ -287,17 +290,24 @@ fn adapted<'a>(
     if options.htpasswd_file.is_empty() && !problems.is_set("skip-provider-button") {
         adapted.to_mut().skip_provider_button = true;
     }
+    let outlasts = options.cookie_expire.is_zero() || REFRESH < options.cookie_expire;
+    if outlasts && !options.session_cookie_minimal && !problems.is_set("cookie-refresh") {
+        adapted.to_mut().cookie_refresh = REFRESH;
+    }
     adapted
 }
 
+/// How soon sessions know that a user of the built-in server was disabled or changed groups, unless the operator says
+/// otherwise. The server is in this process, so asking it costs little.
+const REFRESH: Duration = Duration::from_mins(5);
+
 /// Where people sign in, as it is written and as it was understood.
 fn provided(
-    written: &Written<'_>,
+    (options, structured): (&Options, &Structured),
     at: SignInAt,
     plan: Option<&auth_server::Plan>,
     problems: &mut Problems<'_>,
 ) -> (Option<structured::Provider>, Option<Provided>) {
-    let Written { options, structured, .. } = written;
     let (first, main) = match at {
         SignInAt::BuiltIn => {
             let first = auth_server::first(structured);
@@ -361,6 +371,7 @@ pub(crate) async fn connect(
         pages,
         ingress,
         redirects,
+        refresh_period,
     } = checked;
     let planned = (auth_server, demo_user);
     let opened = Box::pin(open_server(planned, former, &mut problems)).await;
@@ -380,7 +391,7 @@ pub(crate) async fn connect(
     };
     let htpasswd = htpasswd.map(|users| succeeding(users, former));
     let state = if options.encode_state { StateEncoding::Base64 } else { StateEncoding::Plain };
-    let refresh = desk(schedule(options, &injection), former);
+    let refresh = desk(schedule(refresh_period, &injection), former);
     let gate = Arc::new(Gate {
         ingress,
         routes: routes(options),
@@ -471,8 +482,7 @@ struct Contacted {
 }
 
 /// Expiring tokens are of interest if sessions are refreshed anyway, or if a header carries a token.
-fn schedule(options: &Options, injection: &Injection) -> Schedule {
-    let period = options.cookie_refresh;
+fn schedule(period: Duration, injection: &Injection) -> Schedule {
     let tokens = if period.is_zero() && injection.token_claims().next().is_none() {
         ExpiringTokens::LeftAlone
     } else {

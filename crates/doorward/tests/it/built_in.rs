@@ -332,6 +332,27 @@ fn a57_the_first_start_prints_a_password_that_lets_in_and_a_restart_keeps_users_
 }
 
 #[test]
+fn a_user_who_is_disabled_or_changes_groups_is_noticed_within_minutes() {
+    let place = Place::new();
+    let echo = Echo::start();
+    place.configure(EMBEDDED);
+    for (arguments, refreshed) in [
+        (&[][..], "refresh:after 5m0s"),
+        (&["--cookie-refresh=1h"], "refresh:after 1h0m0s"),
+        (&["--cookie-refresh=0"], "refresh:disabled"),
+        (&["--cookie-expire=4m"], "refresh:disabled"),
+    ] {
+        let mut doorward = place.launch(&echo).flags(arguments.iter().copied()).start();
+        assert!(doorward.log().contains(refreshed), "{arguments:?}\n{}", doorward.log());
+        let login = visit(&mut doorward.browser(), "/");
+        let asks = login.location().contains("offline_access");
+        assert_eq!(asks, refreshed != "refresh:disabled", "{arguments:?} {}", login.location());
+        doorward.terminate();
+        assert!(doorward.ended().success());
+    }
+}
+
+#[test]
 fn the_records_belong_to_one_process_also_across_reloads() {
     let place = Place::new();
     let echo = Echo::start();
