@@ -265,9 +265,6 @@ impl OAuthServer {
             Some(name) => {
                 let mut onward = form_urlencoded::Serializer::new(String::new());
                 onward.append_pair("then", &self.authorize_path(query));
-                if request.prompt.wants_login() {
-                    onward.append_pair("account", "another");
-                }
                 answer::redirect(&format!(
                     "{}?{}",
                     self.path(&format!("/oauth/login/{name}")),

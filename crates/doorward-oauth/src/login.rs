@@ -53,11 +53,7 @@ impl OAuthServer {
             }
             _ if call.method == Method::POST => self.refused_form(call),
             ProviderKind::Oidc(_) => {
-                let account = match params.get("account") {
-                    Some("another") => AccountChoice::Another,
-                    _ => AccountChoice::Any,
-                };
-                self.begin_login(&provider.name, &then, account, call).await
+                self.begin_login(&provider.name, &then, self.account_wanted(&then), call).await
             }
             ProviderKind::RequestHeader(front) => match &front.login_url {
                 Some(template) => {
@@ -69,6 +65,19 @@ impl OAuthServer {
                 None => self.no_way_to_sign_in(),
             },
             ProviderKind::X509(_) => self.no_way_to_sign_in(),
+        }
+    }
+
+    /// What the request that is waiting wants of a provider: a new login is no new login if the provider knows the
+    /// browser and says nothing.
+    fn account_wanted(&self, then: &Then) -> AccountChoice {
+        let kept =
+            then.query_of(&self.path("/oauth/authorize")).and_then(|query| Params::of_text(query).ok());
+        let request = kept.as_ref().and_then(|params| Request::read(params, self.registry()).ok());
+        match request {
+            Some(request) if request.prompt.wants_account() => AccountChoice::Another,
+            Some(request) if request.prompt.wants_login() || request.fresh.is_some() => AccountChoice::Anew,
+            _ => AccountChoice::Any,
         }
     }
 

@@ -34,6 +34,8 @@ pub enum AccountChoice {
     Any,
     /// The user wants to be asked: the present account was refused.
     Another,
+    /// The user has to prove anew who it is.
+    Anew,
 }
 
 /// Where to send the browser, and what to keep for its return.
@@ -194,8 +196,13 @@ fn parameters(
         set("code_challenge", &challenge.sent);
         set("code_challenge_method", challenge.method);
     }
-    if start.account == AccountChoice::Another {
-        set("prompt", if metadata.offers_account_choice { "select_account" } else { "login" });
+    let prompt = match start.account {
+        AccountChoice::Any => None,
+        AccountChoice::Another if metadata.offers_account_choice => Some("select_account"),
+        AccountChoice::Another | AccountChoice::Anew => Some("login"),
+    };
+    if let Some(prompt) = prompt {
+        set("prompt", prompt);
         all.remove("approval_prompt");
     }
     let mut query = form_urlencoded::Serializer::new(String::new());

@@ -71,8 +71,13 @@ async fn another_account_is_asked_for_in_the_providers_words() {
     let (mut config, mut metadata) = bench().await;
     config.login_parameters =
         vec![LoginParameter::fixed("approval_prompt", "force"), LoginParameter::fixed("prompt", "none")];
-    let start = LoginStart { account: AccountChoice::Another, ..START };
-    for (offered, prompt) in [(true, "select_account"), (false, "login")] {
+    for (account, offered, prompt) in [
+        (AccountChoice::Another, true, "select_account"),
+        (AccountChoice::Another, false, "login"),
+        (AccountChoice::Anew, true, "login"),
+        (AccountChoice::Anew, false, "login"),
+    ] {
+        let start = LoginStart { account, ..START };
         metadata.offers_account_choice = offered;
         let url = authorization_request(&config, &metadata, &start, &[0; VERIFIER_BYTES]).unwrap().url;
         assert!(url.contains(&format!("&prompt={prompt}&")) && !url.contains("approval_prompt"), "{url}");

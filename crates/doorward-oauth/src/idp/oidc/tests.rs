@@ -102,6 +102,22 @@ async fn a54_a_login_at_a_provider_ends_where_it_was_to_lead() {
 }
 
 #[tokio::test]
+async fn a47_a_new_login_is_a_new_one_at_the_provider_too() {
+    let fake = Fake::start();
+    let provider = corp(&fake).await;
+    let server = server(|config| {
+        web(config);
+        config.providers = vec![provider];
+    });
+    for (wish, prompt) in [("", None), ("&prompt=login", Some("login")), ("&max_age=0", Some("login"))] {
+        let mut browser = Browser { now: now(), ..Browser::default() };
+        let login = location(&browser.get(&server, &format!("{WEB}&idp=corp{wish}")).await);
+        let there = location(&browser.get(&server, &login).await);
+        assert_eq!(parameter(&there, "prompt").as_deref(), prompt, "{wish}");
+    }
+}
+
+#[tokio::test]
 async fn a54_names_that_collide_are_mapped_as_the_provider_says() {
     for (mapping, expected) in [
         (MappingMethod::Claim, Err("already")),
