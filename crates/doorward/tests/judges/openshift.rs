@@ -17,8 +17,10 @@ fn ansible(place: &Place, arguments: &Value) -> (Ran, Value) {
     arguments["host"] = place.issuer.clone().into();
     arguments["ca_cert"] = place.path("servers.pem").to_string_lossy().into();
     let python = tool::installed("python/bin");
-    let mut command = Command::new(python.join("ansible"));
+    // Not by its script, which names the folder where it was installed: checkouts are moved.
+    let mut command = Command::new(python.join("python"));
     command
+        .args(["-m", "ansible", "adhoc"])
         .args([
             "localhost",
             "-c",
