@@ -17,9 +17,11 @@ pub struct Call {
     pub headers: HeaderMap,
     pub body: Bytes,
     pub client: ClientIp,
-    /// The certificates that the client presented in the TLS handshake, leaf first, DER. That it has the key is proven,
-    /// and nothing else.
+    /// What the client showed in a TLS handshake, leaf first, DER; empty for nothing. That it has the key is proven, and
+    /// nothing else.
     pub certificates: Arc<[Vec<u8>]>,
+    /// What the other end of the connection showed: the same, unless that is a proxy which hands on its client's.
+    pub of_connection: Arc<[Vec<u8>]>,
     /// Who the chain of authenticators found, for the endpoints of the Kubernetes API; elsewhere `None`.
     pub caller: Option<UserInfo>,
     pub now: Timestamp,

@@ -41,6 +41,7 @@ pub(crate) fn call(method: &str, target: &str) -> Call {
         body: Bytes::new(),
         client: ClientIp::Known([192, 0, 2, 7].into()),
         certificates: Arc::new([]),
+        of_connection: Arc::new([]),
         caller: None,
         now: NOW,
     }

@@ -1,5 +1,7 @@
 //! Whole flows, from the request of a client to its answer.
 
+use std::sync::Arc;
+
 use doorward_authn::x509::ClientCa;
 use doorward_core::Timestamp;
 use doorward_testkit::certificates;
@@ -156,8 +158,9 @@ fn edge() -> IdentityProvider {
 
 fn shown(call: Call, pem: &str) -> Call {
     use rustls::pki_types::{CertificateDer, pem::PemObject};
-    let ders = CertificateDer::pem_slice_iter(pem.as_bytes()).map(|one| one.unwrap().to_vec()).collect();
-    Call { certificates: ders, ..call }
+    let ders = CertificateDer::pem_slice_iter(pem.as_bytes()).map(|one| one.unwrap().to_vec());
+    let certificates: Arc<[Vec<u8>]> = ders.collect();
+    Call { of_connection: Arc::clone(&certificates), certificates, ..call }
 }
 
 #[tokio::test]
@@ -248,6 +251,25 @@ async fn a_certificate_is_a_user_where_that_is_wanted() {
     let other = ask(&server, call("GET", CLI).header("authorization", &basic(BOB))).await;
     assert_eq!(other.status(), StatusCode::UNAUTHORIZED);
     assert!(text(&other).starts_with("mapping_claim_error"), "{}", text(&other));
+}
+
+#[tokio::test]
+async fn a_proxy_that_hands_on_certificates_is_not_its_client_and_its_client_is_no_proxy() {
+    let ca = ClientCa::from_pem(certificates::CLIENTS.as_bytes(), &[]).unwrap();
+    let server = server(|config| config.providers = vec![edge(), provider("cards", ProviderKind::X509(ca))]);
+    let handed_on = |client: &str, proxy: &str| Call {
+        certificates: shown(call("GET", CLI), client).certificates,
+        ..shown(call("GET", CLI).header("x-remote-user", "dave"), proxy)
+    };
+    for (client, proxy, is_in) in [
+        (certificates::BOB, "", true),
+        ("", certificates::BOB, false),
+        (certificates::EDGE, "", false),
+        ("", certificates::EDGE, true),
+    ] {
+        let target = location(&ask(&server, handed_on(client, proxy)).await);
+        assert_eq!(parameter(&target, "code").is_some(), is_in, "{client} {proxy}");
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Users who are known by what comes with the connection: the headers of a front proxy whose certificate is good, or a
-//! certificate of their own. Without such a certificate the headers are nobody's.
+//! certificate of their own. Without such a certificate the headers are nobody's. A proxy that only hands on the
+//! certificates of its clients is no user.
 
 use doorward_accounts::ProviderLogin;
 use doorward_authn::x509::ClientCa;
@@ -37,10 +38,10 @@ fn by_headers(
     call: &Call,
 ) -> Result<Option<ProviderLogin>, NotSignedIn> {
     // Anybody may send headers, and most who show a certificate are no proxies: neither is worth an error.
-    if call.certificates.is_empty() || first(&call.headers, &told.headers)?.is_empty() {
+    if call.of_connection.is_empty() || first(&call.headers, &told.headers)?.is_empty() {
         return Ok(None);
     }
-    let subject = told.client_ca.verify(&call.certificates, call.now).map_err(|why| refused(&why))?;
+    let subject = told.client_ca.verify(&call.of_connection, call.now).map_err(|why| refused(&why))?;
     if !told.allowed_names.is_empty() && !told.allowed_names.contains(&subject.common_name) {
         return Err(refused(&"the common name of the proxy's certificate is not among the allowed names"));
     }

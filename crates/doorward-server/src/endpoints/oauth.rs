@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use doorward_authn::x509::Shown;
 use doorward_net::Body;
 use doorward_oauth::{Call, Endpoint, KubernetesResource, call::BODY_LIMIT};
 use http::{Response, StatusCode};
@@ -36,7 +37,9 @@ pub(crate) async fn answer(
     let Some(server) = &gate.oauth else {
         return respond::text_error(StatusCode::NOT_FOUND, "404 page not found\n");
     };
-    let certificates = arrival.connection.certificates.as_ref().map(|shown| Arc::clone(shown.certificates()));
+    let of_connection = arrival.connection.certificates.clone();
+    let certificates =
+        gate.api.as_ref().map_or_else(|| of_connection.clone(), |api| api.certificates(&arrival));
     let caller = match (&gate.api, &endpoint) {
         (Some(api), Endpoint::Kubernetes(_)) => {
             match (Case { gate, api, arrival: &arrival }).caller(record).await {
@@ -62,9 +65,15 @@ pub(crate) async fn answer(
         headers: head.headers,
         body,
         client: facts.client,
-        certificates: certificates.unwrap_or_else(|| Arc::from([])),
+        certificates: shown(certificates),
+        of_connection: shown(of_connection),
         caller,
         now,
     };
     server.answer(endpoint, call).await.map(Body::from)
+}
+
+/// The certificates as they came; none for nothing.
+fn shown(certificates: Option<Arc<Shown>>) -> Arc<[Vec<u8>]> {
+    certificates.map_or_else(|| Arc::from([]), |shown| Arc::clone(shown.certificates()))
 }

@@ -108,7 +108,9 @@ impl Stage {
         let folder = launch.folder();
         let server = "authServer:\n  enabled: true\n  issuer: http://ADDRESS\n  kubernetesAPI: true\n  store: {type: memory}\n  \
                       secretKeyFile: FOLDER/seal\n  bootstrapPasswordFile: FOLDER/password\n";
-        let yaml = format!("{server}apiAuth:\n{api}").replace("FOLDER", &folder);
+        // What stands before `apiAuth` belongs to the server.
+        let (own, api) = api.split_once("apiAuth:\n").unwrap_or(("", api));
+        let yaml = format!("{server}{own}apiAuth:\n{api}").replace("FOLDER", &folder);
         let yaml = yaml.replace("ADDRESS", &launch.address.to_string());
         let launch = launch.file("doorward.yaml", &yaml);
         Self { doorward: start(launch), tls, echo, _provider: provider }
@@ -553,6 +555,43 @@ fn a_trusted_proxy_hands_on_the_certificate_of_its_client_and_is_not_taken_for_i
             assert_eq!(answer.echoed("x-remote-user"), [expected], "{lines:?}");
             assert!(answer.echoed("ssl-client-cert").is_empty());
         }
+    }
+}
+
+#[test]
+fn the_built_in_server_too_knows_the_client_of_a_trusted_proxy_and_does_not_take_one_for_the_other() {
+    let api = "  identityProviders:\n    - {name: local, type: static}\n    \
+               - {name: edge, type: requestHeader, clientCA: FOLDER/proxies.pem, headers: [X-Remote-User], login: false}\n    \
+               - {name: cards, type: x509, clientCA: FOLDER/clients.pem}\n\
+               apiAuth:\n  identity: x-remote\n  trustedClientCertificateHeader: ssl-client-cert\n";
+    let trusted = Stage::new(api, &["--reverse-proxy=true", "--trusted-proxy-ip=127.0.0.1"]);
+    let stranger = Stage::new(api, &["--reverse-proxy=true", "--trusted-proxy-ip=192.0.2.1"]);
+    let bob = format!("SSL-Client-Cert: {}", escaped(certificates::BOB));
+    let alice = "X-Remote-User: alice";
+    for (stage, certificate, lines, expected) in [
+        (&trusted, "", &[bob.as_str()][..], "bob"),
+        (&trusted, certificates::CAROL, &[&bob], "bob"),
+        (&trusted, certificates::CAROL, &[], ""),
+        (&trusted, certificates::EDGE, &[alice], "alice"),
+        (&stranger, "", &[&bob], ""),
+        (&stranger, certificates::CAROL, &[&bob], "carol"),
+    ] {
+        let question = "/oauth/authorize?response_type=token&client_id=openshift-challenging-client";
+        let host = stage.doorward.address;
+        let text = format!(
+            "GET {question} HTTP/1.1\r\nHost: {host}\r\nX-CSRF-Token: 1\r\nConnection: close\r\n{}\r\n",
+            lines.iter().flat_map(|line| [line, "\r\n"]).collect::<String>()
+        );
+        let answer = stage.exchange(certificate, &text);
+        if expected.is_empty() {
+            assert_eq!(answer.status, 401, "{certificate} {lines:?} {answer:?}");
+            continue;
+        }
+        let location = answer.header("location");
+        let token = location.split_once("access_token=").unwrap_or_else(|| panic!("{lines:?} {answer:?}")).1;
+        let token = token.split('&').next().unwrap();
+        let seen = stage.send("", &[&format!("Authorization: Bearer {token}")]);
+        assert_eq!(seen.echoed("x-remote-user"), [expected], "{lines:?}");
     }
 }
 

@@ -272,6 +272,7 @@ async fn respond(server: &OAuthServer, request: http::Request<bytes::Bytes>) -> 
         body,
         client: ClientIp::Unknown,
         certificates: Arc::default(),
+        of_connection: Arc::default(),
         caller: None,
         now: now(),
     };
