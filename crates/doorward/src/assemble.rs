@@ -214,7 +214,8 @@ fn checked(
     let former_logging = former.and_then(|former| former.logging.as_ref());
     let logging = logging::open(options, former_logging, problems);
     let planned_api = api.as_ref().and_then(Option::as_ref);
-    let certificates = api_auth::client_certificates(planned_api, server, &structured.server, problems);
+    let certificates =
+        api_auth::client_certificates(planned_api, server, &structured.server, options, problems);
     let listeners = listeners::config(options, structured, form, certificates, problems);
     let client_copies = match (form, options.skip_auth_strip_headers) {
         (Form::Structured, _) | (Form::Flat, true) => ClientCopies::Removed,

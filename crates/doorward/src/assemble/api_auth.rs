@@ -11,9 +11,12 @@ use doorward_authn::{
 };
 use doorward_net::ClientCertificates;
 use doorward_oidc::{CaFile, HttpConfig, Trust};
-use doorward_options::structured::{
-    Server,
-    own::{self, Own},
+use doorward_options::{
+    Options,
+    structured::{
+        Server,
+        own::{self, Own},
+    },
 };
 use doorward_server::api::{
     Anonymous, ApiAuth, ErrorFormat, IdentityForm, Impersonation, ImpersonationRule, Targets,
@@ -88,10 +91,6 @@ pub(crate) fn plan(
 }
 
 impl Plan {
-    const fn wants_client_certificates(&self) -> bool {
-        self.x509.is_some() || self.front_proxy.is_some()
-    }
-
     /// The setting of the server room. `accounts` are those of the built-in server, whose tokens count.
     pub(crate) fn ready(self, accounts: Option<&Arc<Accounts>>, at: SignInAt) -> Box<ApiAuth> {
         let naming = match at {
@@ -117,29 +116,37 @@ impl Plan {
     }
 }
 
-/// Whether clients are asked for certificates. If so, there has to be a way on which one can come.
+/// Whether clients are asked for certificates. If so, there has to be a way on which one can come. Only TLS brings that of
+/// a front proxy; that of a client may also stand in a header of a trusted proxy.
 pub(crate) fn client_certificates(
     api: Option<&Plan>,
     server: Option<&auth_server::Plan>,
     listener: &Server,
+    options: &Options,
     problems: &mut Problems<'_>,
 ) -> ClientCertificates {
-    let wanted_by_api = api.filter(|api| api.wants_client_certificates());
-    let wanted_by_server = server.and_then(auth_server::Plan::wants_client_certificates);
-    let place = match (wanted_by_api, &wanted_by_server) {
-        (Some(api), _) if api.x509.is_some() => "apiAuth.x509",
-        (Some(_), _) => "apiAuth.requestHeader",
-        (None, Some(place)) => place,
-        (None, None) => return ClientCertificates::NotAsked,
-    };
+    let has_header = api.is_some_and(|api| api.certificate_header.is_some());
+    if has_header && !options.reverse_proxy {
+        let message = "no proxy is trusted, so nobody looks at this header";
+        let mend = "switch on --reverse-proxy, or take the header away";
+        problems.add("apiAuth.trustedClientCertificateHeader", message, mend);
+    }
+    let of_proxy = api.and_then(|api| api.front_proxy.as_ref()).map(|_| "apiAuth.requestHeader");
+    let of_proxy = of_proxy.or_else(|| server.and_then(auth_server::Plan::wants_proxy_certificates));
+    let of_client = api.and_then(|api| api.x509.as_ref()).map(|_| "apiAuth.x509");
+    let of_client = of_client.or_else(|| server.and_then(auth_server::Plan::wants_client_certificates));
     let is_secure = !matches!(listener.secure_bind_address.as_str(), "" | "-");
-    if !is_secure && api.is_none_or(|api| api.certificate_header.is_none()) {
-        let message = "client certificates come over TLS, and no listener speaks it";
+    let message = "client certificates come over TLS, and no listener speaks it";
+    if let (Some(place), false) = (of_proxy, is_secure) {
+        let mend = "give the program a certificate (--tls-cert-file and --tls-key-file)";
+        problems.add(place, message, mend);
+    }
+    if let (Some(place), false) = (of_client, is_secure || has_header) {
         let mend = "give the program a certificate (--tls-cert-file and --tls-key-file), or name the header of a trusted \
                     proxy in apiAuth.trustedClientCertificateHeader";
         problems.add(place, message, mend);
     }
-    ClientCertificates::Asked
+    if of_proxy.or(of_client).is_some() { ClientCertificates::Asked } else { ClientCertificates::NotAsked }
 }
 
 fn header(place: &str, name: &str, problems: &mut Problems<'_>) -> Option<HeaderName> {

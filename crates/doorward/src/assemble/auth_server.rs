@@ -60,9 +60,14 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// If clients have to be asked for certificates: what looks at them.
+    /// What looks at the certificates of clients.
     pub(crate) fn wants_client_certificates(&self) -> Option<&str> {
         self.providers.iter().find(|planned| planned.wants_client_certificates()).map(Planned::place)
+    }
+
+    /// What looks at the certificates of front proxies.
+    pub(crate) fn wants_proxy_certificates(&self) -> Option<&str> {
+        self.providers.iter().find(|planned| planned.wants_proxy_certificates()).map(Planned::place)
     }
 
     /// Our own sign-in at the server, but for the secret and the way there. `first` is the provider as it is written.

@@ -222,6 +222,33 @@ fn assert_told(place: &Place, echo: &Echo, (yaml, line, expected): (&str, u32, &
 }
 
 #[test]
+fn certificates_need_a_way_on_which_they_can_come() {
+    let (place, echo) = (Place::new(), Echo::start());
+    place.write("ca.pem", include_str!("tls/certificate.pem"));
+    for row in [
+        (
+            "apiAuth:\n  trustedClientCertificateHeader: X-Cert\n",
+            2,
+            "apiAuth.trustedClientCertificateHeader: no proxy is trusted",
+        ),
+        ("apiAuth:\n  x509: {clientCA: HERE/ca.pem}\n", 2, "apiAuth.x509: client certificates come over TLS"),
+        (
+            "apiAuth:\n  trustedClientCertificateHeader: X-Cert\n  requestHeader: {clientCA: HERE/ca.pem}\n",
+            3,
+            "apiAuth.requestHeader: client certificates come over TLS",
+        ),
+        (
+            "apiAuth:\n  trustedClientCertificateHeader: X-Cert\nauthServer:\n  identityProviders:\n    - {name: e, type: \
+             requestHeader, clientCA: HERE/ca.pem, headers: [X-U], loginURL: 'https://e'}\n",
+            5,
+            "authServer.identityProviders[0]: client certificates come over TLS",
+        ),
+    ] {
+        assert_told(&place, &echo, row);
+    }
+}
+
+#[test]
 fn no_key_of_doorward_yaml_is_passed_over() {
     let (place, echo) = (Place::new(), Echo::start());
     place.write_secret("seal.key", &"k".repeat(40));

@@ -59,7 +59,11 @@ impl Planned {
     }
 
     pub(super) const fn wants_client_certificates(&self) -> bool {
-        matches!(self.kind, PlannedKind::RequestHeader(_) | PlannedKind::X509(_))
+        matches!(self.kind, PlannedKind::X509(_))
+    }
+
+    pub(super) const fn wants_proxy_certificates(&self) -> bool {
+        matches!(self.kind, PlannedKind::RequestHeader(_))
     }
 
     /// Whether users are made for whoever comes from there.
