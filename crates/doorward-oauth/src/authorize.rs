@@ -103,11 +103,11 @@ impl OAuthServer {
             Who::Malformed(why) => {
                 return self.refuse(&Refused::Here(Fault::new(Code::InvalidRequest, why)), call);
             }
-            Who::Unavailable(why) => return self.no_store(call, &why),
+            Who::Unavailable(why) => return self.no_store("authorize", call, &why),
         };
         match self.decide(&request, known, call).await {
             Ok(answer) => answer,
-            Err(why) => self.no_store(call, &why.to_string()),
+            Err(why) => self.no_store("authorize", call, &why.to_string()),
         }
     }
 
@@ -249,7 +249,7 @@ impl OAuthServer {
                     .finish();
                 with_browser(self.lead_to_login(request, &query), &browser)
             }
-            Err(why) => self.no_store(call, &why.to_string()),
+            Err(why) => self.no_store("authorize", call, &why.to_string()),
         }
     }
 

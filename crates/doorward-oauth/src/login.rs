@@ -133,7 +133,7 @@ impl OAuthServer {
         let credentials = Credentials::new(name.to_owned(), password.to_owned());
         match self.try_password(provider, &credentials, call).await {
             Ok(vouched) => self.signed_in(vouched, then, call).await,
-            Err(NotSignedIn::Unavailable(why)) => self.no_store(call, &why),
+            Err(NotSignedIn::Unavailable(why)) => self.no_store("login", call, &why),
             Err(NotSignedIn::Refused(reason, why)) => {
                 Line::new("login", Outcome::Deny).authenticator(&provider.name).reason(&why).write(call);
                 again(reason)

@@ -59,7 +59,7 @@ impl OAuthServer {
         };
         match self.logged_out(&params, call).await {
             Ok(answer) => answer,
-            Err(LogoutError::Unavailable(why)) => self.no_store(call, &why.to_string()),
+            Err(LogoutError::Unavailable(why)) => self.no_store(EVENT, call, &why.to_string()),
             Err(why) => {
                 Line::new(EVENT, Outcome::Deny).reason(&why).write(call);
                 self.notice_of_request(&why.to_string())

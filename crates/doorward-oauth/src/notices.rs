@@ -26,9 +26,9 @@ impl OAuthServer {
         self.config.providers.iter().filter(|provider| provider.is_offered())
     }
 
-    /// Nobody can tell right now: a page for people, else JSON.
-    pub(crate) fn no_store(&self, call: &Call, why: &str) -> Answer {
-        Line::new("login", Outcome::Error).reason(why).write(call);
+    /// Nobody can tell right now: a page for people, else JSON. `event` is what was asked for, for the log.
+    pub(crate) fn no_store(&self, event: &'static str, call: &Call, why: &str) -> Answer {
+        Line::new(event, Outcome::Error).reason(why).write(call);
         let plain = answer::unavailable();
         if !wants_page(call) {
             return plain;
@@ -39,7 +39,7 @@ impl OAuthServer {
             ..Notice::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Not available",
-                "You cannot be signed in just now.",
+                "Your request cannot be answered just now.",
             )
         });
         if let Some(wait) = plain.headers().get(http::header::RETRY_AFTER) {

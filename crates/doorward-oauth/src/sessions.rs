@@ -50,7 +50,7 @@ impl OAuthServer {
                 answer.headers_mut().append(SET_COOKIE, self.cookies.set_session(&raw));
                 answer
             }
-            Err(why) => self.no_store(call, &why.to_string()),
+            Err(why) => self.no_store("login", call, &why.to_string()),
         }
     }
 }

@@ -1,6 +1,10 @@
 //! What holds for all endpoints: headers, hostile input, and a store that does not answer.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use doorward_accounts::Rules;
 use doorward_core::UserInfo;
@@ -8,6 +12,12 @@ use doorward_store::{Records, RecordsConfig, RecordsPrefix, RedisConfig, RedisSe
 use doorward_testkit::Redis;
 use http::{HeaderValue, Method};
 use tokio::task::JoinSet;
+use tracing::{
+    Event, Metadata,
+    field::{Field, Visit},
+    instrument::WithSubscriber as _,
+    span::{Attributes, Id, Record as SpanRecord},
+};
 
 use crate::{
     Answer, Call,
@@ -47,6 +57,42 @@ const ENDPOINTS: [(&str, &str); 26] = [
 
 /// Appears in hostile requests, and may appear in no answer.
 const MARK: &str = "secret-value";
+
+/// What was asked for, by the lines that the log gets.
+#[derive(Clone, Debug, Default)]
+struct Events(Arc<Mutex<Vec<String>>>);
+
+impl Visit for Events {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "event" {
+            self.0.lock().unwrap().push(value.to_owned());
+        }
+    }
+
+    fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
+}
+
+impl tracing::Subscriber for Events {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &SpanRecord<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        event.record(&mut self.clone());
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
 
 /// What hostile clients send, for any endpoint.
 fn hostile(method: &str, path: &str) -> Vec<(&'static str, Call)> {
@@ -214,8 +260,19 @@ async fn a_store_that_does_not_answer_is_neither_a_yes_nor_a_no() {
             (503, "ServiceUnavailable")
         );
     }
-    let logout = call("GET", "/oauth/logout").header("cookie", "__Host-doorward-auth=x");
-    assert_eq!(test.send(logout).await.status(), 503);
+    for (event, path) in [
+        ("logout", "/oauth/logout"),
+        ("authorize", "/oauth/authorize?client_id=web&response_type=code"),
+        ("consent", "/oauth/authorize/approve?interaction=x"),
+    ] {
+        let events = Events::default();
+        let asked =
+            call("GET", path).header("cookie", "__Host-doorward-auth=x").header("accept", "text/html");
+        let answer = test.send(asked).with_subscriber(events.clone()).await;
+        assert_eq!(answer.status(), 503, "{event}");
+        assert!(str::from_utf8(answer.body()).unwrap().contains("cannot be answered just now"), "{event}");
+        assert_eq!(*events.0.lock().unwrap(), [event]);
+    }
     // The keys are known for a while yet.
     assert_eq!(test.send(call("GET", "/oauth/jwks")).await.status(), 200);
 }

@@ -79,7 +79,7 @@ impl OAuthServer {
         };
         match self.accounts.redeem_code(code, &redemption, call.now).await {
             Ok(redeemed) => self.token_page(&redeemed, call),
-            Err(RedeemError::Unavailable(why)) => self.no_store(call, &why.to_string()),
+            Err(RedeemError::Unavailable(why)) => self.no_store("token", call, &why.to_string()),
             Err(why @ (RedeemError::Invalid(_) | RedeemError::Target)) => {
                 self.no_token(call, &why.to_string())
             }

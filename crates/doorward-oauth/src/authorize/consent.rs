@@ -73,10 +73,10 @@ impl OAuthServer {
             Ok(Ok((known, interaction))) if call.method == Method::POST => self
                 .answered(known, &interaction, &params, call)
                 .await
-                .unwrap_or_else(|why| self.no_store(call, &why.to_string())),
+                .unwrap_or_else(|why| self.no_store("consent", call, &why.to_string())),
             Ok(Ok((known, interaction))) => self.consent_page(&known, &interaction, &params, call),
             Ok(Err(refusal)) => refusal,
-            Err(why) => self.no_store(call, &why.to_string()),
+            Err(why) => self.no_store("consent", call, &why.to_string()),
         }
     }
 

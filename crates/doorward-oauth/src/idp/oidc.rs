@@ -87,7 +87,7 @@ impl OAuthServer {
         };
         match self.accounts.keep_once_under(KIND, &state, &begun, (LIFE, call.now)).await {
             Ok(()) => with_browser(answer::redirect(&url), &browser),
-            Err(why) => self.no_store(call, &why.to_string()),
+            Err(why) => self.no_store("login", call, &why.to_string()),
         }
     }
 
@@ -114,7 +114,7 @@ impl OAuthServer {
         let Some((provider, upstream)) = self.oidc(name) else { return self.notice_of_nothing() };
         match self.finish_login(provider, upstream, &params, call).await {
             Ok((vouched, then)) => self.signed_in(vouched, &then, call).await,
-            Err(NotBack::Unavailable(why)) => self.no_store(call, &why),
+            Err(NotBack::Unavailable(why)) => self.no_store("login", call, &why),
             Err(NotBack::Failed(failure)) => {
                 Line::new("login", Outcome::Deny).authenticator(name).reason(&failure.reason).write(call);
                 self.pages.notice(Notice {
