@@ -51,7 +51,11 @@ impl OAuthServer {
             ProviderKind::Htpasswd(_) | ProviderKind::Static => {
                 self.login_page(provider, &params, &then, call)
             }
-            _ if call.method == Method::POST => self.refused_form(call),
+            ProviderKind::Oidc(_) | ProviderKind::RequestHeader(_) | ProviderKind::X509(_)
+                if call.method == Method::POST =>
+            {
+                self.refused_form(call)
+            }
             ProviderKind::Oidc(_) => {
                 self.begin_login(&provider.name, &then, self.account_wanted(&then), call).await
             }
