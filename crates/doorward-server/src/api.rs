@@ -1,5 +1,6 @@
 //! Requests of programs: who sends them is told by a certificate, a token or a proxy in front (`apiAuth` of
-//! doorward.yaml), and said to the application in the form that it understands. Without that file nothing of this runs.
+//! doorward.yaml), and said to the application in the form that it understands. It runs with
+//! `apiAuth`, and wherever the built-in server is on, whose tokens count; nothing of it runs without both.
 
 mod decide;
 pub(crate) mod failure;

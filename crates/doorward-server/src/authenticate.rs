@@ -40,7 +40,7 @@ pub(crate) struct Visitor {
     pub shortfall: Shortfall,
     /// Cookies to send with whatever the answer will be: refreshed or removed sessions.
     pub set_cookies: Vec<HeaderValue>,
-    /// The same visitor in the words of APIs; set only with `apiAuth`.
+    /// The same visitor in the words of APIs; set only where [`crate::api`] runs.
     pub caller: Option<Box<Caller>>,
 }
 
@@ -51,9 +51,9 @@ pub(crate) enum Standing {
     Unknown,
     /// A credential came that is worth nothing, and no other may be tried (`--bearer-token-login-fallback=false`).
     Forbidden,
-    /// Credentials came, and none is worth anything (`apiAuth`).
+    /// Credentials came, and none is worth anything ([`crate::api`]).
     Rejected,
-    /// What came can be read in several ways (`apiAuth`).
+    /// What came can be read in several ways ([`crate::api`]).
     Malformed,
     Known(Known),
 }

@@ -1,4 +1,5 @@
-//! The endpoints below the prefix, one module each.
+//! Our endpoints, one module each: those below the prefix, and all those of the built-in OAuth server, which has its own
+//! paths.
 
 pub(crate) mod auth;
 pub(crate) mod callback;

@@ -31,7 +31,7 @@ pub struct Gate {
     pub sessions: Sessions,
     pub access: Access,
     pub injection: Injection,
-    /// Set by `apiAuth` and `authServer` of doorward.yaml.
+    /// Set by `apiAuth` of doorward.yaml, and wherever the built-in server is on.
     pub api: Option<Box<ApiAuth>>,
     pub upstreams: Upstreams,
     pub pages: Pages,

@@ -7,6 +7,8 @@
 //! 5. outcome         forward, answer a forward-auth question, show a page, redirect
 //! 6. `record`        log line and metrics, when the last byte is out
 //!
+//! What the built-in OAuth server knows goes from 1 to [`crate::endpoints::oauth`], and from there to 6.
+//!
 //! Proxying and forward-auth differ only in the last step (`proxied` and [`crate::endpoints::auth`]).
 
 use std::{sync::Arc, time::SystemTime};
@@ -215,7 +217,7 @@ pub(crate) enum Decision {
         denial: Denial,
         who: String,
     },
-    /// A program, or anybody with a bad credential, is turned away (`apiAuth`).
+    /// A program, or anybody with a bad credential, is turned away ([`crate::api`]).
     Refused(Refusal),
 }
 

@@ -1,5 +1,6 @@
-//! Who sends an API request, and may they? The same two steps as in `handle`, where `apiAuth` adds its own: credentials
-//! before sessions, acting as somebody else, anonymous requests, and refusals that programs understand.
+//! Who sends an API request, and may they? The same two steps as in `handle`, with what `apiAuth` and the tokens of the
+//! built-in server add: credentials before sessions, acting as somebody else, anonymous requests, and refusals that
+//! programs understand.
 
 use std::sync::Arc;
 
