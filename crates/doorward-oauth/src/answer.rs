@@ -116,18 +116,19 @@ pub(crate) fn bearer_challenge(mut answer: Answer, parameters: &str) -> Answer {
     answer
 }
 
-/// A failure in the words of Kubernetes (`metav1.Status`, norm E10).
-pub(crate) fn kubernetes_failure(status: StatusCode, reason: &str, message: &str) -> Answer {
-    let document = json!({
-        "kind": "Status",
-        "apiVersion": "v1",
-        "metadata": {},
-        "status": "Failure",
-        "message": message,
-        "reason": reason,
-        "code": status.as_u16(),
-    });
-    json(status, &document)
+/// A failure in the words of Kubernetes (norm E10).
+pub(crate) fn kubernetes_failure(status: StatusCode, reason: &'static str, message: &str) -> Answer {
+    with_body(status, Some("application/json"), kubernetes_status(status, reason, message).into())
+}
+
+/// A `Status` (`meta/v1`) about a failure, byte for byte as a Kubernetes API writes it. `reason` is the word of Kubernetes
+/// for `status`; `message` may be any text.
+pub fn kubernetes_status(status: StatusCode, reason: &'static str, message: &str) -> String {
+    let (message, code) = (Value::from(message), status.as_u16());
+    format!(
+        "{{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{{}},\"status\":\"Failure\",\"message\":{message},\
+         \"reason\":\"{reason}\",\"code\":{code}}}\n"
+    )
 }
 
 /// Names the scheme by which a client may prove who it is.
@@ -237,6 +238,20 @@ mod tests {
         assert!(
             policy_with_form_target("https://a.example")
                 .contains("form-action 'self' https://a.example; frame-")
+        );
+    }
+
+    #[test]
+    fn a_failure_is_as_kubernetes_writes_it() {
+        let answer = kubernetes_failure(StatusCode::NOT_FOUND, "NotFound", "the \"x\" is not there");
+        assert_eq!(
+            (answer.status(), answer.headers()[CONTENT_TYPE].as_bytes()),
+            (StatusCode::NOT_FOUND, &b"application/json"[..])
+        );
+        assert_eq!(
+            str::from_utf8(answer.body()).unwrap(),
+            "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\
+             \"message\":\"the \\\"x\\\" is not there\",\"reason\":\"NotFound\",\"code\":404}\n"
         );
     }
 

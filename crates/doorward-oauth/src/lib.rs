@@ -45,6 +45,7 @@ use doorward_authn::htpasswd::GuessLimit;
 use http::{Method, StatusCode};
 use tokio::sync::OnceCell;
 
+pub use answer::kubernetes_status;
 pub use call::{Answer, Call};
 pub use config::{Config, ConfigError};
 pub use endpoint::{ApiGroup, Endpoint, KubernetesResource};

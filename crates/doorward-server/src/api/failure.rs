@@ -2,6 +2,7 @@
 //! challenge where credentials are missing or bad (RFC 6750 section 3).
 
 use doorward_net::Body;
+use doorward_oauth::kubernetes_status;
 use http::{
     HeaderMap, HeaderValue, Response, StatusCode,
     header::{ACCEPT, CACHE_CONTROL, RETRY_AFTER, USER_AGENT, WWW_AUTHENTICATE},
@@ -75,14 +76,8 @@ impl Refusal {
         };
     }
 
-    /// A `Status` (`meta/v1`), byte for byte as a Kubernetes API writes it.
     fn kubernetes(&self) -> String {
-        let message = serde_json::Value::from(self.message());
-        let (reason, code) = (self.reason(), self.status().as_u16());
-        format!(
-            "{{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{{}},\"status\":\"Failure\",\"message\":{message},\
-             \"reason\":\"{reason}\",\"code\":{code}}}\n"
-        )
+        kubernetes_status(self.status(), self.reason(), self.message())
     }
 }
 
