@@ -413,7 +413,8 @@ pub fn bearer_token(headers: &HeaderMap) -> Result<Option<SecretString>, Repeate
     if lines.next().is_some() {
         return Err(RepeatedAuthorization);
     }
-    let Ok(line) = str::from_utf8(line.as_bytes()) else { return Ok(None) };
+    // What is no text is no token of anybody's, and must not pass for no token at all.
+    let line = String::from_utf8_lossy(line.as_bytes());
     let mut words = line.trim().split(' ');
     let is_bearer = words.next().is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer"));
     Ok(words.next().filter(|token| is_bearer && !token.is_empty()).map(SecretString::from))

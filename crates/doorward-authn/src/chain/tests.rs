@@ -44,6 +44,16 @@ fn a04_a06_a07_a_bearer_token_is_the_second_word() {
     }
 }
 
+#[tokio::test]
+async fn a05_a_token_that_is_not_text_makes_nobody_anonymous() {
+    let stage = Stage::new().await;
+    let mut headers = HeaderMap::new();
+    headers.insert(AUTHORIZATION, HeaderValue::from_bytes(b"Bearer \xff").unwrap());
+    let presented =
+        Presented { certificates: None, of_connection: None, headers: &headers, jwt: None, now: NOW };
+    assert_eq!(shown(stage.chain.attempt(&presented).await), "refused");
+}
+
 struct Stage {
     chain: Chain,
     accounts: Arc<Accounts>,
