@@ -51,6 +51,11 @@ impl TokenName {
         &self.0
     }
 
+    /// Its beginning, as all logs show it.
+    pub fn shortened(&self) -> String {
+        self.0.chars().take(15).collect()
+    }
+
     fn of(prefix: &str, raw: &str) -> Option<Self> {
         let part = raw.strip_prefix(prefix)?;
         if !is_random_part(part) {

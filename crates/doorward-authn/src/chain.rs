@@ -25,7 +25,7 @@ use crate::{
 /// The name under which applications learn which credential was used.
 const CREDENTIAL_ID: &str = "authentication.kubernetes.io/credential-id";
 /// Longer tokens are refused unread.
-const TOKEN_LIMIT: usize = 8 * 1024;
+pub const TOKEN_LIMIT: usize = 8 * 1024;
 
 /// The authenticators of a configuration; those that are absent are not asked.
 #[derive(Debug)]
@@ -317,7 +317,7 @@ impl Chain {
 impl Opaque {
     async fn attempt(&self, token: &str, now: Timestamp) -> Finding {
         let Some(name) = TokenName::of_access(token) else { return Finding::Nothing };
-        let (authenticator, credential) = (Authenticator::Opaque, shortened(name.as_str()));
+        let (authenticator, credential) = (Authenticator::Opaque, name.shortened());
         match self.accounts.validate(token, Activity::Counts, now).await {
             Ok(valid) => {
                 let audience = &valid.token.audience;
@@ -423,15 +423,10 @@ pub fn bearer_token(headers: &HeaderMap) -> Result<Option<SecretString>, Repeate
 /// Names a token in logs, by a part of its hash.
 fn token_id(token: &str) -> String {
     if let Some(name) = TokenName::of_access(token) {
-        return shortened(name.as_str());
+        return name.shortened();
     }
     let hash = digest(&SHA256, token.as_bytes());
     format!("sha256:{}", hex(hash.as_ref().first_chunk::<6>().map_or(&[], |start| start)))
-}
-
-/// The beginning of the name of one of our tokens, as all logs show it.
-fn shortened(name: &str) -> String {
-    name.chars().take(15).collect()
 }
 
 #[cfg(test)]

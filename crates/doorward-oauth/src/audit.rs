@@ -63,7 +63,7 @@ impl<'a> Line<'a> {
 
     /// The token that it was about. Its name is a hash, of which the beginning is shown.
     pub(crate) fn credential(mut self, name: &TokenName) -> Self {
-        self.credential = Some(name.as_str().chars().take(15).collect());
+        self.credential = Some(name.shortened());
         self
     }
 

@@ -2,26 +2,14 @@
 //! the bearer. A token in a query or a body never counts (RFC 9700 section 4.3.2).
 
 use doorward_accounts::{Activity, InvalidToken, Unavailable, ValidToken};
-use http::{HeaderMap, StatusCode, header::AUTHORIZATION};
+use doorward_authn::chain::{RepeatedAuthorization, TOKEN_LIMIT, bearer_token};
+use doorward_core::SecretString;
+use http::{HeaderMap, StatusCode};
 
 use crate::{
     OAuthServer, answer,
     call::{Answer, Call},
 };
-
-/// The longest token that is looked at, in bytes.
-const LONGEST: usize = 8 * 1024;
-
-/// What the `Authorization` header holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Presented<'a> {
-    /// No token: no header, another scheme, or nothing behind the scheme.
-    Nothing,
-    Token(&'a str),
-    /// Something that is no token.
-    Unusable,
-    Twice,
-}
 
 /// Why there is no bearer. The texts are for the log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -72,19 +60,14 @@ pub(crate) fn insufficient_scope(scope: &str) -> Answer {
 
 /// Whether a request has a bearer token at all.
 pub(crate) fn is_presented(headers: &HeaderMap) -> bool {
-    read(headers) != Presented::Nothing
+    read(headers) != Err(BearerError::Missing)
 }
 
 impl OAuthServer {
     /// The token of the request, if it is valid and meant for us.
     pub(crate) async fn bearer(&self, call: &Call) -> Result<ValidToken, BearerError> {
-        let raw = match read(&call.headers) {
-            Presented::Nothing => return Err(BearerError::Missing),
-            Presented::Twice => return Err(BearerError::Twice),
-            Presented::Unusable => return Err(BearerError::Unusable),
-            Presented::Token(raw) => raw,
-        };
-        match self.accounts.validate(raw, Activity::Counts, call.now).await {
+        let raw = read(&call.headers)?;
+        match self.accounts.validate(raw.expose(), Activity::Counts, call.now).await {
             Ok(valid) if valid.token.audience.is_empty() => Ok(valid),
             Ok(_) => Err(BearerError::OtherAudience),
             Err(InvalidToken::Unavailable(why)) => Err(BearerError::Unavailable(why)),
@@ -93,48 +76,40 @@ impl OAuthServer {
     }
 }
 
-fn read(headers: &HeaderMap) -> Presented<'_> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let Some(value) = values.next() else { return Presented::Nothing };
-    if values.next().is_some() {
-        return Presented::Twice;
-    }
-    let value = value.as_bytes().trim_ascii();
-    let mut parts = value.split(|byte| *byte == b' ');
-    if !parts.next().is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer")) {
-        return Presented::Nothing;
-    }
-    match parts.next() {
-        None | Some(b"") => Presented::Nothing,
-        Some(token) if LONGEST < token.len() => Presented::Unusable,
-        Some(token) => str::from_utf8(token).map_or(Presented::Unusable, Presented::Token),
-    }
+/// The token, if it could be one.
+fn read(headers: &HeaderMap) -> Result<SecretString, BearerError> {
+    let raw = bearer_token(headers).map_err(|RepeatedAuthorization| BearerError::Twice)?;
+    let raw = raw.ok_or(BearerError::Missing)?;
+    let is_text = !raw.expose().contains(char::REPLACEMENT_CHARACTER);
+    if is_text && raw.expose().len() <= TOKEN_LIMIT { Ok(raw) } else { Err(BearerError::Unusable) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::header::AUTHORIZATION;
+
     use crate::testing::call;
 
     #[test]
     fn a_token_is_the_second_word_behind_the_scheme() {
-        let long = format!("Bearer {}", "x".repeat(LONGEST + 1));
+        let long = format!("Bearer {}", "x".repeat(TOKEN_LIMIT + 1));
         for (value, expected) in [
-            ("Bearer abc", Presented::Token("abc")),
-            (" bEaReR abc trailing ", Presented::Token("abc")),
-            ("Bearer", Presented::Nothing),
-            ("Bearer  abc", Presented::Nothing),
-            ("Basic abc", Presented::Nothing),
-            ("", Presented::Nothing),
-            (&long, Presented::Unusable),
+            ("Bearer abc", Ok("abc".into())),
+            (" bEaReR abc trailing ", Ok("abc".into())),
+            ("Bearer", Err(BearerError::Missing)),
+            ("Bearer  abc", Err(BearerError::Missing)),
+            ("Basic abc", Err(BearerError::Missing)),
+            ("", Err(BearerError::Missing)),
+            (&long, Err(BearerError::Unusable)),
         ] {
             let call = call("GET", "/oauth/userinfo").header("authorization", value);
             assert_eq!(read(&call.headers), expected, "{value}");
         }
         let twice = call("GET", "/").header("authorization", "Bearer a").header("authorization", "Bearer a");
-        assert_eq!(read(&twice.headers), Presented::Twice);
+        assert_eq!(read(&twice.headers), Err(BearerError::Twice));
         let mut bytes = call("GET", "/");
         bytes.headers.insert(AUTHORIZATION, http::HeaderValue::from_bytes(b"Bearer \xff").unwrap());
-        assert_eq!(read(&bytes.headers), Presented::Unusable);
+        assert_eq!(read(&bytes.headers), Err(BearerError::Unusable));
     }
 }

@@ -53,8 +53,6 @@ enum Found {
 /// Why a question is not answered at all.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 enum IntrospectError {
-    #[error("there are parameters in the query")]
-    Query,
     #[error("{0}")]
     Params(#[from] InvalidParams),
     #[error("the parameter token is missing")]
@@ -71,18 +69,9 @@ enum IntrospectError {
     #[error("{0}")]
     Unavailable(#[from] Unavailable),
     #[error("{0}")]
-    Keys(KeysError),
+    Keys(#[from] KeysError),
     #[error("{0}")]
     Sign(#[from] SignError),
-}
-
-impl From<KeysError> for IntrospectError {
-    fn from(error: KeysError) -> Self {
-        match error {
-            KeysError::Unavailable(why) => Self::Unavailable(why),
-            other => Self::Keys(other),
-        }
-    }
 }
 
 impl IntrospectError {
@@ -90,14 +79,13 @@ impl IntrospectError {
         let invalid =
             |description: &str| answer::oauth_error(StatusCode::BAD_REQUEST, "invalid_request", description);
         match self {
-            Self::Query => invalid("parameters belong into the body, not into the query"),
             Self::Params(why) => invalid(&why.to_string()),
             Self::Missing => invalid("the parameter token is missing"),
             Self::Client(why) => why.answer(),
             Self::Unproven => answer::oauth_error(StatusCode::UNAUTHORIZED, "invalid_client", ""),
             Self::Bearer(why) => why.answer(),
             Self::Scope => bearer::insufficient_scope(SCOPE),
-            Self::Unavailable(_) => answer::unavailable(),
+            Self::Unavailable(_) | Self::Keys(KeysError::Unavailable(_)) => answer::unavailable(),
             Self::Keys(_) | Self::Sign(_) => answer::server_error(),
         }
     }
@@ -136,10 +124,7 @@ impl OAuthServer {
     }
 
     async fn introspected(&self, call: &Call) -> Result<Answer, IntrospectError> {
-        if call.query.as_deref().is_some_and(|query| !query.is_empty()) {
-            return Err(IntrospectError::Query);
-        }
-        let params = Params::of_body(call, Lists::Refused)?;
+        let params = Params::of_form(call, Lists::Refused)?;
         let asker = self.asker(call, &params).await?;
         let token = params.get("token").ok_or(IntrospectError::Missing)?;
         let found = match self.look_up(token, &asker, call.now).await? {

@@ -7,12 +7,11 @@ use http::Method;
 use crate::{
     OAuthServer, answer,
     audit::{Line, Outcome},
-    authorize::Request,
     call::{Answer, Call},
     config::{IdentityProvider, ProviderKind},
     idp::{NotSignedIn, Reason},
     pages::{ChoicePage, LoginPage},
-    params::{Lists, Params},
+    params::Params,
     then::Then,
 };
 
@@ -23,11 +22,7 @@ const LONGEST_PASSWORD: usize = 1024;
 impl OAuthServer {
     /// The page, and its form. Without a name it is that of the only provider, or the choice of one.
     pub(crate) async fn login(&self, name: Option<&str>, call: &Call) -> Answer {
-        let params = match call.method {
-            Method::POST => Params::of_body(call, Lists::Refused),
-            _ => Params::of_query(call),
-        };
-        let params = match params {
+        let params = match Params::of_page(call) {
             Ok(params) => params,
             Err(why) => return self.notice_of_request(&why.to_string()),
         };
@@ -72,12 +67,16 @@ impl OAuthServer {
         }
     }
 
+    /// The parameters of the authorization request that is waiting, if one is.
+    fn kept_for(&self, then: &Then) -> Option<Params> {
+        then.query_of(&self.path("/oauth/authorize")).and_then(|query| Params::of_text(query).ok())
+    }
+
     /// What the request that is waiting wants of a provider: a new login is no new login if the provider knows the
     /// browser and says nothing.
     fn account_wanted(&self, then: &Then) -> AccountChoice {
-        let kept =
-            then.query_of(&self.path("/oauth/authorize")).and_then(|query| Params::of_text(query).ok());
-        let request = kept.as_ref().and_then(|params| Request::read(params, self.registry()).ok());
+        let kept = self.kept_for(then);
+        let request = self.reread(kept.as_ref());
         match request {
             Some(request) if request.prompt.wants_account() => AccountChoice::Another,
             Some(request) if request.prompt.wants_login() || request.fresh.is_some() => AccountChoice::Anew,
@@ -89,9 +88,8 @@ impl OAuthServer {
         let Ok(browser) = self.cookies.browser(&call.headers) else { return answer::server_error() };
         let failed =
             params.get("reason").and_then(|word| Reason::ALL.into_iter().find(|one| one.word() == word));
-        let kept =
-            then.query_of(&self.path("/oauth/authorize")).and_then(|query| Params::of_text(query).ok());
-        let request = kept.as_ref().and_then(|params| Request::read(params, self.registry()).ok());
+        let kept = self.kept_for(then);
+        let request = self.reread(kept.as_ref());
         let request = request.as_ref();
         let several = self.offered().nth(1).is_some();
         let hint = request.and_then(|request| request.login_hint.as_deref());

@@ -13,7 +13,7 @@ use crate::{
     call::{Answer, Call},
     config::{Client, TokensOnLogout},
     pages::{LogoutPage, Notice},
-    params::{Lists, Params},
+    params::Params,
 };
 
 const EVENT: &str = "logout";
@@ -49,11 +49,7 @@ struct Target<'a> {
 
 impl OAuthServer {
     pub(crate) async fn logout(&self, call: &Call) -> Answer {
-        let params = match call.method {
-            Method::POST => Params::of_body(call, Lists::Refused),
-            _ => Params::of_query(call),
-        };
-        let params = match params {
+        let params = match Params::of_page(call) {
             Ok(params) => params,
             Err(why) => return self.notice_of_request(&why.to_string()),
         };

@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use http::header::CONTENT_TYPE;
+use http::{Method, header::CONTENT_TYPE};
 use percent_encoding::percent_decode;
 
 use crate::call::{BODY_LIMIT, Call};
@@ -32,6 +32,8 @@ pub(crate) enum InvalidParams {
     TooMany,
     #[error("there are parameters both in the query and in the body; send them in one of them")]
     Both,
+    #[error("parameters belong into the body, not into the query")]
+    Query,
     #[error("the body is longer than {BODY_LIMIT} bytes")]
     TooLong,
     #[error("the body is no form; send it as application/x-www-form-urlencoded")]
@@ -61,6 +63,19 @@ impl Params {
     /// All of them, encoded anew as a query.
     pub(crate) fn encoded(&self) -> String {
         form_urlencoded::Serializer::new(String::new()).extend_pairs(self.pairs()).finish()
+    }
+
+    /// Those of the body, at endpoints that take none in the query, where they would end up in logs.
+    pub(crate) fn of_form(call: &Call, lists: Lists) -> Result<Self, InvalidParams> {
+        if call.query.as_deref().is_some_and(|query| !query.is_empty()) {
+            return Err(InvalidParams::Query);
+        }
+        Self::of_body(call, lists)
+    }
+
+    /// Those of the body or of the query, as the method has it.
+    pub(crate) fn of_page(call: &Call) -> Result<Self, InvalidParams> {
+        if call.method == Method::POST { Self::of_body(call, Lists::Refused) } else { Self::of_query(call) }
     }
 
     /// Those of the body; none if there is no body.

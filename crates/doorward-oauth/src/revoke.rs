@@ -20,8 +20,6 @@ const EVENT: &str = "revoke";
 /// Why nothing was taken back. The texts are for the log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 enum RevokeError {
-    #[error("there are parameters in the query")]
-    Query,
     #[error("{0}")]
     Params(#[from] InvalidParams),
     #[error("the parameter token is missing")]
@@ -33,16 +31,7 @@ enum RevokeError {
     #[error("{0}")]
     Unavailable(#[from] Unavailable),
     #[error("{0}")]
-    Keys(KeysError),
-}
-
-impl From<KeysError> for RevokeError {
-    fn from(error: KeysError) -> Self {
-        match error {
-            KeysError::Unavailable(why) => Self::Unavailable(why),
-            other => Self::Keys(other),
-        }
-    }
+    Keys(#[from] KeysError),
 }
 
 impl RevokeError {
@@ -50,12 +39,11 @@ impl RevokeError {
         let invalid =
             |description: &str| answer::oauth_error(StatusCode::BAD_REQUEST, "invalid_request", description);
         match self {
-            Self::Query => invalid("parameters belong into the body, not into the query"),
             Self::Params(why) => invalid(&why.to_string()),
             Self::Missing => invalid("the parameter token is missing"),
             Self::Client(why) => why.answer(),
             Self::OtherClient => invalid("the token belongs to another client"),
-            Self::Unavailable(_) => answer::unavailable(),
+            Self::Unavailable(_) | Self::Keys(KeysError::Unavailable(_)) => answer::unavailable(),
             Self::Keys(_) => answer::server_error(),
         }
     }
@@ -90,10 +78,7 @@ impl OAuthServer {
     }
 
     async fn revoked(&self, call: &Call) -> Result<(), RevokeError> {
-        if call.query.as_deref().is_some_and(|query| !query.is_empty()) {
-            return Err(RevokeError::Query);
-        }
-        let params = Params::of_body(call, Lists::Refused)?;
+        let params = Params::of_form(call, Lists::Refused)?;
         let caller = self.authenticate_client(call, &params).await?;
         let token = params.get("token").ok_or(RevokeError::Missing)?;
         let revoked = self.take_back(token, &caller.client.id, call.now).await?;

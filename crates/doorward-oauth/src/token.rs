@@ -26,8 +26,6 @@ const FOR_PEOPLE: &str =
 /// Why there are no tokens. The texts are for the log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 enum TokenError {
-    #[error("there are parameters in the query")]
-    Query,
     #[error("{0}")]
     Params(#[from] InvalidParams),
     #[error("the parameter {0} is missing")]
@@ -53,18 +51,9 @@ enum TokenError {
     #[error("{0}")]
     Unavailable(#[from] Unavailable),
     #[error("{0}")]
-    Keys(KeysError),
+    Keys(#[from] KeysError),
     #[error("{0}")]
     Sign(#[from] SignError),
-}
-
-impl From<KeysError> for TokenError {
-    fn from(error: KeysError) -> Self {
-        match error {
-            KeysError::Unavailable(why) => Self::Unavailable(why),
-            other => Self::Keys(other),
-        }
-    }
 }
 
 impl From<RedeemError> for TokenError {
@@ -93,11 +82,8 @@ impl TokenError {
     fn answer(&self) -> Answer {
         let (code, description) = match self {
             Self::Client(why) => return why.answer(),
-            Self::Unavailable(_) => return answer::unavailable(),
+            Self::Unavailable(_) | Self::Keys(KeysError::Unavailable(_)) => return answer::unavailable(),
             Self::Keys(_) | Self::Sign(_) => return answer::server_error(),
-            Self::Query => {
-                ("invalid_request", "parameters belong into the body, not into the query".to_owned())
-            }
             Self::Params(why) => ("invalid_request", why.to_string()),
             Self::Missing(name) => ("invalid_request", format!("the parameter {name} is missing")),
             Self::Verifier => {
@@ -151,10 +137,7 @@ impl OAuthServer {
 
     /// What the request grants; tells who asks as soon as that is known.
     async fn grant<'a>(&'a self, call: &Call, client_id: &mut Option<&'a str>) -> Result<Value, TokenError> {
-        if call.query.as_deref().is_some_and(|query| !query.is_empty()) {
-            return Err(TokenError::Query);
-        }
-        let params = Params::of_body(call, Lists::Taken)?;
+        let params = Params::of_form(call, Lists::Taken)?;
         let asked = params.get("grant_type").ok_or(TokenError::Missing("grant_type"))?;
         let grant = GrantType::ALL.into_iter().find(|grant| grant.name() == asked);
         let grant = grant.ok_or(TokenError::UnsupportedGrant)?;

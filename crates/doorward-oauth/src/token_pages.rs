@@ -11,7 +11,7 @@ use crate::{
     call::{Answer, Call},
     config::BROWSER_CLIENT,
     pages::{Notice, TokenButtonPage, TokenPage, with_browser},
-    params::{Lists, Params},
+    params::Params,
 };
 
 const HINT: &str = "The token stands in the address of this page, behind access_token=, and only your browser knows it.\n\
@@ -33,11 +33,7 @@ impl OAuthServer {
 
     /// The button; and once it was pressed, the token.
     pub(crate) async fn token_display(&self, call: &Call) -> Answer {
-        let params = match call.method {
-            Method::POST => Params::of_body(call, Lists::Refused),
-            _ => Params::of_query(call),
-        };
-        let params = match params {
+        let params = match Params::of_page(call) {
             Ok(params) => params,
             Err(why) => return self.notice_of_request(&why.to_string()),
         };

@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Read},
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
     os::unix::fs::PermissionsExt as _,
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
@@ -344,13 +344,16 @@ fn collect(stream: impl Read + Send + 'static, log: &Arc<Mutex<String>>) -> thre
 }
 
 /// A free loopback port below those that the system gives to outgoing connections.
+///
+/// It is tried by connecting, not by listening: a process that another test starts meanwhile would hold the
+/// listener for a moment longer, and the server that the port is for could not have it.
 pub fn free_address() -> SocketAddr {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     loop {
         let step = std::process::id() * 53 + NEXT.fetch_add(1, Ordering::Relaxed);
         let port = u16::try_from(10_000 + step % 22_000).unwrap_or(10_000);
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        if TcpListener::bind(address).is_ok() {
+        if TcpStream::connect(address).is_err() {
             return address;
         }
     }

@@ -92,8 +92,11 @@ impl Redis {
                 .args(["--tls-replication", "yes", "--tls-cluster", "yes"]),
         };
         let process = command.args(&self.flags).stdout(Stdio::null()).spawn();
-        self.process = Some(process.expect("these tests need redis-server on the PATH"));
-        eventually("redis listens", || TcpStream::connect(self.address).is_ok());
+        let process = self.process.insert(process.expect("these tests need redis-server on the PATH"));
+        eventually("redis listens", || {
+            assert_eq!(process.try_wait().unwrap(), None, "redis-server ended at once");
+            TcpStream::connect(self.address).is_ok()
+        });
     }
 
     /// Kills it.

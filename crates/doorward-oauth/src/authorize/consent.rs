@@ -13,7 +13,7 @@ use crate::{
     audit::{Line, Outcome},
     call::{Answer, Call},
     pages::{ConsentPage, ConsentScope, Notice},
-    params::{Lists, Params},
+    params::Params,
     scope,
 };
 
@@ -61,11 +61,7 @@ impl OAuthServer {
 
     /// The page, and its form.
     pub(crate) async fn approve(&self, call: &Call) -> Answer {
-        let params = match call.method {
-            Method::POST => Params::of_body(call, Lists::Refused),
-            _ => Params::of_query(call),
-        };
-        let params = match params {
+        let params = match Params::of_page(call) {
             Ok(params) => params,
             Err(why) => return self.notice_of_request(&why.to_string()),
         };
@@ -186,7 +182,7 @@ impl OAuthServer {
     }
 
     /// A request that was kept. Clients and scopes may have changed since, so it is checked anew.
-    fn reread<'a>(&'a self, kept: Option<&Params>) -> Option<Request<'a>> {
+    pub(crate) fn reread<'a>(&'a self, kept: Option<&Params>) -> Option<Request<'a>> {
         Request::read(kept?, self.registry()).ok()
     }
 }

@@ -4,7 +4,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::net::TcpListener;
+use std::net::TcpStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -140,13 +140,14 @@ pub(crate) fn find_program(names: &[&str]) -> String {
 }
 
 /// A port on 127.0.0.1 that is free and handed out once. Below the ephemeral range, so that no outgoing
-/// connection takes it meanwhile.
+/// connection takes it meanwhile. Tried by connecting: a listener of ours could live on for a moment in a process
+/// that is being started elsewhere.
 pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = u16::try_from(std::process::id() % 500).expect("below 500") * 20;
     loop {
         let port = 20_000 + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        if TcpStream::connect(("127.0.0.1", port)).is_err() {
             return port;
         }
     }
