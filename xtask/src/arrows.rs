@@ -26,7 +26,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("doorward-accounts", &["doorward-core", "doorward-jose", "doorward-store"]),
     // The store is for its tests alone: accounts need one.
     ("doorward-authn", &["doorward-core", "doorward-oidc", "doorward-accounts", "doorward-store"]),
-    ("doorward-authz", &["doorward-core"]),
+    ("doorward-policy", &["doorward-core", "doorward-oidc"]),
+    ("doorward-authz", &["doorward-core", "doorward-policy"]),
+    // The store is for its tests alone, as above.
+    (
+        "doorward-gateway",
+        &["doorward-core", "doorward-jose", "doorward-store", "doorward-oidc", "doorward-accounts"],
+    ),
     ("doorward-upstream", &["doorward-core", "doorward-net"]),
     (
         "doorward-oauth",
@@ -38,6 +44,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "doorward-oidc",
             "doorward-accounts",
             "doorward-authn",
+            "doorward-gateway",
         ],
     ),
     (
@@ -52,6 +59,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "doorward-accounts",
             "doorward-telemetry",
             "doorward-authn",
+            "doorward-policy",
+            "doorward-gateway",
             "doorward-oauth",
             "doorward-authz",
             "doorward-upstream",
@@ -71,6 +80,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "doorward-accounts",
             "doorward-telemetry",
             "doorward-authn",
+            "doorward-policy",
+            "doorward-gateway",
             "doorward-oauth",
             "doorward-authz",
             "doorward-upstream",
