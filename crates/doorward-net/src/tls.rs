@@ -125,6 +125,8 @@ pub enum TlsConfigError {
     InsecureSuite(String),
     #[error("the TLS versions and cipher suites do not go together: {0}")]
     Suites(#[source] rustls::Error),
+    #[error("the certificate authorities hold no usable PEM certificate: {0}")]
+    Authorities(String),
     #[error("the system has no trusted root certificates: {0}")]
     NoRoots(String),
 }
@@ -235,11 +237,30 @@ pub async fn handshake(socket: Socket, config: &TlsServerConfig, limit: Duration
     }
 }
 
+/// Certificate authorities of the operator's choice.
+#[derive(Clone, Debug)]
+pub struct Authorities(Arc<RootCertStore>);
+
+impl Authorities {
+    /// Reads a PEM bundle, in which other things may stand too. Every certificate in it has to be readable.
+    pub fn from_pem(bundle: &[u8]) -> Result<Self, TlsConfigError> {
+        let unusable = |why: String| TlsConfigError::Authorities(why);
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(bundle) {
+            let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
+            roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
+        }
+        if roots.is_empty() { Err(unusable("none found".to_owned())) } else { Ok(Self(Arc::new(roots))) }
+    }
+}
+
 /// Whether a server's certificate is verified.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum ServerVerification {
     /// Against the system's trusted roots.
     SystemRoots,
+    /// Against these, and no others.
+    Authorities(Authorities),
     /// Not at all: anybody on the way can read and change everything.
     Disabled,
 }
@@ -255,6 +276,9 @@ pub fn client_config(verification: ServerVerification) -> Result<Arc<ClientConfi
     let mut config = match verification {
         ServerVerification::SystemRoots => {
             builder.with_root_certificates(system_roots()?).with_no_client_auth()
+        }
+        ServerVerification::Authorities(Authorities(roots)) => {
+            builder.with_root_certificates(roots).with_no_client_auth()
         }
         ServerVerification::Disabled => builder
             .dangerous()

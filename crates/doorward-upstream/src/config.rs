@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use doorward_net::KeepAlive;
+use doorward_net::{KeepAlive, tls::Authorities};
 use http::{StatusCode, uri::Authority};
 
 /// How long the application may take to begin its answer, unless configured.
@@ -115,9 +115,11 @@ pub enum WebSockets {
 }
 
 /// Whether the certificate of an `https` upstream is verified.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum TlsVerification {
     /// Against the system's trusted roots.
     Verify,
+    /// Against these authorities, and no others.
+    Authorities(Authorities),
     Insecure,
 }

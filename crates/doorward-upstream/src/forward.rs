@@ -4,7 +4,10 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use doorward_core::{Permit, request::origin_form};
-use doorward_net::{Body, Cleartext, Destination, KeepAlive, Pool, WorkerId};
+use doorward_net::{
+    Body, Cleartext, Destination, KeepAlive, Pool, WorkerId,
+    tls::{self, ServerVerification},
+};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header, uri::Authority};
 use hyper::upgrade::OnUpgrade;
 use rustls::{ClientConfig, pki_types::ServerName};
@@ -110,6 +113,9 @@ impl Upstream {
             Target::Http { scheme, authority } => {
                 let client = match tls {
                     TlsVerification::Verify => common.verifying.clone(),
+                    TlsVerification::Authorities(authorities) => {
+                        Some(tls::client_config(ServerVerification::Authorities(authorities))?)
+                    }
                     TlsVerification::Insecure => common.insecure.clone(),
                 };
                 match (destination(scheme, &authority, client), HeaderValue::from_str(authority.as_str())) {

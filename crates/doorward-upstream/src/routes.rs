@@ -129,6 +129,18 @@ impl Upstreams {
         })
     }
 
+    /// Upstreams that somebody else chooses from, by their place: their paths route nothing. What a path says besides (the
+    /// expression of a rewrite, the beginning that files are served below) holds.
+    pub fn chosen(configs: Vec<UpstreamConfig>) -> Result<Vec<Upstream>, InvalidUpstreams> {
+        let common = common(&configs, PathForm::Decoded)?;
+        configs.into_iter().map(|config| Upstream::new(config, &common)).collect()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
     /// Signs every request to a server, so that the application can tell that it came through us.
     #[must_use]
     pub fn signed_by(mut self, signer: &Arc<Signer>) -> Self {
@@ -236,18 +248,20 @@ fn template(config: &UpstreamConfig) -> Result<Template, InvalidUpstreams> {
 /// Of the two client configurations for TLS, each is made only if an upstream uses it. A worker is expected for every
 /// usable CPU.
 fn common(configs: &[UpstreamConfig], form: PathForm) -> Result<Common, TlsConfigError> {
-    let needed = |verification: TlsVerification, how: tls::ServerVerification| {
+    let needed = |is_so: fn(&TlsVerification) -> bool, how: tls::ServerVerification| {
         let is_needed = configs.iter().any(|config| {
-            config.tls == verification
-                && matches!(config.target, Target::Http { scheme: HttpScheme::Https, .. })
+            is_so(&config.tls) && matches!(config.target, Target::Http { scheme: HttpScheme::Https, .. })
         });
         is_needed.then(|| tls::client_config(how)).transpose()
     };
     Ok(Common {
         form,
         workers: thread::available_parallelism().map_or(1, usize::from),
-        verifying: needed(TlsVerification::Verify, tls::ServerVerification::SystemRoots)?,
-        insecure: needed(TlsVerification::Insecure, tls::ServerVerification::Disabled)?,
+        verifying: needed(
+            |tls| matches!(tls, TlsVerification::Verify),
+            tls::ServerVerification::SystemRoots,
+        )?,
+        insecure: needed(|tls| matches!(tls, TlsVerification::Insecure), tls::ServerVerification::Disabled)?,
     })
 }
 
@@ -319,6 +333,13 @@ mod tests {
         check(&["/app/", "/"], "/app", "/");
         check(&["/app/", "/app/x/"], "/app/x", "/app/");
         check(&[], "/", "not found");
+    }
+
+    #[test]
+    fn upstreams_that_others_choose_from_keep_their_places_and_may_share_a_path() {
+        let named = |id: &str| UpstreamConfig { id: id.into(), ..upstream("/") };
+        let chosen = Upstreams::chosen(vec![named("b"), named("a")]).unwrap();
+        assert_eq!(chosen.iter().map(|one| one.id().to_string()).collect::<Vec<_>>(), ["b", "a"]);
     }
 
     #[test]

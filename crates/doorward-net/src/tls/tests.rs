@@ -124,6 +124,24 @@ async fn an_unknown_certificate_is_accepted_only_without_verification() {
 }
 
 #[tokio::test]
+async fn chosen_authorities_vouch_for_their_own_and_for_nobody_else() {
+    const AUTHORITY: &[u8] = include_bytes!("../../tests/tls/authority.pem");
+    let issued = CertificatePem {
+        chain: include_bytes!("../../tests/tls/issued-cert.pem"),
+        key: include_bytes!("../../tests/tls/issued-key.pem"),
+    };
+    let server = server(issued, TlsVersion::Tls12, &[]).unwrap();
+    for (bundle, accepted) in [(AUTHORITY, true), (OTHER.chain, false)] {
+        let authorities = Authorities::from_pem(bundle).unwrap();
+        let client = client(ServerVerification::Authorities(authorities));
+        assert_eq!(shake(&server, client).await.is_ok(), accepted);
+    }
+    for unusable in [&b""[..], b"no certificate", OURS.key] {
+        assert!(matches!(Authorities::from_pem(unusable), Err(TlsConfigError::Authorities(_))));
+    }
+}
+
+#[tokio::test]
 async fn the_certificate_is_the_one_given_and_needs_its_own_key() {
     assert!(server(CertificatePem { key: OTHER.key, ..OURS }, TlsVersion::Tls12, &[]).is_err());
     let mut shown = Vec::new();
