@@ -25,7 +25,17 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("doorward-telemetry", &["doorward-core", "doorward-template"]),
     ("doorward-accounts", &["doorward-core", "doorward-jose", "doorward-store"]),
     // The store is for its tests alone: accounts need one.
-    ("doorward-authn", &["doorward-core", "doorward-oidc", "doorward-accounts", "doorward-store"]),
+    (
+        "doorward-authn",
+        &[
+            "doorward-core",
+            "doorward-jose",
+            "doorward-store",
+            "doorward-session",
+            "doorward-oidc",
+            "doorward-accounts",
+        ],
+    ),
     ("doorward-policy", &["doorward-core", "doorward-oidc"]),
     ("doorward-authz", &["doorward-core", "doorward-policy"]),
     // The store is for its tests alone, as above.

@@ -6,24 +6,24 @@
 //! something was bad, the request is refused: a bad credential never makes somebody anonymous. Browser sessions and
 //! anonymous requests come after the chain and are the server's.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
-use ::aws_lc_rs::digest::{SHA256, digest};
-use doorward_accounts::{Accounts, Activity, InvalidToken, TokenName};
-use doorward_core::{Identity, SecretString, Timestamp, UserInfo, user_info::ANONYMOUS};
+use doorward_accounts::{Accounts, ValidToken};
+use doorward_core::{Identity, SecretString, Timestamp, UserInfo};
 use doorward_oidc::Grant;
 use http::{HeaderMap, header::AUTHORIZATION};
 
 use crate::{
     bearer::{BearerAttempt, BearerRefusal, BearerTokens},
-    front_proxy::{FrontProxy, Said},
+    front_proxy::FrontProxy,
+    judged::{self, Doubt, Judged, RESERVED, Vouched, shortened},
     token_review::TokenReview,
     websocket::{self, Offered},
-    x509::{ClientCa, Shown, credential_id, hex},
+    x509::{ClientCa, Shown},
 };
 
 /// The name under which applications learn which credential was used.
-const CREDENTIAL_ID: &str = "authentication.kubernetes.io/credential-id";
+pub(crate) const CREDENTIAL_ID: &str = "authentication.kubernetes.io/credential-id";
 /// Longer tokens are refused unread.
 pub const TOKEN_LIMIT: usize = 8 * 1024;
 
@@ -229,34 +229,17 @@ impl Chain {
 
     fn by_front_proxy(&self, presented: &Presented<'_>) -> Finding {
         let Some(proxy) = &self.front_proxy else { return Finding::Nothing };
-        let credential =
-            || presented.of_connection.map(|shown| credential_id(shown.leaf())).unwrap_or_default();
         let authenticator = Authenticator::RequestHeader;
-        match proxy.attempt(presented.of_connection, presented.headers, presented.now) {
-            Said::Nothing => Finding::Nothing,
-            Said::User(user) => admitted(user, authenticator, credential()),
-            Said::Refused(why) => refused(authenticator, credential(), &why),
-        }
+        judged::front_proxy(proxy, presented.of_connection, presented.headers, presented.now)
+            .found(authenticator, plain(authenticator))
     }
 
     fn by_certificate(&self, presented: &Presented<'_>) -> Finding {
         let (Some(ca), Some(shown)) = (&self.x509, presented.certificates) else {
             return Finding::Nothing;
         };
-        let credential = credential_id(shown.leaf());
-        match shown.subject(ca, presented.now) {
-            Ok(subject) if subject.common_name.is_empty() => Finding::Nothing,
-            Ok(subject) => {
-                let user = UserInfo {
-                    name: subject.common_name,
-                    uid: subject.uid,
-                    groups: subject.organizations,
-                    extra: [(CREDENTIAL_ID.to_owned(), vec![credential.clone()])].into(),
-                };
-                admitted(user, Authenticator::X509, credential)
-            }
-            Err(why) => refused(Authenticator::X509, credential, &why),
-        }
+        let authenticator = Authenticator::X509;
+        judged::certificate(ca, shown, presented.now).found(authenticator, plain(authenticator))
     }
 
     async fn by_token(
@@ -272,7 +255,9 @@ impl Chain {
             return gathered.take(refused(Authenticator::Bearer, credential, why));
         }
         if let Some(opaque) = &self.opaque
-            && let Some(user) = gathered.take(opaque.attempt(token, presented.now).await)
+            && let Some(user) = gathered.take(
+                judged::opaque(opaque, token, presented.now).await.found(Authenticator::Opaque, by_opaque),
+            )
         {
             return Some(user);
         }
@@ -282,7 +267,10 @@ impl Chain {
             return Some(user);
         }
         if let Some(review) = &self.review
-            && let Some(user) = gathered.take(by_review(review, token, presented.now).await)
+            && let Some(user) = gathered.take({
+                let authenticator = Authenticator::TokenReview;
+                judged::review(review, token, presented.now).await.found(authenticator, plain(authenticator))
+            })
         {
             return Some(user);
         }
@@ -314,72 +302,36 @@ impl Chain {
     }
 }
 
-impl Opaque {
-    async fn attempt(&self, token: &str, now: Timestamp) -> Finding {
-        let Some(name) = TokenName::of_access(token) else { return Finding::Nothing };
-        let (authenticator, credential) = (Authenticator::Opaque, name.shortened());
-        match self.accounts.validate(token, Activity::Counts, now).await {
-            Ok(valid) => {
-                let audience = &valid.token.audience;
-                if !audience.is_empty() && !audience.iter().any(|one| self.audiences.contains(one)) {
-                    return refused(authenticator, credential, "the token is for another resource");
-                }
-                let mut finding = admitted(valid.user_info, authenticator, credential);
-                if let (Finding::User(found), Some(user)) = (&mut finding, valid.user)
-                    && user.email_verified
-                {
-                    found.email = user.email;
-                }
-                finding
-            }
-            Err(InvalidToken::NotOurs) => Finding::Nothing,
-            Err(InvalidToken::Unavailable(error)) => {
-                Finding::Unavailable(Rejection { authenticator, credential, reason: error.to_string() })
-            }
-            Err(why) => refused(authenticator, credential, &why),
+impl<T> Judged<T> {
+    /// In the words of this module.
+    fn found(self, authenticator: Authenticator, who: impl FnOnce(T) -> Authenticated) -> Finding {
+        let rejection = |Doubt { credential, reason }: Doubt| {
+            let credential = shortened(&credential).to_owned();
+            Rejection { authenticator, credential, reason }
+        };
+        match self {
+            Self::Nothing => Finding::Nothing,
+            Self::Good(found) => Finding::User(Box::new(who(found))),
+            Self::Bad(doubt) => Finding::Refused(rejection(doubt)),
+            Self::Unknown(doubt) => Finding::Unavailable(rejection(doubt)),
         }
     }
 }
 
-async fn by_review(review: &TokenReview, token: &str, now: Timestamp) -> Finding {
-    let (authenticator, credential) = (Authenticator::TokenReview, token_id(token));
-    match review.attempt(token, now).await {
-        Ok(user) => admitted(user, authenticator, credential),
-        Err(why) if why.is_unavailable(review.on_error()) => {
-            Finding::Unavailable(Rejection { authenticator, credential, reason: why.to_string() })
-        }
-        Err(why) => refused(authenticator, credential, &why),
+/// Somebody of whom no more is known.
+fn plain(authenticator: Authenticator) -> impl FnOnce(Vouched) -> Authenticated {
+    move |Vouched { user, credential }| Authenticated {
+        user,
+        email: String::new(),
+        authenticator,
+        credential: shortened(&credential).to_owned(),
+        grant: None,
     }
 }
 
-const RESERVED: &str = "the name is empty, reserved or unreadable";
-
-/// Somebody, without what nobody may assert.
-fn admitted(user: UserInfo, authenticator: Authenticator, credential: String) -> Finding {
-    match admit(user) {
-        Some(user) => Finding::User(Box::new(Authenticated {
-            user,
-            email: String::new(),
-            authenticator,
-            credential,
-            grant: None,
-        })),
-        None => refused(authenticator, credential, RESERVED),
-    }
-}
-
-/// Drops the reserved groups and adds the one of everybody known; `None` if nobody may be called so.
-fn admit(mut user: UserInfo) -> Option<UserInfo> {
-    let is_readable = |text: &str| !text.is_empty() && !text.chars().any(char::is_control);
-    if !is_readable(&user.name) || user.name == ANONYMOUS || user.uid.chars().any(char::is_control) {
-        return None;
-    }
-    user.groups.retain(|group| is_readable(group));
-    user.extra.retain(|key, values| {
-        values.retain(|value| !value.chars().any(char::is_control));
-        is_readable(key)
-    });
-    Some(user.authenticated())
+fn by_opaque((vouched, valid): (Vouched, ValidToken)) -> Authenticated {
+    let email = valid.user.filter(|user| user.email_verified).map(|user| user.email).unwrap_or_default();
+    Authenticated { email, ..plain(Authenticator::Opaque)(vouched) }
 }
 
 /// Somebody as an identity provider describes them. What begins with `system:` is for the operators of clusters to give
@@ -389,12 +341,8 @@ pub fn user_of(identity: &Identity, naming: Naming) -> Option<UserInfo> {
         Naming::Preferred if !identity.preferred_username.is_empty() => identity.preferred_username.as_str(),
         _ => identity.display_name(),
     };
-    let is_reserved = |text: &str| text.starts_with("system:");
-    if is_reserved(name) {
-        return None;
-    }
-    let groups = identity.groups.iter().filter(|group| !is_reserved(group)).cloned().collect();
-    admit(UserInfo { name: name.to_owned(), uid: identity.user.clone(), groups, ..UserInfo::default() })
+    let (name, uid) = (name.to_owned(), identity.user.clone());
+    judged::admit_foreign(UserInfo { name, uid, groups: identity.groups.clone(), ..UserInfo::default() })
 }
 
 fn refused(authenticator: Authenticator, credential: String, why: &(impl ToString + ?Sized)) -> Finding {
@@ -408,25 +356,29 @@ pub struct RepeatedAuthorization;
 /// The bearer token of a request: the second word of the header, if the first is `Bearer` in any case. Nothing where a
 /// second space stands in its place.
 pub fn bearer_token(headers: &HeaderMap) -> Result<Option<SecretString>, RepeatedAuthorization> {
+    Ok(authorization(headers)?.and_then(|line| second_word(line.trim()).map(SecretString::from)))
+}
+
+/// The `Authorization` header. What is no text is no token of anybody's, and must not pass for no token at all.
+pub(crate) fn authorization(headers: &HeaderMap) -> Result<Option<Cow<'_, str>>, RepeatedAuthorization> {
     let mut lines = headers.get_all(AUTHORIZATION).iter();
-    let Some(line) = lines.next() else { return Ok(None) };
+    let line = lines.next();
     if lines.next().is_some() {
         return Err(RepeatedAuthorization);
     }
-    // What is no text is no token of anybody's, and must not pass for no token at all.
-    let line = String::from_utf8_lossy(line.as_bytes());
-    let mut words = line.trim().split(' ');
+    Ok(line.map(|line| String::from_utf8_lossy(line.as_bytes())))
+}
+
+/// The token of a header whose first word is `Bearer`.
+pub(crate) fn second_word(line: &str) -> Option<&str> {
+    let mut words = line.split(' ');
     let is_bearer = words.next().is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer"));
-    Ok(words.next().filter(|token| is_bearer && !token.is_empty()).map(SecretString::from))
+    words.next().filter(|token| is_bearer && !token.is_empty())
 }
 
 /// Names a token in logs, by a part of its hash.
 fn token_id(token: &str) -> String {
-    if let Some(name) = TokenName::of_access(token) {
-        return name.shortened();
-    }
-    let hash = digest(&SHA256, token.as_bytes());
-    format!("sha256:{}", hex(hash.as_ref().first_chunk::<6>().map_or(&[], |start| start)))
+    shortened(&judged::token_id(token)).to_owned()
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 //!
 //! Schemes answer one of three things, so that a bad credential is never mistaken for a missing one. Here live HTTP
 //! Basic credentials checked against a password file, signed tokens checked by the issuers we trust, client certificates,
-//! and the headers of proxies in front; [`chain`] puts those of API requests in order.
+//! and the headers of proxies in front; [`chain`] puts those of API requests in order, and [`gateway`] has those that
+//! routes name.
 
 pub mod basic;
 pub mod bearer;
@@ -10,7 +11,9 @@ pub mod chain;
 pub mod front_proxy;
 #[doc(hidden)]
 pub mod fuzz;
+pub mod gateway;
 pub mod htpasswd;
+mod judged;
 mod throttle;
 pub mod token_review;
 pub mod websocket;

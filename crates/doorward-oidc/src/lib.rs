@@ -10,6 +10,7 @@ mod discovery;
 pub mod fuzz;
 pub mod http;
 mod identify;
+mod issuer_keys;
 mod jwks;
 pub mod login;
 mod printable;
@@ -31,6 +32,7 @@ pub use config::{
 };
 pub use discovery::ConnectError;
 pub use identify::IdentifyError;
+pub use issuer_keys::{InvalidIssuerKeys, IssuerKeys, IssuerKeysConfig, is_safe};
 pub use login::{
     AccountChoice, AuthorizationRequest, BeginError, LoginStart, MatchedCallback, PendingLogin,
     StateMismatch, WrongIssuer,
