@@ -31,7 +31,7 @@ impl<'a> File<'a> {
 
     /// A line of this file as a source.
     pub(crate) fn source(&self, line: usize) -> Source {
-        Source::File { path: self.path.clone(), line }
+        Source::File { path: self.path.clone(), line, column: None }
     }
 }
 

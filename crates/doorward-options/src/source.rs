@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use crate::defs::{self, Scope};
 use crate::structured;
+use crate::yaml::Position;
 
 /// Where the value of an option was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub enum Source {
         path: PathBuf,
         /// Line number, counted from 1.
         line: usize,
+        /// Column, counted from 1, where it is known.
+        column: Option<usize>,
     },
 }
 
@@ -31,7 +34,10 @@ impl fmt::Display for Source {
             Self::Default => f.write_str("default"),
             Self::Flag(name) => write!(f, "flag --{name}"),
             Self::Environment(name) => write!(f, "environment variable {name}"),
-            Self::File { path, line } => write!(f, "{} line {line}", path.display()),
+            Self::File { path, line, column: None } => write!(f, "{} line {line}", path.display()),
+            Self::File { path, line, column: Some(column) } => {
+                write!(f, "{} line {line}, column {column}", path.display())
+            }
         }
     }
 }
@@ -49,25 +55,29 @@ pub struct Sources {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Places {
     pub(crate) file: PathBuf,
-    /// Line numbers by place, such as `providers[0].clientID`.
-    pub(crate) lines: BTreeMap<String, usize>,
+    /// Where what stands, by names such as `providers[0].clientID`.
+    pub(crate) known: BTreeMap<String, Position>,
     /// Variables that are not set, by line.
     pub(crate) unset: Vec<(usize, String)>,
 }
 
 impl Places {
-    /// The line of `place`, or of what it would stand in.
+    /// Where `place` is, or what it would stand in.
     fn source(&self, place: &str) -> Source {
-        let mut known = place;
+        let mut name = place;
         loop {
-            let line = self.lines.get(known).copied();
-            let parent = known.rfind(['.', '[']).and_then(|end| known.get(..end));
-            match (line, parent) {
-                (Some(line), _) => return Source::File { path: self.file.clone(), line },
-                (None, Some(parent)) => known = parent,
-                (None, None) => return Source::File { path: self.file.clone(), line: 1 },
+            let at = self.known.get(name);
+            let parent = name.rfind(['.', '[']).and_then(|end| name.get(..end));
+            match (at, parent) {
+                (Some(at), _) => return self.at(*at),
+                (None, Some(parent)) => name = parent,
+                (None, None) => return self.at(Position::START),
             }
         }
+    }
+
+    fn at(&self, Position { line, column }: Position) -> Source {
+        Source::File { path: self.file.clone(), line, column: Some(column) }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::problem::OptionError;
 use crate::source::Places;
 
 pub(crate) use names::path_of;
-pub use read::{Later, Named};
+pub use read::Named;
 
 /// What the structured file replaces.
 #[derive(Debug, Clone, Default, PartialEq)]

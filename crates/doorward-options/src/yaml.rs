@@ -1,18 +1,35 @@
-//! A YAML file as a tree that knows its lines. Reading is the business of `saphyr-parser`; this only keeps what it
+//! A YAML file as a tree that knows its lines and columns. Reading is the business of `saphyr-parser`; this only keeps what it
 //! reports. Aliases share the node they name, so that a file cannot grow in memory, and depth is limited.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};
 
 /// Nobody nests deeper; a deeper file is a mistake or an attack.
 const DEEPEST: usize = 64;
 
-/// A node and the line on which it begins, counted from 1.
+/// Where something begins, both counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Position {
+    pub(crate) line: usize,
+    pub(crate) column: usize,
+}
+
+impl Position {
+    /// Where a file begins.
+    pub(crate) const START: Self = Self { line: 1, column: 1 };
+
+    /// The parser counts columns from 0, and knows no place in an empty file.
+    fn of(marker: Marker) -> Self {
+        Self { line: marker.line().max(1), column: marker.col() + 1 }
+    }
+}
+
+/// A node and where it begins.
 #[derive(Debug)]
 pub(crate) struct Node {
-    pub(crate) line: usize,
+    pub(crate) at: Position,
     pub(crate) data: Data,
 }
 
@@ -32,14 +49,14 @@ pub(crate) enum Data {
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) key: String,
-    pub(crate) line: usize,
+    pub(crate) at: Position,
     pub(crate) value: Rc<Node>,
 }
 
 /// What is wrong with a file, and where. The message quotes nothing: the file may hold secrets.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Malformed {
-    pub(crate) line: usize,
+    pub(crate) at: Position,
     pub(crate) message: String,
 }
 
@@ -48,12 +65,12 @@ pub(crate) fn parse(text: &str) -> Result<Rc<Node>, Malformed> {
     let mut builder = Builder::default();
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| Malformed {
-            line: error.marker().line().max(1),
+            at: Position::of(*error.marker()),
             message: error.info().to_owned(),
         })?;
         builder.take(event, span)?;
     }
-    Ok(builder.document.unwrap_or_else(|| Rc::new(Node { line: 1, data: Data::Null })))
+    Ok(builder.document.unwrap_or_else(|| Rc::new(Node { at: Position::START, data: Data::Null })))
 }
 
 #[derive(Default)]
@@ -66,39 +83,39 @@ struct Builder {
 /// A list or mapping whose end has not come yet.
 struct Open {
     anchor: usize,
-    line: usize,
+    at: Position,
     content: Content,
 }
 
 enum Content {
     List(Vec<Rc<Node>>),
-    Mapping { entries: Vec<Entry>, key: Option<(String, usize)> },
+    Mapping { entries: Vec<Entry>, key: Option<(String, Position)> },
 }
 
 impl Builder {
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Malformed> {
-        let line = span.start.line().max(1);
-        let wrong = |message: &str| Malformed { line, message: message.to_owned() };
+        let at = Position::of(span.start);
+        let wrong = |message: &str| Malformed { at, message: message.to_owned() };
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let data = scalar(&text, style, tag.as_deref()).map_err(wrong)?;
-                self.put(Node { line, data }, anchor)
+                self.put(Node { at, data }, anchor)
             }
             Event::Alias(anchor) => {
                 let node = self.anchors.get(&anchor).ok_or_else(|| wrong("an alias names what holds it"))?;
-                self.insert(Rc::clone(node), line)
+                self.insert(Rc::clone(node), at)
             }
-            Event::SequenceStart(anchor, _) => self.open(anchor, line, Content::List(Vec::new())),
+            Event::SequenceStart(anchor, _) => self.open(anchor, at, Content::List(Vec::new())),
             Event::MappingStart(anchor, _) => {
-                self.open(anchor, line, Content::Mapping { entries: Vec::new(), key: None })
+                self.open(anchor, at, Content::Mapping { entries: Vec::new(), key: None })
             }
             Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
-                Some(Open { anchor, line, content: Content::List(items) }) => {
-                    self.put(Node { line, data: Data::List(items) }, anchor)
+                Some(Open { anchor, at, content: Content::List(items) }) => {
+                    self.put(Node { at, data: Data::List(items) }, anchor)
                 }
-                Some(Open { anchor, line, content: Content::Mapping { entries, .. } }) => {
+                Some(Open { anchor, at, content: Content::Mapping { entries, .. } }) => {
                     let entries = merged(entries)?;
-                    self.put(Node { line, data: Data::Mapping(entries) }, anchor)
+                    self.put(Node { at, data: Data::Mapping(entries) }, anchor)
                 }
                 None => Err(wrong("something ends that did not begin")),
             },
@@ -110,43 +127,43 @@ impl Builder {
         }
     }
 
-    fn open(&mut self, anchor: usize, line: usize, content: Content) -> Result<(), Malformed> {
+    fn open(&mut self, anchor: usize, at: Position, content: Content) -> Result<(), Malformed> {
         if self.open.len() >= DEEPEST {
-            return Err(Malformed { line, message: format!("the nesting is deeper than {DEEPEST}") });
+            return Err(Malformed { at, message: format!("the nesting is deeper than {DEEPEST}") });
         }
-        self.open.push(Open { anchor, line, content });
+        self.open.push(Open { anchor, at, content });
         Ok(())
     }
 
     fn put(&mut self, node: Node, anchor: usize) -> Result<(), Malformed> {
-        let line = node.line;
+        let at = node.at;
         let node = Rc::new(node);
         // Anchors are numbered from 1; 0 is none.
         if anchor > 0 {
             self.anchors.insert(anchor, Rc::clone(&node));
         }
-        self.insert(node, line)
+        self.insert(node, at)
     }
 
-    fn insert(&mut self, node: Rc<Node>, line: usize) -> Result<(), Malformed> {
-        let wrong = |message: String| Err(Malformed { line, message });
+    fn insert(&mut self, node: Rc<Node>, at: Position) -> Result<(), Malformed> {
+        let wrong = |message: String| Err(Malformed { at, message });
         match self.open.last_mut().map(|open| &mut open.content) {
             None if self.document.is_none() => self.document = Some(node),
             None if matches!(node.data, Data::Null) => {}
             None => return wrong("the file holds more than one document".to_owned()),
             Some(Content::List(items)) => items.push(node),
             Some(Content::Mapping { entries, key }) => {
-                if let Some((key, line)) = key.take() {
-                    entries.push(Entry { key, line, value: node });
+                if let Some((key, at)) = key.take() {
+                    entries.push(Entry { key, at, value: node });
                     return Ok(());
                 }
                 let Some(name) = key_text(&node.data) else {
                     return wrong("a key is neither a word nor a number".to_owned());
                 };
                 if let Some(earlier) = entries.iter().find(|entry| entry.key == name && name != MERGE) {
-                    return wrong(format!("a key stands twice, first in line {}", earlier.line));
+                    return wrong(format!("a key stands twice, first in line {}", earlier.at.line));
                 }
-                *key = Some((name, line));
+                *key = Some((name, at));
             }
         }
         Ok(())
@@ -168,14 +185,14 @@ const MERGE: &str = "<<";
 /// Entries with those that are merged in; what the mapping says itself comes first and wins.
 fn merged(entries: Vec<Entry>) -> Result<Vec<Entry>, Malformed> {
     let (merges, mut own): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| entry.key == MERGE);
-    for Entry { line, value, .. } in &merges {
+    for Entry { at, value, .. } in &merges {
         let sources = match &value.data {
             Data::List(items) => items.as_slice(),
             _ => std::slice::from_ref(value),
         };
         for source in sources {
             let Data::Mapping(others) = &source.data else {
-                return Err(Malformed { line: *line, message: "only a mapping can be merged in".to_owned() });
+                return Err(Malformed { at: *at, message: "only a mapping can be merged in".to_owned() });
             };
             for other in others {
                 if !own.iter().any(|entry| entry.key == other.key) {
@@ -240,7 +257,7 @@ mod tests {
             Data::Mapping(entries) => {
                 let entries = entries
                     .iter()
-                    .map(|entry| format!("{}@{}:{}", entry.key, entry.line, shown(&entry.value)));
+                    .map(|entry| format!("{}@{}:{}", entry.key, entry.at.line, shown(&entry.value)));
                 format!("{{{}}}", entries.collect::<Vec<_>>().join(" "))
             }
         }
@@ -272,7 +289,7 @@ mod tests {
     #[track_caller]
     fn check_refused(text: &str, line: usize, part: &str) {
         let error = parse(text).map(|node| shown(&node)).unwrap_err();
-        assert!(error.line == line && error.message.contains(part), "{error:?}");
+        assert!(error.at.line == line && error.message.contains(part), "{error:?}");
     }
 
     #[test]
@@ -285,6 +302,18 @@ mod tests {
         check_refused("a:\n  <<: 1\n", 2, "merged");
         check_refused(&format!("{}{}", "[".repeat(80), "]".repeat(80)), 1, "deeper");
         check_refused(&"[".repeat(100_000), 1, "limit");
+    }
+
+    #[test]
+    fn columns_are_those_that_editors_show() {
+        let node = parse("a:\n  b: [x, {c: 1}]\n").unwrap();
+        let Data::Mapping(entries) = &node.data else { panic!() };
+        let Data::Mapping(entries) = &entries[0].value.data else { panic!() };
+        assert_eq!(entries[0].at, Position { line: 2, column: 3 });
+        let Data::List(items) = &entries[0].value.data else { panic!() };
+        assert_eq!(items[0].at, Position { line: 2, column: 7 });
+        let Data::Mapping(entries) = &items[1].data else { panic!() };
+        assert_eq!((items[1].at.column, entries[0].at.column, entries[0].value.at.column), (10, 11, 14));
     }
 
     #[test]

@@ -290,7 +290,7 @@ fn a_later_problem_names_option_source_and_mend() {
     let case = Case { toml: "\nemail_domains = []".to_owned(), ..Case::default() };
     let Ok(Loaded::Configuration(Configuration { sources, .. }, _)) = run(&case) else { panic!() };
     for name in ["email_domains", "email-domain", "--email-domain"] {
-        assert_eq!(*sources.of(name), Source::File { path: "/etc/x.cfg".into(), line: 2 });
+        assert_eq!(*sources.of(name), Source::File { path: "/etc/x.cfg".into(), line: 2, column: None });
         let error = problem(&sources, name, "nobody is admitted", "name a domain");
         assert_eq!(error.to_string(), "email-domain: nobody is admitted (/etc/x.cfg line 2); name a domain");
     }

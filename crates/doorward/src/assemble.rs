@@ -8,6 +8,7 @@ pub(crate) mod api_auth;
 pub(crate) mod auth_server;
 mod client_ca;
 pub(crate) mod differences;
+mod gateway;
 pub(crate) mod ingress;
 pub(crate) mod injection;
 pub(crate) mod legacy;
@@ -162,6 +163,7 @@ pub(crate) fn check(
         written = legacy::structured(options, &mut problems);
         (&written, Form::Flat)
     };
+    gateway::check(own, &mut problems);
     let checked = checked(&Written { options, structured, form, own }, &mut problems, purpose, former);
     let found = problems.into_found();
     match checked {

@@ -34,13 +34,13 @@ pub(crate) fn configuration(address: &str, application: SocketAddr) -> Configura
     };
     let users =
         IdentityProvider { name: "local".to_owned(), kind: "static".to_owned(), ..Default::default() };
-    let mut own = Own::default();
-    own.auth_server = Some(AuthServer {
+    let server = AuthServer {
         store: RecordStore { kind: "memory".to_owned(), ..RecordStore::default() },
         identity_providers: vec![users],
         kubernetes_api: true,
         ..AuthServer::default()
-    });
+    };
+    let own = Own { auth_server: Some(server), ..Own::default() };
     let sources = Sources::default();
     Configuration { options: Box::new(options), structured: None, own: Some(Box::new(own)), sources }
 }

@@ -7,16 +7,37 @@ use std::time::Duration;
 use doorward_core::SecretString;
 
 use super::environment;
-use super::read::{Document, Later, Named, Readable, Reader, read};
+use super::read::{Document, Named, Readable, Reader, read};
 use crate::problem::OptionError;
 use crate::source::Places;
+
+/// Writes down under which key each field of a record stands. Each key has its line in docs/doorward-yaml.md.
+macro_rules! records {
+    ($($record:ident {$($field:ident: $key:literal,)*})*) => {$(
+        impl Readable for $record {
+            fn read(&mut self, node: &crate::yaml::Node, reader: &mut Reader<'_>) {
+                let Some(mut mapping) = reader.mapping(node) else { return };
+                $(mapping.field($key, &mut self.$field, reader);)*
+                mapping.finish(reader);
+            }
+        }
+    )*
+        /// The keys of each record, for the page that describes them.
+        #[cfg(test)]
+        pub(super) const RECORDS: &[(&str, &[&str])] = &[$((stringify!($record), &[$($key),*])),*];
+    };
+}
+
+pub mod gateway;
+
+pub use gateway::Gateway;
 
 /// The whole file.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Own {
     pub auth_server: Option<AuthServer>,
     pub api_auth: Option<ApiAuth>,
-    gateway: Later,
+    pub gateway: Option<Gateway>,
 }
 
 /// `authServer`: the built-in OAuth server.
@@ -271,23 +292,6 @@ pub struct Impersonate {
     pub ca_file: String,
 }
 
-/// Writes down under which key each field of a record stands. Each key has its line in docs/doorward-yaml.md.
-macro_rules! records {
-    ($($record:ident {$($field:ident: $key:literal,)*})*) => {$(
-        impl Readable for $record {
-            fn read(&mut self, node: &crate::yaml::Node, reader: &mut Reader<'_>) {
-                let Some(mut mapping) = reader.mapping(node) else { return };
-                $(mapping.field($key, &mut self.$field, reader);)*
-                mapping.finish(reader);
-            }
-        }
-    )*
-        /// The keys of each record, for the page that describes them.
-        #[cfg(test)]
-        const RECORDS: &[(&str, &[&str])] = &[$((stringify!($record), &[$($key),*])),*];
-    };
-}
-
 records! {
     Own {
         auth_server: "authServer",
@@ -468,7 +472,7 @@ records! {
 }
 
 /// The keys at the top of the file, under which its places begin.
-pub(crate) const TOP: [&str; 2] = ["authServer", "apiAuth"];
+pub(crate) const TOP: [&str; 3] = ["authServer", "apiAuth", "gateway"];
 
 impl Own {
     /// Reads `text`, the content of the YAML file `path`, after replacing references to the environment. Problems

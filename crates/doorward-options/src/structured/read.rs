@@ -12,7 +12,7 @@ use super::environment::Substituted;
 use crate::duration::parse_duration;
 use crate::problem::{OptionError, quoted};
 use crate::source::{Places, Source};
-use crate::yaml::{self, Data, Entry, Node};
+use crate::yaml::{self, Data, Entry, Node, Position};
 
 /// A file to be read.
 pub(super) struct Document<'a> {
@@ -30,36 +30,50 @@ pub(super) fn read<T: Readable + Default>(
 ) -> (T, Places) {
     let mut whole = T::default();
     let mut reader =
-        Reader { file: path.to_owned(), here: String::new(), lines: BTreeMap::new(), unset, errors };
+        Reader { file: path.to_owned(), here: String::new(), known: BTreeMap::new(), unset, errors };
     match yaml::parse(&text) {
         Ok(document) => whole.read(&document, &mut reader),
         Err(malformed) => {
             let message = format!("the file is not valid YAML: {}", malformed.message);
-            reader.complain(option, malformed.line, message, "correct the file");
+            reader.complain(option, malformed.at, message, "correct the file");
         }
     }
-    (whole, Places { file: path.to_owned(), lines: reader.lines, unset: reader.unset })
+    (whole, Places { file: path.to_owned(), known: reader.known, unset: reader.unset })
 }
 
 /// Fields that say who may come in.
-const RESTRICTIONS: [&str; 18] = [
+const RESTRICTIONS: [&str; 32] = [
+    "acr",
+    "algorithms",
+    "all",
     "allowedGroups",
     "allowedNames",
     "allowedTenants",
+    "any",
     "audiences",
+    "authenticate",
+    "authenticator",
+    "authorize",
     "clientCommonNames",
+    "clients",
     "group",
     "groups",
     "hosts",
+    "match",
+    "maxScopes",
+    "methods",
     "literals",
     "org",
     "paths",
     "projects",
     "repo",
     "repository",
+    "requiredClaims",
     "roles",
     "scopeRestrictions",
+    "stepUp",
     "team",
+    "typ",
     "users",
 ];
 
@@ -73,19 +87,25 @@ pub(super) struct Reader<'a> {
     file: PathBuf,
     /// For instance `providers[0].oidcConfig`.
     here: String,
-    lines: BTreeMap<String, usize>,
+    known: BTreeMap<String, Position>,
     /// Variables that are not set, by line.
     unset: Vec<(usize, String)>,
     errors: &'a mut Vec<OptionError>,
 }
 
 impl Reader<'_> {
-    fn complain(&mut self, place: &str, line: usize, message: String, mend: &str) {
-        let source = Source::File { path: self.file.clone(), line };
+    /// Complains of what stands at `node`.
+    pub(super) fn refuse(&mut self, node: &Node, message: &str, mend: &str) {
+        self.complain(&self.here.clone(), node.at, message.to_owned(), mend);
+    }
+
+    fn complain(&mut self, place: &str, at: Position, message: String, mend: &str) {
+        let Position { line, column } = at;
+        let source = Source::File { path: self.file.clone(), line, column: Some(column) };
         self.errors.push(OptionError { option: place.to_owned(), source, message, mend: mend.to_owned() });
     }
 
-    fn wrong_type(&mut self, node: &Node, mend: &str) {
+    pub(super) fn wrong_type(&mut self, node: &Node, mend: &str) {
         let found = match node.data {
             Data::Null => "nothing",
             Data::Bool(_) => "true or false",
@@ -95,7 +115,7 @@ impl Reader<'_> {
             Data::List(_) => "a list",
             Data::Mapping(_) => "a mapping",
         };
-        self.complain(&self.here.clone(), node.line, format!("{found} is not accepted here"), mend);
+        self.complain(&self.here.clone(), node.at, format!("{found} is not accepted here"), mend);
     }
 
     /// Complains of a restriction of which nothing is left because a variable is not set.
@@ -105,12 +125,12 @@ impl Reader<'_> {
             Data::List(items) => items.is_empty(),
             Data::Text(_) | Data::Bool(_) | Data::Int(_) | Data::Float(_) | Data::Mapping(_) => false,
         };
-        let unset = self.unset.iter().find(|(line, _)| is_empty && *line == node.line);
-        if let Some((line, name)) = unset.cloned() {
+        let unset = self.unset.iter().find(|(line, _)| is_empty && *line == node.at.line);
+        if let Some((_, name)) = unset.cloned() {
             let message = format!("nothing is left here, because the variable {name} is not set");
             self.complain(
                 &self.here.clone(),
-                line,
+                node.at,
                 message,
                 "set it, or write ${NAME:-} with what is to stand here",
             );
@@ -118,10 +138,10 @@ impl Reader<'_> {
     }
 
     /// Does something one step further down.
-    fn below(&mut self, step: &str, line: usize, act: impl FnOnce(&mut Self)) {
+    fn below(&mut self, step: &str, at: Position, act: impl FnOnce(&mut Self)) {
         let length = self.here.len();
         self.here.push_str(step);
-        self.lines.insert(self.here.clone(), line);
+        self.known.insert(self.here.clone(), at);
         act(self);
         self.here.truncate(length);
     }
@@ -159,8 +179,8 @@ impl<T> Named<T> {
 impl<T: Readable + Default> Readable for Named<T> {
     fn read(&mut self, node: &Node, reader: &mut Reader<'_>) {
         let Some(Mapping { entries, .. }) = reader.mapping(node) else { return };
-        for Entry { key, line, value } in entries {
-            reader.below(&format!(".{key}"), *line, |reader| {
+        for Entry { key, at, value } in entries {
+            reader.below(&format!(".{key}"), *at, |reader| {
                 let mut read = T::default();
                 read.read(value, reader);
                 self.0.push((key.clone(), read));
@@ -169,18 +189,9 @@ impl<T: Readable + Default> Readable for Named<T> {
     }
 }
 
-/// A part of the file that this version does not have yet: its name is known, and anything in it is refused.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Later;
-
-impl Readable for Later {
-    fn read(&mut self, node: &Node, reader: &mut Reader<'_>) {
-        let message = "this part is not there yet".to_owned();
-        // The line of the key, which is what has to go.
-        let line = reader.lines.get(&reader.here).copied().unwrap_or(node.line);
-        let mend = "leave it out, it comes with a later version";
-        reader.complain(&reader.here.clone(), line, message, mend);
-    }
+/// The value of a key; what begins on another line than the key (below it, or at an anchor) is found by the key.
+fn nearest(key: Position, value: Position) -> Position {
+    if key.line == value.line { value } else { key }
 }
 
 /// The entries of a mapping that no field has taken yet.
@@ -197,11 +208,11 @@ impl Mapping<'_> {
         let (mine, others): (Vec<_>, Vec<_>) =
             self.entries.iter().partition(|entry| entry.key.eq_ignore_ascii_case(key));
         self.entries = others;
-        for (index, Entry { line, value, .. }) in mine.into_iter().enumerate() {
-            reader.below(&format!("{separator}{key}"), *line, |reader| {
+        for (index, Entry { at, value, .. }) in mine.into_iter().enumerate() {
+            reader.below(&format!("{separator}{key}"), nearest(*at, value.at), |reader| {
                 if index > 0 {
                     let message = "the key stands here twice".to_owned();
-                    reader.complain(&reader.here.clone(), *line, message, "remove one of the two");
+                    reader.complain(&reader.here.clone(), *at, message, "remove one of the two");
                 }
                 if RESTRICTIONS.contains(&key) {
                     reader.refuse_lost(value);
@@ -216,7 +227,7 @@ impl Mapping<'_> {
 
     /// Complains of entries that no field took.
     pub(super) fn finish(self, reader: &mut Reader<'_>) {
-        for Entry { key, line, .. } in self.entries {
+        for Entry { key, at, .. } in self.entries {
             let separator = if reader.here.is_empty() { "" } else { "." };
             let shown = if key.len() <= 100 && key.chars().all(|c| c.is_alphanumeric() || "_-.".contains(c)) {
                 key.clone()
@@ -225,7 +236,7 @@ impl Mapping<'_> {
             };
             let place = format!("{}{separator}{shown}", reader.here);
             let mend = format!("write one of {}, or remove it", self.known.join(", "));
-            reader.complain(&place, *line, "there is no such key".to_owned(), &mend);
+            reader.complain(&place, *at, "there is no such key".to_owned(), &mend);
         }
     }
 }
@@ -274,7 +285,7 @@ impl Readable for Duration {
                 Ok(nanoseconds) => *self = Self::from_nanos(u64::try_from(nanoseconds).unwrap_or(0)),
                 Err(why) => {
                     let message = format!("{} {why}", quoted(text));
-                    reader.complain(&reader.here.clone(), node.line, message, MEND);
+                    reader.complain(&reader.here.clone(), node.at, message, MEND);
                 }
             },
             Data::Float(seconds) => *self = Self::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Self::MAX),
@@ -282,7 +293,7 @@ impl Readable for Duration {
             // oauth2-proxy takes a bare number for nanoseconds, which nobody means.
             Data::Int(number) => {
                 let message = format!("{number} is a duration without a unit");
-                reader.complain(&reader.here.clone(), node.line, message, MEND);
+                reader.complain(&reader.here.clone(), node.at, message, MEND);
             }
             _ => reader.wrong_type(node, MEND),
         }
@@ -295,6 +306,12 @@ impl<T: Readable + Default> Readable for Option<T> {
     }
 }
 
+impl<T: Readable> Readable for Box<T> {
+    fn read(&mut self, node: &Node, reader: &mut Reader<'_>) {
+        T::read(self, node, reader);
+    }
+}
+
 impl<T: Readable + Default> Readable for Vec<T> {
     fn read(&mut self, node: &Node, reader: &mut Reader<'_>) {
         let Data::List(items) = &node.data else {
@@ -304,7 +321,7 @@ impl<T: Readable + Default> Readable for Vec<T> {
         for (index, item) in items.iter().enumerate() {
             let item: &Rc<Node> = item;
             let mut value = T::default();
-            reader.below(&format!("[{index}]"), item.line, |reader| value.read(item, reader));
+            reader.below(&format!("[{index}]"), item.at, |reader| value.read(item, reader));
             self.push(value);
         }
     }

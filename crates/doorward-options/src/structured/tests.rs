@@ -137,13 +137,13 @@ fn check_refused(text: &str, expected: &[&str]) {
 fn mistakes_name_their_place_and_line() {
     check_refused(
         "server: {BindAddress: 5}\n",
-        &["server.bindAddress: a whole number is not accepted here (alpha.yaml line 1)"],
+        &["server.bindAddress: a whole number is not accepted here (alpha.yaml line 1, column 23)"],
     );
     check_refused(
         "upstreamConfig:\n  upstreams:\n    - id: a\n      static: yes\n      bogus: 1\n",
         &[
-            "upstreamConfig.upstreams[0].static: a text is not accepted here (alpha.yaml line 4); write true or false",
-            "upstreamConfig.upstreams[0].bogus: there is no such key (alpha.yaml line 5); write one of id, path",
+            "upstreamConfig.upstreams[0].static: a text is not accepted here (alpha.yaml line 4, column 15); write true or false",
+            "upstreamConfig.upstreams[0].bogus: there is no such key (alpha.yaml line 5, column 7); write one of id, path",
         ],
     );
     check_refused(
@@ -163,8 +163,8 @@ fn mistakes_name_their_place_and_line() {
     check_refused(
         "providers:\n- allowedGroups: [${NOPE}]\n  keycloakConfig:\n    roles: ${NOPE}\n  scope: ${NOPE}\n",
         &[
-            "keycloakConfig.roles: nothing is left here, because the variable NOPE is not set (alpha.yaml line 4)",
-            "allowedGroups: nothing is left here, because the variable NOPE is not set (alpha.yaml line 2)",
+            "keycloakConfig.roles: nothing is left here, because the variable NOPE is not set (alpha.yaml line 4",
+            "allowedGroups: nothing is left here, because the variable NOPE is not set (alpha.yaml line 2",
         ],
     );
     // Flat claims and secrets of older documentation are no longer read.

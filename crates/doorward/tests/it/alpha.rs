@@ -149,7 +149,7 @@ providers:
     ] {
         assert!(exit.output.contains(expected), "{expected}\n{}", exit.output);
     }
-    assert!(exit.output.contains("alpha.yaml line 6)"), "{}", exit.output);
+    assert!(exit.output.contains("alpha.yaml line 6,"), "{}", exit.output);
 }
 
 #[test]

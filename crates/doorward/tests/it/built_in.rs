@@ -153,7 +153,7 @@ fn mistakes_in_doorward_yaml_are_told_with_file_line_and_mend() {
     place.write("ca.pem", include_str!("tls/certificate.pem"));
     for (yaml, line, expected) in [
         ("authServer:\n  isuer: x\n", 2, "authServer.isuer: there is no such key"),
-        ("gateway: {}\n", 1, "gateway: this part is not there yet"),
+        ("gateway: {routes: [{paths: /}]}\n", 1, "gateway.routes[0].paths: there is no such key"),
         (
             "authServer:\n  issuer: http://auth.example.com\n",
             2,
@@ -216,7 +216,7 @@ fn assert_told(place: &Place, echo: &Echo, (yaml, line, expected): (&str, u32, &
     place.configure(yaml);
     let exit = place.launch(echo).fail();
     assert_eq!(exit.code, Some(1), "{yaml}: {}", exit.output);
-    let place = format!("doorward.yaml line {line})");
+    let place = format!("doorward.yaml line {line}, column ");
     let told = exit.output.lines().any(|told| told.contains(expected) && told.contains(&place));
     assert!(told, "{yaml}\nwanted {expected} at {place}:\n{}", exit.output);
 }
