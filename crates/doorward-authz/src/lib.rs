@@ -1,7 +1,8 @@
 //! May they: identity and request facts become a verdict.
 //!
 //! Rules stand in one ordered list and the first match decides; what no rule matches has to fulfil the default
-//! requirement. Deciding is pure: no IO, no clock, and nothing changes while running.
+//! requirement. Deciding is pure: no IO, no clock, and nothing changes while running. Routes of the gateway ([`gateway`]) have
+//! an expression each, which may name policies.
 //!
 //! For example with `--skip-auth-route=GET=^/public` and `--email-domain=example.com`: anybody may `GET /public/x`;
 //! `GET /public/%2e%2e/admin` needs a login, as somebody further on could read it as `/admin`; alice@example.com may
@@ -11,6 +12,7 @@ mod anonymous;
 mod api_routes;
 mod constraints;
 mod email;
+pub mod gateway;
 mod legacy;
 mod network;
 mod policy;

@@ -21,6 +21,13 @@ impl Networks {
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// Whether each network of `other` lies within one of these.
+    pub(crate) fn cover(&self, other: &Self) -> bool {
+        let is_within =
+            |inner: &Network, outer: &Network| outer.prefix <= inner.prefix && outer.contains(inner.base);
+        other.0.iter().all(|inner| self.0.iter().any(|outer| is_within(inner, outer)))
+    }
 }
 
 /// A text that is neither an IP address nor a CIDR range.

@@ -35,6 +35,8 @@ pub enum Grounds {
     Rule(RuleId),
     /// Nobody said who they are, and the rule lets such requests pass (`apiAuth.anonymous`).
     Anonymous(RuleId),
+    /// A known identity fulfils what a route of the gateway asks.
+    Route(RuleId),
 }
 
 impl fmt::Display for Grounds {
@@ -45,6 +47,7 @@ impl fmt::Display for Grounds {
             Self::TrustedNetwork(rule) => write!(f, "trusted network {rule}"),
             Self::Rule(rule) => write!(f, "signed in, and rule {rule} is fulfilled"),
             Self::Anonymous(rule) => write!(f, "anonymous, which rule {rule} allows"),
+            Self::Route(rule) => write!(f, "known, and route {rule} is fulfilled"),
         }
     }
 }

@@ -148,7 +148,7 @@ impl Explanation {
             Grounds::Preflight => (Reason::Preflight, None),
             Grounds::PublicRoute(rule) => (Reason::PublicRoute, Some(rule)),
             Grounds::TrustedNetwork(rule) => (Reason::TrustedNetwork, Some(rule)),
-            Grounds::Rule(rule) => (Reason::SignedIn, Some(rule)),
+            Grounds::Rule(rule) | Grounds::Route(rule) => (Reason::SignedIn, Some(rule)),
             Grounds::Anonymous(rule) => (Reason::Anonymous, Some(rule)),
         };
         Self { rule: rule.cloned(), ..Self::new(Outcome::Permit, reason, "") }

@@ -29,3 +29,4 @@ pub use rewrite::{InvalidRewrite, RewriteError};
 pub use routes::{InvalidUpstreams, Route, Upstreams};
 pub use signature::{InvalidSignatureKey, Signer};
 pub use template::InvalidTemplate;
+pub use websocket::is_asked as asks_for_websocket;

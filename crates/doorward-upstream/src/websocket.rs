@@ -15,7 +15,7 @@ const CONNECTION_UPGRADE: HeaderValue = HeaderValue::from_static("Upgrade");
 const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
 
 /// Whether the request asks for a `WebSocket`, in any spelling (RFC 6455 section 4.2.1).
-pub(crate) fn is_asked(request: &Request<Body>) -> bool {
+pub fn is_asked(request: &Request<Body>) -> bool {
     let headers = request.headers();
     headers.contains_key(header::UPGRADE)
         && headers.get_all(header::UPGRADE).iter().any(|value| headers::has_token(value, "websocket"))
