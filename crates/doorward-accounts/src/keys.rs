@@ -1,11 +1,11 @@
-//! The keys that sign ID tokens and signed access tokens: made at the first start, sealed in the store, and shared by all
-//! instances.
+//! The keys that sign: made when they are first asked for, sealed in the store, and shared by all instances. There are
+//! two sets, so that nothing signed for one purpose counts as anything else.
 //!
 //! A key is published before it signs, for as long as others may keep an old list of keys; and published after it signed
 //! last, until what it signed is over. Which one signs follows from the time alone, so that instances agree.
 
 use std::{
-    sync::{Arc, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -55,6 +55,35 @@ pub enum SignError {
     Key(#[from] SigningError),
 }
 
+/// Which keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KeySetName {
+    /// For clients of the OAuth server: ID tokens and signed access tokens.
+    Server,
+    /// For applications behind the gateway.
+    Gateway,
+}
+
+impl KeySetName {
+    pub const ALL: [Self; 2] = [Self::Server, Self::Gateway];
+
+    /// Where the set is kept.
+    const fn record(self) -> &'static str {
+        match self {
+            Self::Server => key::SIGNING_KEYS,
+            Self::Gateway => key::GATEWAY_SIGNING_KEYS,
+        }
+    }
+
+    /// Binds a sealed key to its place: one that is copied to the other set does not open there.
+    fn purpose(self, algorithm: &str, kid: &str) -> String {
+        match self {
+            Self::Server => format!("doorward signing key 1 {algorithm} {kid}"),
+            Self::Gateway => format!("doorward gateway signing key 1 {algorithm} {kid}"),
+        }
+    }
+}
+
 /// What a rotation brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rotation {
@@ -90,11 +119,28 @@ pub(crate) struct StoredKey {
     ends: Option<i64>,
 }
 
-/// The ring, and when it was loaded.
+/// The rings as they were loaded last.
+#[derive(Debug, Default)]
+pub(crate) struct KeyCaches {
+    server: Mutex<Option<KeyCache>>,
+    gateway: Mutex<Option<KeyCache>>,
+}
+
+/// A ring, and when it was loaded.
 #[derive(Debug)]
-pub(crate) struct KeyCache {
+struct KeyCache {
     loaded: Timestamp,
     ring: Arc<KeyRing>,
+}
+
+impl KeyCaches {
+    fn of(&self, set: KeySetName) -> MutexGuard<'_, Option<KeyCache>> {
+        let cache = match set {
+            KeySetName::Server => &self.server,
+            KeySetName::Gateway => &self.gateway,
+        };
+        cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl KeyRing {
@@ -158,29 +204,40 @@ impl KeyRing {
 }
 
 impl Accounts {
-    /// The signing keys, made if there are none; at most a minute old.
+    /// The keys of the OAuth server: [`Self::keys_of`].
     pub async fn keys(&self, now: Timestamp) -> Result<Arc<KeyRing>, KeysError> {
-        let cached = self.cached(RELOAD_AFTER, now);
+        self.keys_of(KeySetName::Server, now).await
+    }
+
+    /// The signing keys of a set, made if there are none; at most a minute old.
+    pub async fn keys_of(&self, set: KeySetName, now: Timestamp) -> Result<Arc<KeyRing>, KeysError> {
+        let cached = self.cached(set, RELOAD_AFTER, now);
         if let Some(ring) = cached {
             return Ok(ring);
         }
-        let ring = match self.load_or_make(now).await {
-            Ok(stored) => self.open(stored)?,
+        let ring = match self.load_or_make(set, now).await {
+            Ok(stored) => self.open(set, stored)?,
             Err(KeysError::Unavailable(why)) => {
-                return self.cached(MOST_STALE, now).ok_or(KeysError::Unavailable(why));
+                return self.cached(set, MOST_STALE, now).ok_or(KeysError::Unavailable(why));
             }
             Err(why) => return Err(why),
         };
-        Ok(self.cache(ring, now))
+        Ok(self.cache(set, ring, now))
     }
 
-    /// Publishes a new key for each algorithm, which signs once everybody can know it.
-    pub async fn rotate_keys(&self, now: Timestamp) -> Result<Rotation, KeysError> {
+    /// Whether keys of the set were ever made.
+    pub async fn has_keys(&self, set: KeySetName, now: Timestamp) -> Result<bool, Unavailable> {
+        Ok(self.records.get(set.record(), now).await?.is_some())
+    }
+
+    /// Publishes a new key of the set for each algorithm, which signs once everybody can know it.
+    pub async fn rotate_keys(&self, set: KeySetName, now: Timestamp) -> Result<Rotation, KeysError> {
+        let record = set.record();
         for _ in 0..ATTEMPTS {
-            self.load_or_make(now).await?;
-            let Some(read) = self.read::<Vec<StoredKey>>(key::SIGNING_KEYS, now).await? else { continue };
+            self.load_or_make(set, now).await?;
+            let Some(read) = self.read::<Vec<StoredKey>>(record, now).await? else { continue };
             let Read { value: mut stored, bytes } = read;
-            self.open(stored.clone())?;
+            self.open(set, stored.clone())?;
             if let Some(signs_from) =
                 stored.iter().map(|own| own.signs_from).filter(|from| now.seconds < *from).min()
             {
@@ -195,16 +252,12 @@ impl Accounts {
                     signs_from.saturating_add(self.longest_signed()).saturating_add(seconds(RELOAD_AFTER));
                 own.ends = Some(own.ends.unwrap_or(last));
             }
-            for algorithm in &self.rules.algorithms {
-                stored.push(self.make(*algorithm, signs_from).await?);
+            for algorithm in self.algorithms_of(set) {
+                stored.push(self.make(set, *algorithm, signs_from).await?);
             }
-            let transaction = Transaction::new().if_same(key::SIGNING_KEYS, &bytes).put(
-                key::SIGNING_KEYS,
-                encode(&stored)?,
-                None,
-            );
+            let transaction = Transaction::new().if_same(record, &bytes).put(record, encode(&stored)?, None);
             if self.commit(transaction, now).await? == Committed::Done {
-                self.cache(self.open(stored)?, now);
+                self.cache(set, self.open(set, stored)?, now);
                 return Ok(Rotation::Published { signs_from: at(signs_from) });
             }
         }
@@ -213,27 +266,29 @@ impl Accounts {
 
     /// What the store holds, with a key for every algorithm of the rules. Of several instances that start at once, one
     /// makes them.
-    async fn load_or_make(&self, now: Timestamp) -> Result<Vec<StoredKey>, KeysError> {
+    async fn load_or_make(&self, set: KeySetName, now: Timestamp) -> Result<Vec<StoredKey>, KeysError> {
+        let record = set.record();
         for _ in 0..ATTEMPTS {
-            let read: Option<Read<Vec<StoredKey>>> = self.read(key::SIGNING_KEYS, now).await?;
+            let read: Option<Read<Vec<StoredKey>>> = self.read(record, now).await?;
             let (mut stored, transaction) = match read {
-                None => (Vec::new(), Transaction::new().if_absent(key::SIGNING_KEYS)),
-                Some(Read { value, bytes }) => (value, Transaction::new().if_same(key::SIGNING_KEYS, &bytes)),
+                None => (Vec::new(), Transaction::new().if_absent(record)),
+                Some(Read { value, bytes }) => (value, Transaction::new().if_same(record, &bytes)),
             };
             // One that ends has a successor, unless its algorithm was not wanted for a while.
             let is_missing = |algorithm: &&Algorithm| {
                 !stored.iter().any(|own| own.alg == algorithm.name() && own.ends.is_none())
             };
-            let missing: Vec<Algorithm> = self.rules.algorithms.iter().filter(is_missing).copied().collect();
+            let missing: Vec<Algorithm> =
+                self.algorithms_of(set).iter().filter(is_missing).copied().collect();
             if missing.is_empty() {
                 return Ok(stored);
             }
             // Never a new key beside some that cannot be opened: that would hide that the seal key is the wrong one.
-            self.open(stored.clone())?;
+            self.open(set, stored.clone())?;
             for algorithm in missing {
-                stored.push(self.make(algorithm, now.seconds).await?);
+                stored.push(self.make(set, algorithm, now.seconds).await?);
             }
-            let transaction = transaction.put(key::SIGNING_KEYS, encode(&stored)?, None);
+            let transaction = transaction.put(record, encode(&stored)?, None);
             if self.commit(transaction, now).await? == Committed::Done {
                 return Ok(stored);
             }
@@ -241,23 +296,28 @@ impl Accounts {
         Err(Unavailable::Contended.into())
     }
 
-    async fn make(&self, algorithm: Algorithm, signs_from: i64) -> Result<StoredKey, KeysError> {
+    async fn make(
+        &self,
+        set: KeySetName,
+        algorithm: Algorithm,
+        signs_from: i64,
+    ) -> Result<StoredKey, KeysError> {
         // Finding primes takes its time.
         let made = tokio::task::spawn_blocking(move || SigningKey::generate(algorithm)).await;
         let key = made.map_err(|_| Unavailable::Contended)??;
         let (kid, alg) = (key.kid().to_owned(), algorithm.name().to_owned());
-        let sealed = self.seal.seal(&purpose(&alg, &kid), key.to_pkcs8()?.expose());
+        let sealed = self.seal.seal(&set.purpose(&alg, &kid), key.to_pkcs8()?.expose());
         let sealed = sealed.ok_or(Unavailable::NoRandomness(NoRandomness))?;
         Ok(StoredKey { kid, alg, sealed, signs_from, ends: None })
     }
 
-    fn open(&self, stored: Vec<StoredKey>) -> Result<KeyRing, KeysError> {
+    fn open(&self, set: KeySetName, stored: Vec<StoredKey>) -> Result<KeyRing, KeysError> {
         let open = |stored: StoredKey| {
-            let der = self.seal.open(&purpose(&stored.alg, &stored.kid), &stored.sealed)?;
+            let der = self.seal.open(&set.purpose(&stored.alg, &stored.kid), &stored.sealed)?;
             let algorithm = stored.alg.parse().map_err(|_| Unavailable::Unreadable)?;
             let key = SigningKey::from_pkcs8(algorithm, &der)?;
-            let set = serde_json::to_vec(&json!({ "keys": [key.public_jwk()] }));
-            let public = KeySet::from_jwks(&set.map_err(|_| Unavailable::Unreadable)?);
+            let published = serde_json::to_vec(&json!({ "keys": [key.public_jwk()] }));
+            let public = KeySet::from_jwks(&published.map_err(|_| Unavailable::Unreadable)?);
             let public = public.map_err(|_| Unavailable::Unreadable)?;
             Ok(RingKey { stored, key, public })
         };
@@ -265,21 +325,27 @@ impl Accounts {
         Ok(KeyRing { keys, longest_signed: self.longest_signed() })
     }
 
+    fn algorithms_of(&self, set: KeySetName) -> &[Algorithm] {
+        match set {
+            KeySetName::Server => &self.rules.algorithms,
+            KeySetName::Gateway => &self.rules.gateway_algorithms,
+        }
+    }
+
     fn longest_signed(&self) -> i64 {
         seconds(self.rules.longest_signed.max(self.rules.access).max(LEAST_PUBLISHED))
     }
 
-    fn cached(&self, at_most: Duration, now: Timestamp) -> Option<Arc<KeyRing>> {
-        let cache = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+    fn cached(&self, set: KeySetName, at_most: Duration, now: Timestamp) -> Option<Arc<KeyRing>> {
+        let cache = self.keys.of(set);
         let cache = cache.as_ref()?;
         let apart = now.since(cache.loaded).max(cache.loaded.since(now));
         (apart < at_most).then(|| Arc::clone(&cache.ring))
     }
 
-    fn cache(&self, ring: KeyRing, now: Timestamp) -> Arc<KeyRing> {
+    fn cache(&self, set: KeySetName, ring: KeyRing, now: Timestamp) -> Arc<KeyRing> {
         let ring = Arc::new(ring);
-        let mut cache = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        *cache = Some(KeyCache { loaded: now, ring: Arc::clone(&ring) });
+        *self.keys.of(set) = Some(KeyCache { loaded: now, ring: Arc::clone(&ring) });
         ring
     }
 }
@@ -288,9 +354,4 @@ impl StoredKey {
     fn is_over(&self, now: Timestamp) -> bool {
         self.ends.is_some_and(|ends| at(ends) <= now)
     }
-}
-
-/// Binds a sealed key to its place.
-fn purpose(algorithm: &str, kid: &str) -> String {
-    format!("doorward signing key 1 {algorithm} {kid}")
 }

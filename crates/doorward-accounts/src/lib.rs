@@ -26,10 +26,7 @@ pub mod token;
 pub mod users;
 mod validate;
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use doorward_core::Timestamp;
 use doorward_jose::Algorithm;
@@ -42,7 +39,7 @@ pub use self::{
         AccessToken, Challenge, ChallengeMethod, FamilyId, Inactivity, InvalidGrant, Issued, LoginFacts,
         NewToken, Redeemed, Refreshing, Subject, TokenRules,
     },
-    keys::{KeyRing, KeysError, Rotation, SignError},
+    keys::{KeyRing, KeySetName, KeysError, Rotation, SignError},
     password::{InvalidPasswordHash, PasswordHash, UnusablePassword},
     refresh::{RefreshError, RefreshRequest},
     scopes::{InvalidScope, Scopes},
@@ -56,7 +53,7 @@ pub use self::{
     },
     validate::{Activity, InvalidToken, SCOPES_EXTRA, UserFault, ValidToken},
 };
-use crate::{keys::KeyCache, password::Checks};
+use crate::{keys::KeyCaches, password::Checks};
 
 /// The smallest inactivity timeout that may be configured.
 pub const LEAST_INACTIVITY: Duration = Duration::from_mins(5);
@@ -82,6 +79,8 @@ pub struct Rules {
     pub session_absolute: Duration,
     /// What there are signing keys for. The first is the usual one.
     pub algorithms: Vec<Algorithm>,
+    /// What the gateway has signing keys for.
+    pub gateway_algorithms: Vec<Algorithm>,
     /// The longest life of anything that is signed; a key that signs no more is published for as long.
     pub longest_signed: Duration,
 }
@@ -100,6 +99,7 @@ impl Default for Rules {
             session_idle: HOUR,
             session_absolute: 12 * HOUR,
             algorithms: vec![Algorithm::Rs256],
+            gateway_algorithms: vec![Algorithm::Es256],
             longest_signed: DAY,
         }
     }
@@ -111,7 +111,7 @@ pub struct Accounts {
     records: Arc<Records>,
     seal: SealKey,
     rules: Rules,
-    keys: Mutex<Option<KeyCache>>,
+    keys: KeyCaches,
     checks: Checks,
 }
 
@@ -133,7 +133,7 @@ pub enum Unavailable {
 impl Accounts {
     /// Accounts in `records`, whose secrets are sealed with `seal`.
     pub fn new(records: Arc<Records>, seal: SealKey, rules: Rules) -> Self {
-        Self { records, seal, rules, keys: Mutex::default(), checks: Checks::default() }
+        Self { records, seal, rules, keys: KeyCaches::default(), checks: Checks::default() }
     }
 
     pub const fn rules(&self) -> &Rules {

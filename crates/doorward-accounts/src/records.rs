@@ -66,6 +66,7 @@ pub(crate) mod key {
 
     pub(crate) const USERS: &str = "user/";
     pub(crate) const SIGNING_KEYS: &str = "signing-keys";
+    pub(crate) const GATEWAY_SIGNING_KEYS: &str = "gateway-signing-keys";
 
     pub(crate) fn user(name: &str) -> String {
         format!("{USERS}{}", Part(name))

@@ -185,7 +185,7 @@ mod tests {
         let first = text(&test.tokens("openid").await, "id_token").to_owned();
         let before = kids(&test, 0).await;
         assert!(before.contains(&kid(&first)));
-        test.accounts.rotate_keys(NOW).await.unwrap();
+        test.accounts.rotate_keys(doorward_accounts::KeySetName::Server, NOW).await.unwrap();
         let during = kids(&test, 60).await;
         assert!(before.iter().all(|kid| during.contains(kid)) && during.len() == 2 * before.len());
         // Two hours and a little later the new one signs, and both verify.

@@ -21,6 +21,7 @@ mod roles;
 #[cfg(test)]
 mod testing;
 mod token_endpoint;
+mod token_exchange;
 mod userinfo;
 mod verify;
 
@@ -41,5 +42,6 @@ pub use provider::{Provider, Validity};
 pub use redeem::{Grant, PublicFailure, RedeemError};
 pub use refresh::{RefreshError, Refreshed};
 pub use token_endpoint::TokenRequestError;
+pub use token_exchange::{ExchangedToken, TokenExchange, TokenExchangeConfig, TokenExchangeRequest};
 pub use userinfo::UserinfoError;
 pub use verify::IdTokenError;

@@ -68,6 +68,8 @@ pub(crate) struct TokenAnswer {
     pub(crate) id: Option<SecretString>,
     pub(crate) refresh: Option<SecretString>,
     pub(crate) expires_in: Option<Duration>,
+    /// The `token_type`, if it says one.
+    pub(crate) kind: Option<String>,
 }
 
 /// How we prove who we are (RFC 6749 section 2.3.1).
@@ -310,6 +312,7 @@ fn read_tokens(fields: &Map<String, Value>) -> Result<TokenAnswer, TokenRequestE
         id: token("id_token", "the id_token is not a text")?,
         refresh: token("refresh_token", "the refresh_token is not a text")?,
         expires_in: expires_in(fields)?,
+        kind: text(fields, "token_type"),
     })
 }
 

@@ -12,7 +12,7 @@ use std::{
 };
 
 use doorward_accounts::{
-    AccessToken, Accounts, NewUser, PasswordHash, Rotation, SealKey, Standing, TokenName, User,
+    AccessToken, Accounts, KeySetName, NewUser, PasswordHash, Rotation, SealKey, Standing, TokenName, User,
 };
 use doorward_core::{SecretString, Timestamp};
 use doorward_oauth::config::ClientSecret;
@@ -185,18 +185,24 @@ impl Command {
                 let user = known(accounts, &name, now).await?;
                 accounts.revoke_all_of_user(&user.uid, now).await.map_err(failed)
             }
-            Self::RotateKeys => {
-                let (what, from) = match accounts.rotate_keys(now).await.map_err(failed)? {
-                    Rotation::Published { signs_from } => ("New keys are published", signs_from),
-                    Rotation::UnderWay { signs_from } => ("New keys are published already", signs_from),
-                };
-                say(&format!("{what}. They sign in {}.", format_duration(whole(from.since(now)))));
-                Ok(())
-            }
+            Self::RotateKeys => rotate_keys(accounts, now).await,
             // Needs no records.
             Self::AddClient { id, redirect_uris } => add_client(&id, &redirect_uris),
         }
     }
+}
+
+/// The keys of the server, and those of the gateway if there are any.
+async fn rotate_keys(accounts: &Accounts, now: Timestamp) -> Result<(), Failure> {
+    let (what, from) = match accounts.rotate_keys(KeySetName::Server, now).await.map_err(failed)? {
+        Rotation::Published { signs_from } => ("New keys are published", signs_from),
+        Rotation::UnderWay { signs_from } => ("New keys are published already", signs_from),
+    };
+    if accounts.has_keys(KeySetName::Gateway, now).await.map_err(failed)? {
+        accounts.rotate_keys(KeySetName::Gateway, now).await.map_err(failed)?;
+    }
+    say(&format!("{what}. They sign in {}.", format_duration(whole(from.since(now)))));
+    Ok(())
 }
 
 /// Opens the records that the configuration names.

@@ -35,11 +35,15 @@ async fn a59_keys_are_published_before_they_sign_and_after_they_signed() {
         let (accounts, other) = (accounts_in(&records, rules()), accounts_in(&records, rules()));
         let first = sign(&accounts, NOW).await;
         assert_eq!(kid_of(&sign(&other, NOW).await), kid_of(&first));
-        let Rotation::Published { signs_from } = accounts.rotate_keys(NOW).await.unwrap() else {
+        let Rotation::Published { signs_from } = accounts.rotate_keys(KeySetName::Server, NOW).await.unwrap()
+        else {
             panic!("nothing was under way")
         };
         assert!(after(2 * HOUR) <= signs_from && signs_from <= after(3 * HOUR));
-        assert_eq!(other.rotate_keys(after(60)).await.unwrap(), Rotation::UnderWay { signs_from });
+        assert_eq!(
+            other.rotate_keys(KeySetName::Server, after(60)).await.unwrap(),
+            Rotation::UnderWay { signs_from }
+        );
         // Every instance publishes the new key within a minute, hours before it signs.
         let ring = other.keys(after(60)).await.unwrap();
         assert_eq!(kids(&ring, after(60)).len(), 2);
@@ -61,7 +65,7 @@ async fn a59_keys_are_published_before_they_sign_and_after_they_signed() {
         assert!(ring.verify(last.expose(), gone).is_err());
         assert!(ring.verify(second.expose(), gone).is_ok());
         // The next rotation forgets it.
-        accounts.rotate_keys(gone).await.unwrap();
+        accounts.rotate_keys(KeySetName::Server, gone).await.unwrap();
         assert_eq!(kids(accounts.keys(gone).await.unwrap().as_ref(), gone).len(), 2);
     })
     .await;
@@ -124,7 +128,7 @@ async fn another_seal_key_is_told_and_makes_no_new_keys() {
     let error = other.keys(NOW).await.unwrap_err();
     assert_eq!(error, KeysError::Sealed(Unsealable));
     assert!(error.to_string().contains("secretKeyFile"), "{error}");
-    assert_eq!(other.rotate_keys(NOW).await, Err(KeysError::Sealed(Unsealable)));
+    assert_eq!(other.rotate_keys(KeySetName::Server, NOW).await, Err(KeysError::Sealed(Unsealable)));
     let error = other.generated_secret("client", NOW).await.unwrap_err();
     assert!(error.to_string().contains("secretKeyFile"), "{error}");
     let again = accounts_in(&records, rules());
