@@ -18,7 +18,7 @@ use doorward_core::{SecretString, Timestamp};
 use doorward_oidc::{IdTokenError, RefreshError, Validity};
 use doorward_session::{
     Cleared, LoadError, Loaded, Lock, LockError, RequestCookies, SaveError, Saved, SealedWith, Session,
-    Updated, Visit,
+    SessionKey, Updated, Visit,
 };
 use doorward_telemetry::RefreshOutcome;
 use http::{HeaderValue, header::AUTHORIZATION};
@@ -40,6 +40,8 @@ pub(crate) struct Visitor {
     pub shortfall: Shortfall,
     /// Cookies to send with whatever the answer will be: refreshed or removed sessions.
     pub set_cookies: Vec<HeaderValue>,
+    /// The stored session that says who this is, by the name it has from now on.
+    pub key: Option<SessionKey>,
     /// The same visitor in the words of APIs; set only where [`crate::api`] runs.
     pub caller: Option<Box<Caller>>,
 }
@@ -97,7 +99,7 @@ impl Visitor {
     }
 
     pub(crate) const fn without(standing: Standing, shortfall: Shortfall) -> Self {
-        Self { standing, shortfall, set_cookies: Vec::new(), caller: None }
+        Self { standing, shortfall, set_cookies: Vec::new(), key: None, caller: None }
     }
 
     const fn nobody(shortfall: Shortfall) -> Self {
@@ -242,7 +244,8 @@ async fn by_stored_session(gate: &Arc<Gate>, arrival: &Arrival, freshness: Fresh
     if renew {
         return Box::pin(refreshed(gate, arrival, loaded)).await.password_file_if_bare();
     }
-    Visitor::known(loaded.session, Provenance::Provider).password_file_if_bare()
+    let key = Some(loaded.key());
+    Visitor { key, ..Visitor::known(loaded.session, Provenance::Provider) }.password_file_if_bare()
 }
 
 impl Visitor {
@@ -322,7 +325,10 @@ async fn refreshed(gate: &Arc<Gate>, arrival: &Arrival, loaded: Loaded) -> Visit
                 now: arrival.now,
             };
             tokio::spawn(async move {
-                let _ = report.send(Some(work.run(loaded).await));
+                let before = loaded.key();
+                let outcome = work.run(loaded).await;
+                work.gate.sessions.refresh.tell_tunnels(before, &outcome.refreshed);
+                let _ = report.send(Some(outcome));
             });
             outcome
         }
@@ -336,9 +342,11 @@ async fn refreshed(gate: &Arc<Gate>, arrival: &Arrival, loaded: Loaded) -> Visit
         return Visitor::nobody(Shortfall::Ended(End::ByVisitor));
     }
     match finished {
-        Some(Outcome { refreshed: Refreshed::Kept { session, set_cookies, .. }, .. }) => {
-            Visitor { set_cookies: set_cookies.to_vec(), ..Visitor::known(session, Provenance::Provider) }
-        }
+        Some(Outcome { refreshed: Refreshed::Kept { session, set_cookies, key }, .. }) => Visitor {
+            set_cookies: set_cookies.to_vec(),
+            key: Some(key),
+            ..Visitor::known(session, Provenance::Provider)
+        },
         Some(Outcome { refreshed: Refreshed::Ended { set_cookies, why }, .. }) => {
             Visitor { set_cookies: set_cookies.to_vec(), ..Visitor::nobody(Shortfall::Ended(why)) }
         }

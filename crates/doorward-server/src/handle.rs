@@ -18,7 +18,7 @@ use doorward_authz::{Constraints, Denial, DenialReason, Judged, Verdict};
 use doorward_core::{Grounds, Permit, Target, Timestamp, request::Scheme};
 use doorward_net::{Body, Peer};
 use doorward_telemetry::{ClientField, Pings};
-use doorward_upstream::{ForwardError, Forwarding, Route as UpstreamRoute, Upstream};
+use doorward_upstream::{ForwardError, Forwarding, Route as UpstreamRoute, Upstream, asks_for_websocket};
 use http::{
     HeaderValue, Method, Request, Response, StatusCode, Version,
     header::{AUTHORIZATION, SET_COOKIE},
@@ -40,6 +40,7 @@ use crate::{
     redirects::OwnEndpoints,
     respond,
     routes::Route,
+    tunnels,
 };
 
 /// Answers one request.
@@ -319,6 +320,8 @@ async fn forward(
     for ours in &gate.sessions.kept_from_applications {
         ours.remove_from(request.headers_mut());
     }
+    let tether =
+        if asks_for_websocket(&request) { tunnels::tether_of_session(gate, &arrival, visitor) } else { None };
     // A header may go on from what the client sent, of which nothing is left here that must not pass.
     let mut identity =
         gate.injection.for_request(request.headers(), session.map(AsRef::as_ref), permit.grounds());
@@ -333,6 +336,7 @@ async fn forward(
         identity: &identity,
         user: session.map_or("", |session| session.identity.display_name()),
         worker: arrival.connection.worker,
+        tether: tether.as_ref(),
     };
     if may_have_trailers(&request) {
         let gate = Arc::clone(gate);

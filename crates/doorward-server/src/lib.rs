@@ -23,5 +23,6 @@ pub mod refresh;
 mod respond;
 pub mod routes;
 mod streams;
+pub mod tunnels;
 
 pub use gate::Gate;

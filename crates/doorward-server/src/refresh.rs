@@ -21,11 +21,14 @@ use doorward_session::{Session, SessionKey};
 use http::HeaderValue;
 use tokio::sync::watch;
 
+use crate::tunnels::{Close, TunnelKey, Tunnels};
+
 /// Settings and slots.
 #[derive(Debug)]
 pub struct RefreshDesk {
     pub schedule: Schedule,
     slots: Arc<Mutex<Slots>>,
+    tunnels: Arc<Tunnels>,
 }
 
 /// When a session is due.
@@ -178,13 +181,13 @@ pub enum Turn {
 
 impl RefreshDesk {
     pub fn new(schedule: Schedule) -> Self {
-        Self { schedule, slots: Arc::default() }
+        Self { schedule, slots: Arc::default(), tunnels: Arc::default() }
     }
 
     /// The same desk by another schedule: what is under way, was finished lately or was ended is known to both.
     #[must_use]
     pub fn rescheduled(&self, schedule: Schedule) -> Self {
-        Self { schedule, slots: Arc::clone(&self.slots) }
+        Self { schedule, slots: Arc::clone(&self.slots), tunnels: Arc::clone(&self.tunnels) }
     }
 
     /// Takes the turn for the session with this key, or joins the one under way.
@@ -207,7 +210,22 @@ impl RefreshDesk {
         Turn::Run(report, outcome)
     }
 
-    /// Ends sessions: those with these keys, what they have become by a refresh, and what they were before it.
+    /// The open connections of sessions, which end with them.
+    pub const fn tunnels(&self) -> &Arc<Tunnels> {
+        &self.tunnels
+    }
+
+    /// A refresh of the session with this key came to an end: its connections go with what it became.
+    pub fn tell_tunnels(&self, before: SessionKey, refreshed: &Refreshed) {
+        let before = TunnelKey::Session(before);
+        match refreshed {
+            Refreshed::Kept { key, .. } => self.tunnels.rename(&before, &TunnelKey::Session(key.clone())),
+            Refreshed::Ended { .. } => self.tunnels.end(&before, Close::UNAUTHENTICATED),
+        }
+    }
+
+    /// Ends sessions: those with these keys, what they have become by a refresh, and what they were before it; and their
+    /// open connections.
     pub fn end(&self, keys: Vec<SessionKey>, now: Timestamp) {
         if keys.is_empty() {
             return;
@@ -223,6 +241,10 @@ impl RefreshDesk {
             }
             slots.ended.add(key, now);
             next += 1;
+        }
+        drop(slots);
+        for key in line {
+            self.tunnels.end(&TunnelKey::Session(key), Close::UNAUTHENTICATED);
         }
     }
 

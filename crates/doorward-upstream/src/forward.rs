@@ -21,7 +21,9 @@ use crate::{
     rewrite::Rewriter,
     routes::InvalidUpstreams,
     signature::{SignError, Signer},
-    simple, websocket,
+    simple,
+    tether::Tether,
+    websocket,
 };
 
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
@@ -64,6 +66,8 @@ pub struct Forwarding<'a> {
     pub user: &'a str,
     /// The current worker.
     pub worker: WorkerId,
+    /// Ends the connection from outside, should it become a `WebSocket`.
+    pub tether: Option<&'a Tether>,
 }
 
 /// What all upstreams have in common, found out once.
@@ -218,7 +222,7 @@ impl Application {
         let request = self.prepare(request, &how);
         match (&self.signer, upgrade) {
             (None, None) => self.server.exchange(request, how.worker).await,
-            (None, Some(client)) => self.upgrade(request, client).await,
+            (None, Some(client)) => self.upgrade(request, client, how.tether).await,
             (Some(signer), upgrade) => {
                 let request = match Box::pin(signer.sign(request, how.user)).await {
                     Ok(request) => request,
@@ -227,7 +231,7 @@ impl Application {
                 };
                 match upgrade {
                     None => self.server.exchange(request, how.worker).await,
-                    Some(client) => self.upgrade(request, client).await,
+                    Some(client) => self.upgrade(request, client, how.tether).await,
                 }
             }
         }
@@ -238,8 +242,9 @@ impl Application {
         &self,
         request: Request<Body>,
         client: OnUpgrade,
+        tether: Option<&Tether>,
     ) -> Result<Response<Body>, ForwardError> {
-        Box::pin(websocket::open(&self.server.destination, request, client)).await
+        Box::pin(websocket::open(&self.server.destination, request, client, tether.cloned())).await
     }
 
     /// Makes the client's request ours: what concerned its connection goes, then come the peer, the identity, and

@@ -16,6 +16,7 @@ mod routes;
 mod signature;
 mod simple;
 mod template;
+mod tether;
 mod websocket;
 
 pub use config::{
@@ -29,4 +30,5 @@ pub use rewrite::{InvalidRewrite, RewriteError};
 pub use routes::{InvalidUpstreams, Route, Upstreams};
 pub use signature::{InvalidSignatureKey, Signer};
 pub use template::InvalidTemplate;
+pub use tether::{Close, Hold, Tether, tether};
 pub use websocket::is_asked as asks_for_websocket;

@@ -129,6 +129,7 @@ impl Case<'_> {
         let identity = Identity::from(caller.user.clone());
         let session = Session { created_at: Some(self.arrival.now), identity, ..Session::default() };
         *visitor = Visitor {
+            key: visitor.key.take(),
             caller: Some(Box::new(caller)),
             ..Visitor::known(Arc::new(session), Provenance::Credential)
         };

@@ -95,7 +95,7 @@ fn permit() -> Permit {
 }
 
 fn how(identity: &[(HeaderName, HeaderValue)]) -> Forwarding<'_> {
-    Forwarding { peer: Some(HERE), identity, user: "alice@example.com", worker: WorkerId(0) }
+    Forwarding { peer: Some(HERE), identity, user: "alice@example.com", worker: WorkerId(0), tether: None }
 }
 
 async fn send(upstreams: &Upstreams, request: Request<Body>) -> Result<Response<Body>, ForwardError> {

@@ -63,4 +63,6 @@ mod support;
 #[cfg(test)]
 mod tokens;
 #[cfg(test)]
+mod tunnels;
+#[cfg(test)]
 mod upstreams;
