@@ -8,9 +8,11 @@ use crate::defs::{Kind, OPTIONS, OptionDef, Support};
 pub(crate) const WORDS: &[(&str, &str)] = &[
     ("client", "Make a secret for a client of the built-in server"),
     ("completion", "Print a completion script: bash, zsh or fish"),
+    ("convert", "Print a configuration as doorward.yaml"),
     ("demo", "Try it out: an application and a password, on one machine"),
     ("keys", "Rotate the keys of the built-in server"),
     ("man", "Print the manual page"),
+    ("schema", "Print the JSON Schema of doorward.yaml, for editors"),
     ("token", "List and revoke tokens of the built-in server"),
     ("user", "Add, list, change and remove users of the built-in server"),
 ];

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use doorward_core::{Secret, SecretString};
 
+use crate::structured::print::{Printable as _, Printed};
 use crate::value::{self, Unreadable, Value, Written};
 
 /// One option as users know it.
@@ -239,6 +240,14 @@ macro_rules! options {
                 _ => Ok(()),
             }
         }
+
+        /// The value of `def` as YAML has it.
+        pub(crate) fn printed(options: &Options, def: &OptionDef) -> Printed {
+            match def.flag {
+                $($($flag => options.$field.print(),)*)*
+                _ => Printed::Nothing,
+            }
+        }
     };
 }
 
@@ -295,8 +304,8 @@ options! {
     }
 
     Program {
-        /// Path of a YAML file for what oauth2-proxy has no options for: the built-in OAuth server and API
-        /// authentication. It may stand beside any other form of configuration.
+        /// Path of a YAML file for what oauth2-proxy has no options for: the built-in OAuth server, API
+        /// authentication and routes. It may hold the other options too, or stand beside them in any form.
         doorward_config: Text = "",
             "doorward-config", "OAUTH2_PROXY_DOORWARD_CONFIG", Core, Implemented;
     }

@@ -10,9 +10,12 @@ pub fn help() -> String {
         "Usage: doorward [flags]\n\
          \x20      doorward demo [address]\n\
          \x20      doorward user|client|token|keys ...\n\
+         \x20      doorward convert [flags]\n\
+         \x20      doorward schema\n\
          \x20      doorward completion bash|zsh|fish\n\
          \x20      doorward man\n\n\
-         A flag wins over its environment variable, which wins over the file that --config names.\n\
+         A flag wins over its environment variable, which wins over the file that --config names,\n\
+         which wins over that of --doorward-config.\n\
          Flags take two dashes. --help shows this text.\n",
     );
     let mut group = None;

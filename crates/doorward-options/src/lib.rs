@@ -26,4 +26,4 @@ pub use load::{Configuration, Job, Loaded, load};
 pub use man::man;
 pub use problem::{LoadError, OptionError, problem};
 pub use source::{Source, Sources};
-pub use structured::Structured;
+pub use structured::{Structured, native::to_native, schema::schema};

@@ -10,7 +10,8 @@ use crate::defs::{self, Kind, OPTIONS, OptionDef, Options, Scope};
 use crate::docs;
 use crate::file::{self, File};
 use crate::problem::{LoadError, OptionError, problem, quoted};
-use crate::source::{Source, Sources};
+use crate::source::{Places, Source, Sources};
+use crate::structured::native::{Native, native_place};
 use crate::structured::own::Own;
 use crate::structured::{Structured, path_of};
 use crate::value::{Unreadable, Value, Written};
@@ -76,28 +77,51 @@ pub fn load(
     };
     let alpha_path = line.values(ALPHA).last().filter(|path| !path.is_empty());
     if alpha_path.is_some() {
-        refuse_moved_flags(&line)?;
+        refuse_moved_flags(&line, Dialect::Alpha)?;
     }
     let file_text = text_of(&line, "config", "a TOML", read_file, &mut errors);
     let file = match &file_text {
         Some((path, text)) => file::parse(Path::new(path), text, &mut errors),
         None => File::default(),
     };
-    let dialect = if alpha_path.is_some() { Dialect::Structured } else { Dialect::Flat };
-    let (options, mut sources) = Layers { line: &line, env, file: &file, dialect }.merge(&mut errors);
+    let mut layers = Layers { line: &line, env, file: &file, own: None, dialect: Dialect::Flat };
+    let own = layers.own_text(read_file, &mut errors).map(|(path, text)| {
+        let (own, places) = Own::parse(Path::new(&path), &text, env, &mut errors);
+        (Box::new(own), places)
+    });
+    layers.own = own.as_ref().map(|(own, places)| (&own.native, places));
+    let native = own.as_ref().and_then(|(own, _)| own.native.structured());
+    layers.dialect = match (&alpha_path, &native) {
+        (Some(_), _) => Dialect::Alpha,
+        (None, Some(_)) => Dialect::Native,
+        (None, None) => Dialect::Flat,
+    };
+    if layers.dialect == Dialect::Native {
+        refuse_moved_flags(&line, Dialect::Native)?;
+    }
+    let (options, mut sources) = layers.merge(&mut errors);
     for sentence in &line.ignored {
         sources.warn(sentence.clone());
     }
-    let structured = text_of(&line, ALPHA, "a YAML", read_file, &mut errors).map(|(path, text)| {
+    let mut structured = text_of(&line, ALPHA, "a YAML", read_file, &mut errors).map(|(path, text)| {
         let (structured, places) = Structured::parse(Path::new(&path), &text, env, &mut errors);
         sources.note_structured(places);
         Box::new(structured)
     });
-    let own = own_text(&options, &sources, read_file, &mut errors).map(|text| {
-        let (own, places) = Own::parse(Path::new(&options.doorward_config), &text, env, &mut errors);
-        sources.note_own(places);
-        Box::new(own)
-    });
+    if let Some((_, places)) = &own {
+        sources.note_own(places.clone());
+    }
+    if let Some(native) = native {
+        if alpha_path.is_some() {
+            let message = format!("providers, upstreams, listeners and headers stand in --{ALPHA} too");
+            let mend = format!("leave them out of doorward.yaml, or leave --{ALPHA} out");
+            errors.push(problem(&sources, "doorward-config", message, mend));
+        } else {
+            sources.note_native();
+            structured = Some(Box::new(native));
+        }
+    }
+    let own = own.map(|(own, _)| own);
     if errors.is_empty() {
         Ok(Loaded::Configuration(Configuration { options, structured, own, sources }, job))
     } else {
@@ -124,12 +148,12 @@ const ALPHA: &str = "alpha-config";
 const CONVERT: &str = "convert-config-to-alpha";
 
 /// A flag that moved into the structured file is as unknown as a misspelt one.
-fn refuse_moved_flags(line: &CommandLine) -> Result<(), LoadError> {
+fn refuse_moved_flags(line: &CommandLine, dialect: Dialect) -> Result<(), LoadError> {
     let moved = OPTIONS.iter().filter(|def| def.scope == Scope::Legacy && !line.values(def.flag).is_empty());
     let problems: Vec<String> = moved
         .map(|def| {
-            let place = path_of(def.flag).unwrap_or("the file");
-            format!("unknown flag: --{} (with --{ALPHA} it is {place} in that file)", def.flag)
+            let (file, place) = dialect.place_of(def);
+            format!("unknown flag: --{} (with {file} it is {place} in that file)", def.flag)
         })
         .collect();
     if problems.is_empty() { Ok(()) } else { Err(LoadError::Usage { message: problems.join("\n") }) }
@@ -170,23 +194,6 @@ fn text_of(
     }
 }
 
-/// The content of doorward.yaml, if one is named that can be read.
-fn own_text(
-    options: &Options,
-    sources: &Sources,
-    read_file: &dyn Fn(&Path) -> io::Result<String>,
-    errors: &mut Vec<OptionError>,
-) -> Option<String> {
-    let path = Some(options.doorward_config.as_str()).filter(|path| !path.is_empty())?;
-    let read = read_file(Path::new(path));
-    read.map_err(|error| {
-        let message = format!("the file {} cannot be read: {error}", quoted(path));
-        let mend = "name a YAML file that the program may read";
-        errors.push(problem(sources, "doorward-config", message, mend));
-    })
-    .ok()
-}
-
 fn unreadable(option: &str, source: Source, why: Unreadable) -> OptionError {
     let Unreadable { message, mend } = why;
     OptionError { option: option.to_owned(), source, message, mend }
@@ -197,14 +204,42 @@ struct Layers<'a> {
     line: &'a CommandLine,
     env: &'a dyn Fn(&str) -> Option<String>,
     file: &'a File<'a>,
+    /// doorward.yaml, the lowest layer but the defaults.
+    own: Option<(&'a Native, &'a Places)>,
     dialect: Dialect,
 }
 
-/// Whether a structured file stands beside the options.
+/// Where providers, upstreams, headers and listeners are said.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Dialect {
+    /// By options.
     Flat,
-    Structured,
+    /// In the file of `--alpha-config`.
+    Alpha,
+    /// In doorward.yaml.
+    Native,
+}
+
+impl Dialect {
+    /// The option that names the structured file.
+    const fn option(self) -> &'static str {
+        match self {
+            Self::Native => "--doorward-config",
+            Self::Alpha | Self::Flat => "--alpha-config",
+        }
+    }
+
+    /// The file that has a place for this option, and the place.
+    fn place_of(self, def: &OptionDef) -> (&'static str, String) {
+        let place = path_of(def.flag);
+        match self {
+            Self::Native => (
+                "the providers, upstreams, listeners or headers of --doorward-config",
+                place.map_or("the file".to_owned(), native_place),
+            ),
+            Self::Alpha | Self::Flat => ("--alpha-config", place.unwrap_or("the file").to_owned()),
+        }
+    }
 }
 
 impl<'a> Layers<'a> {
@@ -214,8 +249,8 @@ impl<'a> Layers<'a> {
         for def in OPTIONS {
             self.warn_of_near_miss(def, &mut sources);
             let Some((source, written)) = self.winner(def) else { continue };
-            if self.dialect == Dialect::Structured && def.scope == Scope::Legacy {
-                note_moved(def, &source, &mut sources, errors);
+            if self.dialect != Dialect::Flat && def.scope == Scope::Legacy {
+                note_moved(def, &source, self.dialect, &mut sources, errors);
                 continue;
             }
             if let Err(why) = defs::assign(&mut options, def, &written) {
@@ -244,8 +279,37 @@ impl<'a> Layers<'a> {
             }
         }
         let mut keys = former.map(|former| former.key).into_iter().chain([key]);
-        let entry = keys.find_map(|key| self.file.entry(key))?;
-        Some((self.file.source(entry.line), Written::File(&entry.value)))
+        if let Some(entry) = keys.find_map(|key| self.file.entry(key)) {
+            return Some((self.file.source(entry.line), Written::File(&entry.value)));
+        }
+        let (native, places) = self.own?;
+        let said = native.said(def.flag)?;
+        let source = places.at(said.at);
+        Some((source, Written::Plain(said.value.expose())))
+    }
+
+    /// Path and content of doorward.yaml, if one is named that can be read.
+    fn own_text(
+        &self,
+        read_file: &dyn Fn(&Path) -> io::Result<String>,
+        errors: &mut Vec<OptionError>,
+    ) -> Option<(String, String)> {
+        let def = defs::find("doorward-config")?;
+        let (source, written) = self.winner(def)?;
+        // What cannot be read as a text is told when the layers are merged.
+        let path = String::read(def.kind, &written).ok().filter(|path| !path.is_empty())?;
+        match read_file(Path::new(&path)) {
+            Ok(text) => Some((path, text)),
+            Err(error) => {
+                errors.push(OptionError {
+                    option: def.flag.to_owned(),
+                    source,
+                    message: format!("the file {} cannot be read: {error}", quoted(&path)),
+                    mend: "name a YAML file that the program may read".to_owned(),
+                });
+                None
+            }
+        }
     }
 
     fn variable(&self, name: &str) -> Option<String> {
@@ -265,21 +329,27 @@ impl<'a> Layers<'a> {
 
 /// An option that the structured file replaces was written nevertheless. As in oauth2-proxy a variable is
 /// ignored, though not silently, and a key of the file is a mistake.
-fn note_moved(def: &OptionDef, source: &Source, sources: &mut Sources, errors: &mut Vec<OptionError>) {
-    let place = path_of(def.flag).unwrap_or("the file");
+fn note_moved(
+    def: &OptionDef,
+    source: &Source,
+    dialect: Dialect,
+    sources: &mut Sources,
+    errors: &mut Vec<OptionError>,
+) {
+    let (file, place) = dialect.place_of(def);
     match source {
         Source::File { .. } => errors.push(OptionError {
             option: def.key.unwrap_or(def.flag).to_owned(),
             source: source.clone(),
-            message: format!("the file has invalid keys: this one cannot stand beside --{ALPHA}"),
-            mend: format!("move it to {place} in the file of --{ALPHA}"),
+            message: format!("the file has invalid keys: this one cannot stand beside {file}"),
+            mend: format!("move it to {place} in the file of {}", dialect.option()),
         }),
         _ if RESTRICTIONS.contains(&def.flag) => errors.push(OptionError {
             option: def.flag.to_owned(),
             source: source.clone(),
-            message: format!("this restriction would be ignored beside --{ALPHA}"),
-            mend: format!("move it to {place} in the file of --{ALPHA}, or unset it"),
+            message: format!("this restriction would be ignored beside {file}"),
+            mend: format!("move it to {place} in the file of {}, or unset it", dialect.option()),
         }),
-        _ => sources.warn(format!("{source} is ignored: with --{ALPHA} it is {place} in that file")),
+        _ => sources.warn(format!("{source} is ignored: with {file} it is {place} in that file")),
     }
 }

@@ -22,6 +22,11 @@ pub fn man() -> String {
          .BR user | client | token | keys\n\
          .RI ...\n\
          .br\n\
+         .B doorward convert\n\
+         .RI [ flags ]\n\
+         .br\n\
+         .B doorward schema\n\
+         .br\n\
          .B doorward completion\n\
          .BR bash | zsh | fish\n\
          .br\n\
@@ -32,7 +37,8 @@ pub fn man() -> String {
          .PP\n\
          A flag wins over its environment variable, which wins over the file that\n\
          .B \\-\\-config\n\
-         names.\n\
+         names, which wins over that of\n\
+         .BR \\-\\-doorward\\-config .\n\
          .SH OPTIONS\n",
         env!("CARGO_PKG_VERSION")
     );

@@ -47,7 +47,9 @@ impl fmt::Display for Source {
 pub struct Sources {
     set: BTreeMap<&'static str, Source>,
     structured: Option<Places>,
-    own: Option<Places>,
+    own: Option<Box<Places>>,
+    /// doorward.yaml has the structured form, in words of its own.
+    native: bool,
     warnings: Vec<String>,
 }
 
@@ -76,7 +78,7 @@ impl Places {
         }
     }
 
-    fn at(&self, Position { line, column }: Position) -> Source {
+    pub(crate) fn at(&self, Position { line, column }: Position) -> Source {
         Source::File { path: self.file.clone(), line, column: Some(column) }
     }
 }
@@ -103,8 +105,14 @@ impl Sources {
             return (option.to_owned(), source);
         }
         let def = defs::find(option);
-        let moved = def.is_none_or(|def| def.scope == Scope::Legacy);
-        if let Some(places) = self.structured.as_ref().filter(|_| moved) {
+        let is_place = def.is_none_or(|def| def.scope == Scope::Legacy);
+        if let Some(places) = self.own.as_ref().filter(|_| is_place && self.native) {
+            let place = def.and_then(|def| structured::path_of(def.flag)).unwrap_or(option);
+            let place = structured::native::native_place(place);
+            let source = places.source(&place);
+            return (place, source);
+        }
+        if let Some(places) = self.structured.as_ref().filter(|_| is_place) {
             let place = def.and_then(|def| structured::path_of(def.flag)).unwrap_or(option);
             return (place.to_owned(), places.source(place));
         }
@@ -119,7 +127,12 @@ impl Sources {
     /// As [`Sources::note_structured`], for doorward.yaml.
     pub(crate) fn note_own(&mut self, places: Places) {
         self.warn_of_unset(&places);
-        self.own = Some(places);
+        self.own = Some(Box::new(places));
+    }
+
+    /// doorward.yaml has the structured form.
+    pub(crate) fn note_native(&mut self) {
+        self.native = true;
     }
 
     fn warn_of_unset(&mut self, places: &Places) {

@@ -4,9 +4,11 @@
 
 mod environment;
 mod names;
+pub mod native;
 pub mod own;
-mod print;
+pub(crate) mod print;
 mod read;
+pub(crate) mod schema;
 
 use std::path::Path;
 use std::time::Duration;
@@ -345,6 +347,12 @@ macro_rules! records {
                 let Some(mut mapping) = reader.mapping(node) else { return };
                 $(mapping.field($key, &mut self.$field, reader);)*
                 mapping.finish(reader);
+            }
+        }
+
+        impl schema::Described for $record {
+            fn schema() -> serde_json::Value {
+                schema::record([$(($key, schema::of_field(|record: &$record| &record.$field))),*])
             }
         }
 

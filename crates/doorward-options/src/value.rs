@@ -18,6 +18,15 @@ pub(crate) enum Written<'a> {
     Environment(String),
     /// A value of the configuration file.
     File(&'a DeValue<'a>),
+    /// A value of doorward.yaml.
+    Plain(&'a Plain),
+}
+
+/// A value of a YAML file, its scalars as texts.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Plain {
+    One(String),
+    List(Vec<String>),
 }
 
 /// Why a value was not taken, and what to write instead.
@@ -50,6 +59,14 @@ pub(crate) trait Value: Sized {
     /// Reads a value of the configuration file.
     fn from_toml(kind: Kind, value: &DeValue<'_>) -> Result<Self, Unreadable>;
 
+    /// Reads a value of doorward.yaml.
+    fn from_plain(kind: Kind, value: &Plain) -> Result<Self, Unreadable> {
+        match value {
+            Plain::One(text) => Self::from_text(kind, text),
+            Plain::List(_) => Err(Unreadable::new("a list is not accepted", "write one value")),
+        }
+    }
+
     /// Reads the occurrences of a flag: each must be readable, the last one counts.
     fn from_flags(kind: Kind, occurrences: &[String]) -> Result<Self, Unreadable> {
         let mut last = None;
@@ -64,6 +81,7 @@ pub(crate) trait Value: Sized {
             Written::Flags(occurrences) => Self::from_flags(kind, occurrences),
             Written::Environment(text) => Self::from_text(kind, text),
             Written::File(value) => Self::from_toml(kind, value),
+            Written::Plain(value) => Self::from_plain(kind, value),
         }
     }
 }
@@ -201,6 +219,14 @@ impl Value for Vec<String> {
         }
     }
 
+    fn from_plain(kind: Kind, value: &Plain) -> Result<Self, Unreadable> {
+        match value {
+            Plain::One(text) => Self::from_text(kind, text),
+            Plain::List(list) if list.is_empty() => Ok(Self::new()),
+            Plain::List(list) => items(list.iter().map(|item| item.trim().to_owned()).collect()),
+        }
+    }
+
     /// Each occurrence is a CSV record and adds its items; an empty one adds none.
     fn from_flags(_: Kind, occurrences: &[String]) -> Result<Self, Unreadable> {
         let mut all = Self::new();
@@ -218,6 +244,10 @@ impl Value for Secret<Vec<String>> {
 
     fn from_toml(kind: Kind, value: &DeValue<'_>) -> Result<Self, Unreadable> {
         Vec::from_toml(kind, value).map(Self::new)
+    }
+
+    fn from_plain(kind: Kind, value: &Plain) -> Result<Self, Unreadable> {
+        Vec::from_plain(kind, value).map(Self::new)
     }
 
     fn from_flags(kind: Kind, occurrences: &[String]) -> Result<Self, Unreadable> {

@@ -24,6 +24,11 @@ fn main() -> ExitCode {
         Some("demo") => return finish(run::demo(rest)),
         Some(word) if manage::COMMANDS.contains(&word) => return finish(manage::run(&args)),
         Some("completion") => return completion(rest),
+        Some("convert") => return finish(run::convert_to_native(rest)),
+        Some("schema") => {
+            say(io::stdout(), doorward_options::schema().trim_end());
+            return ExitCode::SUCCESS;
+        }
         Some("man") => {
             say(io::stdout(), doorward_options::man().trim_end());
             return ExitCode::SUCCESS;

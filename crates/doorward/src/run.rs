@@ -11,7 +11,7 @@ use std::{
 use aws_lc_rs::rand;
 use base64_simd::URL_SAFE_NO_PAD;
 use doorward_core::SecretString;
-use doorward_options::{Configuration, OptionError};
+use doorward_options::{Configuration, Loaded, OptionError};
 use doorward_server::gate::Limits;
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
@@ -20,7 +20,7 @@ use crate::{
     assemble::{self, Assembled, Purpose},
     demo,
     files::Files,
-    reload::Reloader,
+    reload::{self, Reloader},
     sockets::Sockets,
 };
 
@@ -68,6 +68,25 @@ pub(crate) fn convert(configuration: &Configuration) -> Result<(), Failure> {
         }
     }
     let _ = write!(io::stdout(), "{}", structured.to_yaml());
+    Ok(())
+}
+
+/// `doorward convert`, with the arguments of any configuration: prints it as doorward.yaml. It need not be complete.
+pub(crate) fn convert_to_native(args: &[OsString]) -> Result<(), Failure> {
+    let loaded =
+        reload::read(args, &Files::default()).map_err(|error| Failure::Command(error.to_string()))?;
+    let Loaded::Configuration(configuration, _) = loaded else {
+        let message = "convert: give the options, files and variables of a configuration";
+        return Err(Failure::Command(message.to_owned()));
+    };
+    let structured = assemble::converted(&configuration).map_err(Failure::Invalid)?;
+    let Configuration { options, own, sources, .. } = &configuration;
+    if own.is_some() {
+        let message =
+            format!("# authServer, apiAuth and gateway of {} stay as they are.", options.doorward_config);
+        let _ = writeln!(io::stdout(), "{message}");
+    }
+    let _ = write!(io::stdout(), "{}", doorward_options::to_native(&structured, options, sources));
     Ok(())
 }
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 use doorward_core::SecretString;
 
 use super::environment;
+use super::native::Native;
 use super::read::{Document, Named, Readable, Reader, read};
+use super::schema::{self, Described};
 use crate::problem::OptionError;
 use crate::source::Places;
 
@@ -19,6 +21,12 @@ macro_rules! records {
                 let Some(mut mapping) = reader.mapping(node) else { return };
                 $(mapping.field($key, &mut self.$field, reader);)*
                 mapping.finish(reader);
+            }
+        }
+
+        impl Described for $record {
+            fn schema() -> serde_json::Value {
+                schema::record([$(($key, schema::of_field(|record: &$record| &record.$field))),*])
             }
         }
     )*
@@ -38,6 +46,8 @@ pub struct Own {
     pub auth_server: Option<AuthServer>,
     pub api_auth: Option<ApiAuth>,
     pub gateway: Option<Gateway>,
+    /// What the file says in place of options.
+    pub native: Native,
 }
 
 /// `authServer`: the built-in OAuth server.
@@ -292,12 +302,29 @@ pub struct Impersonate {
     pub ca_file: String,
 }
 
-records! {
-    Own {
-        auth_server: "authServer",
-        api_auth: "apiAuth",
-        gateway: "gateway",
+impl Readable for Own {
+    fn read(&mut self, node: &crate::yaml::Node, reader: &mut Reader<'_>) {
+        let Some(mut mapping) = reader.mapping(node) else { return };
+        mapping.field("authServer", &mut self.auth_server, reader);
+        mapping.field("apiAuth", &mut self.api_auth, reader);
+        mapping.field("gateway", &mut self.gateway, reader);
+        self.native.read(&mut mapping, reader);
+        mapping.finish(reader);
     }
+}
+
+impl Described for Own {
+    fn schema() -> serde_json::Value {
+        let own = [
+            ("authServer", AuthServer::schema()),
+            ("apiAuth", ApiAuth::schema()),
+            ("gateway", Gateway::schema()),
+        ];
+        schema::record(own.into_iter().chain(Native::fields()))
+    }
+}
+
+records! {
     AuthServer {
         enabled: "enabled",
         issuer: "issuer",

@@ -3,21 +3,23 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use doorward_core::SecretString;
+use doorward_core::{Secret, SecretString};
 
 use super::Structured;
 use crate::duration::format_duration;
 
 /// A field that can be printed.
-pub(super) trait Printable {
+pub(crate) trait Printable {
     fn print(&self) -> Printed;
 }
 
 /// What there is to print of a field.
-pub(super) enum Printed {
+pub(crate) enum Printed {
     Nothing,
     Scalar(String),
     List(Vec<Printed>),
+    /// With a comment at the end of the first line.
+    Commented(String, Box<Printed>),
     Mapping(Vec<(&'static str, Printed)>),
 }
 
@@ -29,8 +31,12 @@ pub(super) fn mapping(entries: Vec<(&'static str, Printed)>) -> Printed {
 }
 
 pub(super) fn yaml(structured: &Structured) -> String {
+    text(&structured.print())
+}
+
+pub(super) fn text(printed: &Printed) -> String {
     let mut text = String::new();
-    write(&structured.print(), 0, &mut text);
+    write(printed, 0, &mut text);
     text
 }
 
@@ -47,6 +53,8 @@ fn write(printed: &Printed, column: usize, text: &mut String) {
             text.push_str(scalar);
             text.push('\n');
         }
+        // Only values of a mapping have comments, and are written there.
+        Printed::Commented(_, inner) => write(inner, column, text),
         Printed::List(items) => {
             for (index, item) in items.iter().enumerate() {
                 if index > 0 {
@@ -63,12 +71,15 @@ fn write(printed: &Printed, column: usize, text: &mut String) {
                 }
                 text.push_str(key);
                 text.push(':');
-                if let Printed::Scalar(_) | Printed::Nothing = value {
-                    text.push(' ');
-                    write(value, column, text);
+                let (comment, value) = match value {
+                    Printed::Commented(comment, inner) => (format!(" # {comment}"), inner.as_ref()),
+                    value => (String::new(), value),
+                };
+                if let Printed::Scalar(scalar) = value {
+                    let _ = writeln!(text, " {scalar}{comment}");
                 } else {
                     let column = (column / INDENT + 1) * INDENT;
-                    let _ = write!(text, "\n{:column$}", "");
+                    let _ = write!(text, "{comment}\n{:column$}", "");
                     write(value, column, text);
                 }
             }
@@ -97,6 +108,12 @@ impl Printable for Duration {
 impl Printable for String {
     fn print(&self) -> Printed {
         if self.is_empty() { Printed::Nothing } else { Printed::Scalar(scalar(self)) }
+    }
+}
+
+impl Printable for Secret<Vec<String>> {
+    fn print(&self) -> Printed {
+        self.expose().print()
     }
 }
 

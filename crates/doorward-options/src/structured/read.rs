@@ -105,6 +105,27 @@ impl Reader<'_> {
         self.errors.push(OptionError { option: place.to_owned(), source, message, mend: mend.to_owned() });
     }
 
+    /// The place where we are, for instance `providers[0].oidcConfig`.
+    pub(super) fn here(&self) -> &str {
+        &self.here
+    }
+
+    pub(super) fn complain_here(&mut self, at: Position, message: &str, mend: &str) {
+        self.complain(&self.here.clone(), at, message.to_owned(), mend);
+    }
+
+    /// Complains of a key that no field has.
+    pub(super) fn refuse_key(&mut self, key: &str, at: Position, mend: &str) {
+        let separator = if self.here.is_empty() { "" } else { "." };
+        let shown = if key.len() <= 100 && key.chars().all(|c| c.is_alphanumeric() || "_-.".contains(c)) {
+            key.to_owned()
+        } else {
+            quoted(key)
+        };
+        let place = format!("{}{separator}{shown}", self.here);
+        self.complain(&place, at, "there is no such key".to_owned(), mend);
+    }
+
     pub(super) fn wrong_type(&mut self, node: &Node, mend: &str) {
         let found = match node.data {
             Data::Null => "nothing",
@@ -119,7 +140,7 @@ impl Reader<'_> {
     }
 
     /// Complains of a restriction of which nothing is left because a variable is not set.
-    fn refuse_lost(&mut self, node: &Node) {
+    pub(super) fn refuse_lost(&mut self, node: &Node) {
         let is_empty = match &node.data {
             Data::Null => true,
             Data::List(items) => items.is_empty(),
@@ -138,7 +159,7 @@ impl Reader<'_> {
     }
 
     /// Does something one step further down.
-    fn below(&mut self, step: &str, at: Position, act: impl FnOnce(&mut Self)) {
+    pub(super) fn below(&mut self, step: &str, at: Position, act: impl FnOnce(&mut Self)) {
         let length = self.here.len();
         self.here.push_str(step);
         self.known.insert(self.here.clone(), at);
@@ -200,7 +221,12 @@ pub(super) struct Mapping<'n> {
     known: Vec<&'static str>,
 }
 
-impl Mapping<'_> {
+impl<'n> Mapping<'n> {
+    /// What no field has taken, and the keys of the fields.
+    pub(super) fn into_rest(self) -> (Vec<&'n Entry>, Vec<&'static str>) {
+        (self.entries, self.known)
+    }
+
     /// Reads the field under `key`.
     pub(super) fn field(&mut self, key: &'static str, field: &mut impl Readable, reader: &mut Reader<'_>) {
         self.known.push(key);
@@ -227,16 +253,9 @@ impl Mapping<'_> {
 
     /// Complains of entries that no field took.
     pub(super) fn finish(self, reader: &mut Reader<'_>) {
+        let mend = format!("write one of {}, or remove it", self.known.join(", "));
         for Entry { key, at, .. } in self.entries {
-            let separator = if reader.here.is_empty() { "" } else { "." };
-            let shown = if key.len() <= 100 && key.chars().all(|c| c.is_alphanumeric() || "_-.".contains(c)) {
-                key.clone()
-            } else {
-                quoted(key)
-            };
-            let place = format!("{}{separator}{shown}", reader.here);
-            let mend = format!("write one of {}, or remove it", self.known.join(", "));
-            reader.complain(&place, *at, "there is no such key".to_owned(), &mend);
+            reader.refuse_key(key, *at, &mend);
         }
     }
 }

@@ -40,6 +40,8 @@ mod login;
 #[cfg(test)]
 mod matrix;
 #[cfg(test)]
+mod native;
+#[cfg(test)]
 mod paths;
 #[cfg(test)]
 mod policy_attacks;

@@ -4,8 +4,10 @@
 use std::time::Duration;
 
 use doorward_core::SecretString;
+use serde_json::{Value, json};
 
 use super::super::read::{Named, Readable, Reader};
+use super::super::schema::{self, Described};
 use crate::yaml::{Data, Node};
 
 /// `gateway`.
@@ -552,6 +554,57 @@ impl Readable for RouteCredential {
         } else {
             self.0.read(node, reader);
         }
+    }
+}
+
+impl Described for Expression {
+    fn schema() -> Value {
+        // It holds expressions itself: defined once, by `schema::definitions`.
+        json!({"$ref": "#/$defs/expression"})
+    }
+}
+
+impl Expression {
+    /// What the reference of its schema stands for.
+    pub(in crate::structured) fn definition() -> Value {
+        ExpressionKeys::schema()
+    }
+}
+
+impl Described for ValueTest {
+    fn schema() -> Value {
+        json!({"anyOf": [Scalar::schema(), ValueTestKeys::schema()]})
+    }
+}
+
+impl Described for Scalar {
+    fn schema() -> Value {
+        json!({"type": ["string", "integer", "boolean"]})
+    }
+}
+
+impl Described for OneOrMore {
+    fn schema() -> Value {
+        json!({"type": ["string", "array", "null"], "items": {"type": "string"}})
+    }
+}
+
+impl Described for WebSocket {
+    fn schema() -> Value {
+        json!({"enum": [true, false, "only"]})
+    }
+}
+
+impl Described for Upstreams {
+    fn schema() -> Value {
+        let upstream = RouteUpstream::schema();
+        json!({"anyOf": [{"type": "string"}, upstream, {"type": "array", "items": upstream}]})
+    }
+}
+
+impl Described for RouteCredential {
+    fn schema() -> Value {
+        json!({"anyOf": [{"type": "string"}, CredentialUse::schema()]})
     }
 }
 

@@ -44,7 +44,7 @@ apiAuth:
 
 #[test]
 fn the_whole_example_is_read() {
-    let Own { auth_server, api_auth, gateway } = parsed(FULL);
+    let Own { auth_server, api_auth, gateway, .. } = parsed(FULL);
     assert_eq!(gateway, None);
     let (server, api) = (auth_server.unwrap(), api_auth.unwrap());
     assert_eq!((server.enabled, server.issuer.as_str()), (Some(true), "https://auth.example.com"));
@@ -87,8 +87,8 @@ fn every_mistake_is_named_with_its_line() {
             "authServer.tokens.accessMaxAge: 24 is a duration without a unit (doorward.yaml line 1, column 37)",
         ),
         (
-            "providers: []\n",
-            "providers: there is no such key (doorward.yaml line 1, column 1); write one of authServer, apiAuth",
+            "provider: []\n",
+            "provider: there is no such key (doorward.yaml line 1, column 1); write one of authServer, apiAuth",
         ),
         (
             "authServer:\n  resources: [a]\n",
@@ -129,5 +129,8 @@ fn every_key_is_described_on_its_page_and_no_other() {
     for (record, keys) in RECORDS.iter().chain(gateway::RECORDS) {
         assert_eq!(described(record), *keys, "{record}");
     }
-    assert_eq!(page.matches("<!-- record: ").count(), RECORDS.len() + gateway::RECORDS.len());
+    let top = ["authServer", "apiAuth", "gateway"].into_iter();
+    let top: Vec<_> = top.chain(Native::fields().into_iter().map(|(key, _)| key)).collect();
+    assert_eq!(described("Own"), top);
+    assert_eq!(page.matches("<!-- record: ").count(), RECORDS.len() + gateway::RECORDS.len() + 1);
 }
