@@ -49,6 +49,14 @@ enum Engine {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PolicyIndex(usize);
 
+impl PolicyIndex {
+    /// For the tests of whoever combines decisions: the policy at a place, of whichever policies.
+    #[doc(hidden)]
+    pub const fn at(place: usize) -> Self {
+        Self(place)
+    }
+}
+
 /// A policy that cannot be put to work. The text names file and line where there are any, and the mend.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("policy {policy:?}: {reason}")]

@@ -119,16 +119,19 @@ pub struct PolicyAnswer {
 }
 
 impl PolicyAnswer {
-    /// `None` if the policy wants nothing in particular.
-    pub(super) fn new(policy: &Arc<str>, decision: &Decision) -> Option<Self> {
-        let headers: Vec<_> =
-            decision.headers.iter().chain(&decision.response_headers_to_add).cloned().collect();
-        if decision.http_status.is_none() && headers.is_empty() && decision.body.is_none() {
-            return None;
-        }
+    pub(super) fn new(policy: &Arc<str>, decision: &Decision) -> Self {
+        let headers = decision.headers.iter().chain(&decision.response_headers_to_add).cloned().collect();
         let (status, body) = (decision.http_status, decision.body.clone());
-        Some(Self { policy: Arc::clone(policy), status, headers, body })
+        Self { policy: Arc::clone(policy), status, headers, body }
     }
+}
+
+/// Whether a denial wants an answer of its own.
+pub(super) const fn says_how(decision: &Decision) -> bool {
+    decision.http_status.is_some()
+        || decision.body.is_some()
+        || !decision.headers.is_empty()
+        || !decision.response_headers_to_add.is_empty()
 }
 
 /// A policy that gave no decision.

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::{
     Route, StepUp,
     expression::{Expression, Wanted},
-    ruling::{Denial, Effects, Fault, Grant, PolicyAnswer, Ruling, Unfulfilled},
+    ruling::{Denial, Effects, Fault, Grant, PolicyAnswer, Ruling, Unfulfilled, says_how},
 };
 
 /// A decision under way.
@@ -251,7 +251,8 @@ impl<'j> Judge<'j, '_> {
                 Outcome::Fails(next) => {
                     failure.condition = next.condition;
                     failure.scopes = failure.scopes.or(next.scopes);
-                    failure.denial = failure.denial.or(next.denial);
+                    failure.denial =
+                        failure.denial.filter(|(_, decision)| says_how(decision)).or(next.denial);
                 }
                 Outcome::Fault(policy, why) => {
                     fault.get_or_insert((policy, why));
@@ -331,7 +332,10 @@ impl Failure<'_> {
         Denial {
             unfulfilled: self.unfulfilled(),
             missing_scopes: self.scopes.map(|wanted| wanted.missing(&who.scopes)).unwrap_or_default(),
-            answer: self.denial.and_then(|(policy, decision)| PolicyAnswer::new(policy, decision)),
+            answer: self
+                .denial
+                .filter(|(_, decision)| says_how(decision))
+                .map(|(policy, decision)| PolicyAnswer::new(policy, decision)),
         }
     }
 }
@@ -398,3 +402,6 @@ impl fmt::Display for StepUp {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
