@@ -6,7 +6,8 @@ use doorward_core::Timestamp;
 use doorward_store::{Committed, Transaction};
 
 use crate::{
-    AccessToken, Accounts, FamilyId, Scopes, Subject, TokenName, Unavailable, at,
+    AccessToken, Accounts, FamilyId, InvalidToken, LoginFacts, Scopes, Subject, TokenName, Unavailable, User,
+    at,
     grants::Family,
     records::{Read, key},
     token::RefreshStart,
@@ -36,7 +37,26 @@ pub enum RefreshValidity {
     Invalid,
 }
 
+/// What was granted to a client, and goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    pub client: String,
+    pub subject: Subject,
+    /// As of now; `None` for clients in their own name.
+    pub user: Option<User>,
+    pub scopes: Scopes,
+    pub login: LoginFacts,
+}
+
 impl Accounts {
+    /// What a family came from, unless it was taken back or its user may not come in.
+    pub async fn grant_of(&self, id: &FamilyId, now: Timestamp) -> Result<Grant, InvalidToken> {
+        let family: Option<Read<Family>> = self.read(&key::family(id), now).await?;
+        let Family { client, subject, scopes, login, .. } = family.ok_or(InvalidToken::Revoked)?.value;
+        let user = self.user_behind(&subject, now).await?.map_err(InvalidToken::User)?;
+        Ok(Grant { client, subject, user, scopes, login })
+    }
+
     /// What is known of a refresh token; `None` if nothing, or if it was revoked.
     pub async fn look_up_refresh(
         &self,

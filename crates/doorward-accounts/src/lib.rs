@@ -14,6 +14,7 @@ pub mod fuzz;
 pub mod grants;
 pub mod keys;
 mod once;
+mod origin;
 pub mod password;
 mod records;
 mod refresh;
@@ -34,12 +35,13 @@ use doorward_store::{Records, StoreError};
 
 pub use self::{
     code::{CodeRedirect, NewCode, RedeemError, Redemption},
-    families::{RefreshStanding, RefreshValidity},
+    families::{Grant, RefreshStanding, RefreshValidity},
     grants::{
         AccessToken, Challenge, ChallengeMethod, FamilyId, Inactivity, InvalidGrant, Issued, LoginFacts,
         NewToken, Redeemed, Refreshing, Subject, TokenRules,
     },
     keys::{KeyRing, KeySetName, KeysError, Rotation, SignError},
+    origin::{DerivedToken, ORIGIN, Origin, Source, TooFar},
     password::{InvalidPasswordHash, PasswordHash, UnusablePassword},
     refresh::{RefreshError, RefreshRequest},
     scopes::{InvalidScope, Scopes},

@@ -5,7 +5,7 @@ use doorward_core::{Timestamp, UserInfo};
 use doorward_store::Transaction;
 
 use crate::{
-    AccessToken, Accounts, Standing, Subject, TokenName, Unavailable, User,
+    AccessToken, Accounts, Scopes, Standing, Subject, TokenName, Unavailable, User,
     grants::put_access,
     records::{Read, key},
 };
@@ -97,7 +97,16 @@ impl Accounts {
         now: Timestamp,
     ) -> Result<ValidToken, InvalidToken> {
         let token: Option<Read<AccessToken>> = self.read(&key::access(name), now).await?;
-        let Some(Read { value: token, bytes }) = token else { return Err(InvalidToken::Unknown) };
+        self.judge(token.ok_or(InvalidToken::Unknown)?, activity, now).await
+    }
+
+    /// Whether a token that was found is valid.
+    pub(crate) async fn judge(
+        &self,
+        Read { value: token, bytes }: Read<AccessToken>,
+        activity: Activity,
+        now: Timestamp,
+    ) -> Result<ValidToken, InvalidToken> {
         let family = key::family(&token.family);
         let (family, user) = match &token.subject {
             Subject::User { name, .. } => {
@@ -125,7 +134,7 @@ impl Accounts {
             Activity::Counts => self.note_use(token, &bytes, now).await,
             Activity::DoesNotCount => token,
         };
-        let user_info = user_info(&token, user.as_ref());
+        let user_info = user_info(&token.subject, &token.scopes, user.as_ref());
         Ok(ValidToken { token, user, user_info })
     }
 
@@ -140,12 +149,11 @@ impl Accounts {
     }
 }
 
-fn user_info(token: &AccessToken, user: Option<&User>) -> UserInfo {
+pub(crate) fn user_info(subject: &Subject, scopes: &Scopes, user: Option<&User>) -> UserInfo {
     let mut info = match user {
         Some(user) => user.user_info(),
-        None => UserInfo { name: token.subject.name(), uid: token.subject.uid(), ..UserInfo::default() }
-            .authenticated(),
+        None => UserInfo { name: subject.name(), uid: subject.uid(), ..UserInfo::default() }.authenticated(),
     };
-    info.extra.insert(SCOPES_EXTRA.to_owned(), token.scopes.iter().map(str::to_owned).collect());
+    info.extra.insert(SCOPES_EXTRA.to_owned(), scopes.iter().map(str::to_owned).collect());
     info
 }

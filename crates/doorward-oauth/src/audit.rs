@@ -27,6 +27,7 @@ pub(crate) struct Line<'a> {
     client_id: Option<&'a str>,
     authenticator: Option<&'a str>,
     credential: Option<String>,
+    audience: Option<String>,
     reason: Option<String>,
 }
 
@@ -39,6 +40,7 @@ impl<'a> Line<'a> {
             client_id: None,
             authenticator: None,
             credential: None,
+            audience: None,
             reason: None,
         }
     }
@@ -67,6 +69,18 @@ impl<'a> Line<'a> {
         self
     }
 
+    /// As [`Self::credential`], shortened already; empty: it has no name.
+    pub(crate) fn credential_name(mut self, name: &str) -> Self {
+        self.credential = (!name.is_empty()).then(|| name.to_owned());
+        self
+    }
+
+    /// Whom it was made out to. The names are the configuration's.
+    pub(crate) fn audience(mut self, audience: &[String]) -> Self {
+        self.audience = Some(audience.join(" "));
+        self
+    }
+
     /// Why; never anything that came with the request.
     pub(crate) fn reason(mut self, reason: &(impl ToString + ?Sized)) -> Self {
         self.reason = Some(reason.to_string());
@@ -74,7 +88,7 @@ impl<'a> Line<'a> {
     }
 
     pub(crate) fn write(self, call: &Call) {
-        let Self { outcome, event, user, client_id, authenticator, credential, reason } = self;
+        let Self { outcome, event, user, client_id, authenticator, credential, audience, reason } = self;
         let client = call.client.known().as_ref().map(IpAddr::to_string);
         macro_rules! say {
             ($level:ident, $outcome:literal, $message:literal) => {
@@ -85,6 +99,7 @@ impl<'a> Line<'a> {
                     client_id,
                     authenticator,
                     credential,
+                    audience,
                     reason,
                     client,
                     $message

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use aws_lc_rs::digest;
 use base64_simd::URL_SAFE_NO_PAD;
-use doorward_accounts::{AccessToken, KeyRing, LoginFacts, Redeemed, Scopes, SignError, User};
+use doorward_accounts::{
+    AccessToken, KeyRing, LoginFacts, ORIGIN, Origin, Redeemed, Scopes, SignError, Source, User,
+};
 use doorward_core::{SecretString, Timestamp};
 use doorward_jose::{Algorithm, Claims};
 use serde_json::{Value, json};
@@ -121,6 +123,9 @@ impl OAuthServer {
         say("iat", now.seconds.into());
         say("exp", now.saturating_add(ID_TOKEN_LIFE).seconds.into());
         say("at_hash", at_hash(algorithm, access.expose()).into());
+        // Where it is exchanged for another token, that ends with what was granted here.
+        let family = redeemed.issued.token.family.clone();
+        say(ORIGIN, Origin::new(Source::Family(family)).to_claim());
         if let Some(auth_time) = login.auth_time {
             say("auth_time", auth_time.into());
         }

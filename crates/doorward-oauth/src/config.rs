@@ -3,10 +3,11 @@
 
 mod builtin;
 mod client;
+mod exchange;
 mod issuer;
 mod provider;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use doorward_accounts::Scopes;
 use doorward_jose::Algorithm;
@@ -20,12 +21,15 @@ pub use self::{
         Client, ClientSecret, ClientStanding, Consent, Escalation, GeneratedSecret, GrantType, ImplicitGrant,
         Pkce, PlainPkce, RedirectMatch, ResponseStyle, ScopeRestriction,
     },
+    exchange::{ExchangeMode, ExchangeRule, SubjectIssuer},
     issuer::{InvalidIssuer, Issuer},
     provider::{
         ChallengeOffer, IdentityProvider, LoginOffer, OidcClaims, OidcProvider, PasswordGrant, ProviderKind,
         RequestHeaderProvider,
     },
 };
+
+pub(crate) use self::exchange::{Granted, NoRule, Wanted, choose};
 
 /// Everything about the server that an operator decides. How long things live is told to `doorward_accounts`.
 #[derive(Clone, Debug)]
@@ -48,6 +52,7 @@ pub struct Config {
     pub resources: Vec<Resource>,
     pub reviewers: Reviewers,
     pub access_reviews: AccessReviews,
+    pub exchange: Exchange,
     /// The algorithm for whatever names none of its own.
     pub signing: Algorithm,
     /// Where our own browser sign-in returns to (client `proxy`), one URI a host; empty: there is no such client.
@@ -82,6 +87,7 @@ impl Config {
             resources: Vec::new(),
             reviewers: Reviewers::default(),
             access_reviews: AccessReviews::default(),
+            exchange: Exchange::default(),
             signing: Algorithm::Rs256,
             own_sign_in: Vec::new(),
             own_targets: Vec::new(),
@@ -102,6 +108,9 @@ impl Config {
                 mistakes
                     .push(format!("the client {:?} has default scopes that it cannot get: {why}", client.id));
             }
+        }
+        for rule in &self.exchange.rules {
+            rule.check(self, &mut mistakes);
         }
         for algorithm in self.clients.iter().filter_map(|client| client.id_token_alg).chain([self.signing]) {
             if !SIGNING.contains(&algorithm) {
@@ -291,6 +300,17 @@ impl Reviewers {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccessReviews {
     pub all_allowed: Vec<String>,
+}
+
+/// Token exchange (RFC 8693): nobody exchanges anything without a rule.
+#[derive(Clone, Debug, Default)]
+pub struct Exchange {
+    /// Who signs what comes of it; without rules nobody is needed.
+    pub issuer: Option<Arc<doorward_gateway::Issuer>>,
+    /// In order: of several that allow what is asked for, the first counts.
+    pub rules: Vec<ExchangeRule>,
+    /// Whom tokens of the gateway are made out to besides the resources. Clients may serve these too.
+    pub audiences: Vec<String>,
 }
 
 #[cfg(test)]

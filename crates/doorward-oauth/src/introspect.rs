@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use doorward_accounts::{
-    Activity, InvalidToken, KeyRing, KeysError, LoginFacts, RefreshValidity, SignError, TokenName,
-    Unavailable, ValidToken,
+    Activity, DerivedToken, InvalidToken, KeyRing, KeysError, LoginFacts, RefreshValidity, SignError,
+    TokenName, Unavailable, ValidToken,
 };
 use doorward_core::{SecretString, Timestamp};
 use doorward_jose::Claims;
@@ -33,6 +33,7 @@ const SCOPE: &str = "introspect";
 const PHANTOM_LIFE: Duration = Duration::from_mins(5);
 const SIGNED: &str = "application/token-introspection+jwt";
 const PHANTOM: &str = "application/jwt";
+const OTHER_RESOURCE: &str = "the token is meant for another resource";
 
 /// Who asks.
 #[derive(Clone, Debug)]
@@ -47,6 +48,8 @@ struct Asker {
 #[derive(Debug)]
 enum Found {
     Access(Box<ValidToken>),
+    /// Signed by the gateway, in place of another.
+    Derived(Box<DerivedToken>),
     Refresh(Value),
 }
 
@@ -135,6 +138,9 @@ impl OAuthServer {
                     Found::Access(valid) => {
                         line.user(&valid.user_info.name).credential(&valid.token.name).write(call);
                     }
+                    Found::Derived(token) => {
+                        line.user(&token.user_info.name).credential_name(&token.jti).write(call);
+                    }
                     Found::Refresh(_) => line.write(call),
                 }
                 Some(found)
@@ -153,8 +159,11 @@ impl OAuthServer {
                 Ok(answer::token(SIGNED, signed.expose()))
             }
             Form::Phantom => {
-                let Some(Found::Access(valid)) = found else {
-                    return Ok(answer::empty(StatusCode::NO_CONTENT));
+                let valid = match found {
+                    Some(Found::Access(valid)) => valid,
+                    // It is one already.
+                    Some(Found::Derived(_)) => return Ok(answer::token(PHANTOM, token)),
+                    Some(Found::Refresh(_)) | None => return Ok(answer::empty(StatusCode::NO_CONTENT)),
                 };
                 let keys = self.accounts.keys(call.now).await?;
                 let phantom = self.phantom(&valid, &keys, call.now)?;
@@ -199,13 +208,19 @@ impl OAuthServer {
         let valid = match TokenName::of_access(token) {
             Some(name) => self.accounts.validate_name(&name, Activity::DoesNotCount, now).await,
             None => match self.name_of_signed(token, now).await? {
-                Some(name) => self.accounts.validate_name(&name, Activity::DoesNotCount, now).await,
-                None => Err(InvalidToken::NotOurs),
+                Some((name, _)) => self.accounts.validate_name(&name, Activity::DoesNotCount, now).await,
+                None => match self.derived(token, now).await {
+                    Ok(derived) if asker.may_know(&derived.audience) => {
+                        return Ok(Ok(Found::Derived(Box::new(derived))));
+                    }
+                    Ok(_) => return Ok(Err(OTHER_RESOURCE.to_owned())),
+                    Err(why) => Err(why),
+                },
             },
         };
         match valid {
             Ok(valid) if asker.may_know(&valid.token.audience) => Ok(Ok(Found::Access(Box::new(valid)))),
-            Ok(_) => Ok(Err("the token is meant for another resource".to_owned())),
+            Ok(_) => Ok(Err(OTHER_RESOURCE.to_owned())),
             Err(InvalidToken::Unavailable(why)) => Err(why.into()),
             Err(why) => Ok(Err(why.to_string())),
         }
@@ -238,12 +253,12 @@ impl OAuthServer {
     }
 
     /// The name of the token that a signed access token of ours stands for, if that is what `token` is and nobody took it
-    /// back. Whether it is still valid is to be asked by that name.
+    /// back; and when it ends. Whether it is still valid is to be asked by that name.
     pub(crate) async fn name_of_signed(
         &self,
         token: &str,
         now: Timestamp,
-    ) -> Result<Option<TokenName>, KeysError> {
+    ) -> Result<Option<(TokenName, Timestamp)>, KeysError> {
         if !doorward_jose::jws::looks_like_jws(token) {
             return Ok(None);
         }
@@ -253,15 +268,29 @@ impl OAuthServer {
             return Ok(None);
         }
         let text = |name: &str| verified.claims().get(name).and_then(Value::as_str);
-        let exp = verified.claims().get("exp").and_then(Value::as_i64);
-        if text("iss") != Some(self.config.issuer.as_str()) || exp.is_none_or(|exp| exp <= now.seconds) {
+        let expires = verified.claims().get("exp").and_then(Value::as_i64).map(Timestamp::from_seconds);
+        let expires = expires.filter(|expires| now < *expires);
+        if text("iss") != Some(self.config.issuer.as_str()) {
             return Ok(None);
         }
-        let Some(jti) = text("jti") else { return Ok(None) };
+        let (Some(expires), Some(jti)) = (expires, text("jti")) else { return Ok(None) };
         if self.accounts.is_denied(jti, now).await? {
             return Ok(None);
         }
-        Ok(TokenName::parse(jti))
+        Ok(TokenName::parse(jti).map(|name| (name, expires)))
+    }
+
+    /// A token that the gateway has signed in place of another, if it is valid.
+    pub(crate) async fn derived(&self, token: &str, now: Timestamp) -> Result<DerivedToken, InvalidToken> {
+        match self.gateway_issuer() {
+            Some(issuer) => self.accounts.validate_derived(token, issuer, now).await,
+            None => Err(InvalidToken::NotOurs),
+        }
+    }
+
+    /// The name of the gateway as an issuer, if there is one.
+    pub(crate) fn gateway_issuer(&self) -> Option<&str> {
+        self.config.exchange.issuer.as_ref().map(|issuer| issuer.as_str())
     }
 
     /// RFC 7662 section 2.2.
@@ -269,6 +298,7 @@ impl OAuthServer {
         let valid = match found {
             None => return json!({ "active": false }),
             Some(Found::Refresh(document)) => return document.clone(),
+            Some(Found::Derived(token)) => return derived_document(token),
             Some(Found::Access(valid)) => valid,
         };
         let token = &valid.token;
@@ -321,6 +351,30 @@ impl OAuthServer {
         let claims = self.access_claims(&valid.token, about, audience, expires);
         keys.sign(self.config.signing, ACCESS_TYPE, &claims, now)
     }
+}
+
+/// RFC 7662 section 2.2, with who acts for whom (RFC 8693 section 4).
+fn derived_document(token: &DerivedToken) -> Value {
+    let mut document = json!({
+        "active": true,
+        "scope": token.scopes.to_string(),
+        "client_id": token.client,
+        "username": token.user_info.name,
+        "token_type": "Bearer",
+        "exp": token.expires.seconds,
+        "aud": token.audience,
+        "jti": token.jti,
+        "groups": token.user.as_ref().map(doorward_accounts::User::all_groups).unwrap_or_default(),
+    });
+    for name in ["iat", "sub", "iss", "act", "may_act"] {
+        if let Some(value) = token.claims.get(name) {
+            answer::say(&mut document, name, value.clone());
+        }
+    }
+    if let Some(issued) = token.claims.get("iat") {
+        answer::say(&mut document, "nbf", issued.clone());
+    }
+    document
 }
 
 impl Asker {

@@ -52,7 +52,7 @@ pub use endpoint::{ApiGroup, Endpoint, KubernetesResource};
 pub use scope::is_full;
 
 use client_auth::GeneratedSecrets;
-use config::{Client, GeneratedSecret};
+use config::{Client, GeneratedSecret, GrantType};
 use cookies::Cookies;
 use pages::Pages;
 use throttle::Throttle;
@@ -90,8 +90,18 @@ impl OAuthServer {
                 return Err(ConfigError { mistakes: vec![mistake] });
             }
         }
-        let clients: BTreeMap<String, Client> =
-            config.all_clients().into_iter().map(|client| (client.id.clone(), client)).collect();
+        if config.exchange.issuer.is_none() && !config.exchange.rules.is_empty() {
+            let mistake = "there are rules for token exchange and nobody who signs; configure the gateway";
+            return Err(ConfigError { mistakes: vec![mistake.to_owned()] });
+        }
+        let exchanging = config.exchanging();
+        let all = config.all_clients().into_iter().map(|mut client| {
+            if exchanging.contains(client.id.as_str()) && !client.may_use(GrantType::TokenExchange) {
+                client.grant_types.push(GrantType::TokenExchange);
+            }
+            (client.id.clone(), client)
+        });
+        let clients: BTreeMap<String, Client> = all.collect();
         let generated = clients
             .values()
             .filter(|client| client.generated_secret == GeneratedSecret::Kept)

@@ -1,7 +1,7 @@
 //! Taking tokens back (RFC 7009, norm A5.3). Tokens that are not there any more are an answer like any other: nobody
 //! learns which tokens exist.
 
-use doorward_accounts::{KeysError, TokenName, Unavailable};
+use doorward_accounts::{InvalidToken, KeysError, TokenName, Unavailable};
 use doorward_core::Timestamp;
 use http::StatusCode;
 use serde_json::Value;
@@ -63,6 +63,8 @@ impl RevokeError {
 enum Revoked {
     Nothing,
     Access(TokenName),
+    /// Signed by the gateway; its id.
+    Derived(String),
     Family,
 }
 
@@ -88,6 +90,7 @@ impl OAuthServer {
         match revoked {
             Revoked::Nothing => line.reason("there is no such token").write(call),
             Revoked::Access(name) => line.credential(&name).write(call),
+            Revoked::Derived(jti) => line.credential_name(&jti).write(call),
             Revoked::Family => line.reason("a refresh token, and all that came of it").write(call),
         }
         Ok(())
@@ -137,7 +140,9 @@ impl OAuthServer {
             return Ok(Revoked::Nothing);
         }
         let keys = self.accounts.keys(now).await?;
-        let Ok(verified) = keys.verify(token, now) else { return Ok(Revoked::Nothing) };
+        let Ok(verified) = keys.verify(token, now) else {
+            return self.take_back_derived(token, client, now).await;
+        };
         let claims = verified.claims();
         let text = |name: &str| claims.get(name).and_then(Value::as_str);
         let is_ours =
@@ -155,5 +160,25 @@ impl OAuthServer {
         }
         self.accounts.revoke_access(&name, now).await?;
         Ok(Revoked::Access(name))
+    }
+
+    /// A token that came of an exchange stands for nothing in the store: its id is refused, and with it whatever came of
+    /// it in turn.
+    async fn take_back_derived(
+        &self,
+        token: &str,
+        client: &str,
+        now: Timestamp,
+    ) -> Result<Revoked, RevokeError> {
+        let derived = match self.derived(token, now).await {
+            Ok(derived) => derived,
+            Err(InvalidToken::Unavailable(why)) => return Err(why.into()),
+            Err(_) => return Ok(Revoked::Nothing),
+        };
+        if derived.client != client {
+            return Err(RevokeError::OtherClient);
+        }
+        self.accounts.deny_jwt(&derived.jti, derived.expires, now).await?;
+        Ok(Revoked::Derived(derived.jti))
     }
 }

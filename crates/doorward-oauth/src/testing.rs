@@ -10,6 +10,7 @@ use doorward_accounts::{
     Scopes, SealKey, Subject, TokenRules, User,
 };
 use doorward_core::{ClientIp, SecretString, Timestamp, UserInfo};
+use doorward_gateway::{Issuer, IssuerConfig, PomeriumKeys};
 use doorward_jose::Algorithm;
 use doorward_store::Records;
 use http::{HeaderName, HeaderValue};
@@ -19,8 +20,8 @@ use crate::{
     Answer, OAuthServer,
     call::Call,
     config::{
-        AccessReviews, Client, ClientSecret, Config, GrantType, Issuer, KubernetesApi, Resource, Reviewers,
-        ScopeDefinition, ScopeRestriction, TokenFormat,
+        AccessReviews, Client, ClientSecret, Config, Exchange, GrantType, Issuer as ServerIssuer,
+        KubernetesApi, Resource, Reviewers, ScopeDefinition, ScopeRestriction, TokenFormat,
     },
 };
 
@@ -84,6 +85,8 @@ impl Call {
 
 /// The issuer of the test server.
 pub(crate) const ISSUER: &str = "https://auth.example.com";
+/// Its gateway.
+pub(crate) const GATEWAY: &str = "https://auth.example.com/gateway";
 pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 /// Belongs to [`VERIFIER`] (RFC 7636 appendix B).
 pub(crate) const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
@@ -102,7 +105,11 @@ pub(crate) fn config() -> Config {
     let web = Client {
         secrets: vec![ClientSecret::of("web-secret"), ClientSecret::of("web-secret-2")],
         redirect_uris: texts(&["https://web.example.com/cb"]),
-        grant_types: GrantType::ALL.to_vec(),
+        grant_types: vec![
+            GrantType::AuthorizationCode,
+            GrantType::RefreshToken,
+            GrantType::ClientCredentials,
+        ],
         default_scopes: Scopes::parse("openid orders:read").unwrap(),
         post_logout_redirect_uris: texts(&["https://web.example.com/bye"]),
         ..Client::new("web")
@@ -137,7 +144,17 @@ pub(crate) fn config() -> Config {
         reviewers: Reviewers { users: texts(&["reviewer"]), groups: Vec::new() },
         access_reviews: AccessReviews { all_allowed: texts(&["system:masters"]) },
         own_sign_in: texts(&["https://app.example.com/oauth2/callback"]),
-        ..Config::new(Issuer::parse(ISSUER).unwrap())
+        ..Config::new(ServerIssuer::parse(ISSUER).unwrap())
+    }
+}
+
+/// The issuer of what is exchanged.
+fn gateway() -> IssuerConfig {
+    IssuerConfig {
+        issuer: GATEWAY.to_owned(),
+        hosts: Vec::new(),
+        algorithm: Algorithm::Es256,
+        pomerium_keys: PomeriumKeys::NotServed,
     }
 }
 
@@ -160,6 +177,9 @@ impl TestServer {
             password: None,
         };
         let alice = accounts.add_user(new, NOW).await.unwrap();
+        let issuer = Issuer::new(gateway(), Arc::clone(&accounts)).unwrap();
+        let exchange = Exchange { issuer: Some(Arc::new(issuer)), ..config.exchange };
+        let config = Config { exchange, ..config };
         let server = Arc::new(OAuthServer::new(config, Arc::clone(&accounts)).unwrap());
         Self { server, accounts, alice }
     }

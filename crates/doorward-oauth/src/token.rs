@@ -1,13 +1,17 @@
 //! The token endpoint (RFC 6749 section 3.2, norm A5): a grant becomes tokens. Which of a thing's many flaws made it
 //! worthless is told to the log only.
 
+mod exchange;
+
 use doorward_accounts::{
     InvalidGrant, KeyRing, KeysError, LoginFacts, NewToken, RedeemError, Redeemed, Redemption, RefreshError,
     RefreshRequest, Scopes, SignError, Subject, TokenRules, Unavailable,
 };
+use doorward_gateway::MintError;
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use self::exchange::ExchangeError;
 use crate::{
     OAuthServer, answer,
     audit::{Line, Outcome},
@@ -43,6 +47,11 @@ enum TokenError {
     #[error("the refresh token is not accepted: {0}")]
     Refresh(InvalidGrant),
     #[error("{0}")]
+    Exchange(#[from] ExchangeError),
+    /// Anybody can claim to be a client that has no secret.
+    #[error("the client proves nothing")]
+    Unproven,
+    #[error("{0}")]
     Scope(String),
     #[error("the resource is unknown, or none of those granted")]
     Target,
@@ -54,6 +63,16 @@ enum TokenError {
     Keys(#[from] KeysError),
     #[error("{0}")]
     Sign(#[from] SignError),
+}
+
+impl From<MintError> for TokenError {
+    fn from(error: MintError) -> Self {
+        match error {
+            MintError::Keys(why) => Self::Keys(why),
+            MintError::Sign(why) => Self::Sign(why),
+            MintError::Randomness(why) => Self::Unavailable(why.into()),
+        }
+    }
 }
 
 impl From<RedeemError> for TokenError {
@@ -82,6 +101,10 @@ impl TokenError {
     fn answer(&self) -> Answer {
         let (code, description) = match self {
             Self::Client(why) => return why.answer(),
+            Self::Exchange(why) => return why.answer(),
+            Self::Unproven => {
+                return answer::oauth_error(StatusCode::UNAUTHORIZED, "invalid_client", "");
+            }
             Self::Unavailable(_) | Self::Keys(KeysError::Unavailable(_)) => return answer::unavailable(),
             Self::Keys(_) | Self::Sign(_) => return answer::server_error(),
             Self::Params(why) => ("invalid_request", why.to_string()),
@@ -114,6 +137,7 @@ impl TokenError {
             | Self::Keys(_)
             | Self::Sign(_)
             | Self::Client(ClientAuthError::Unavailable(_)) => Outcome::Error,
+            Self::Exchange(why) => why.outcome(),
             _ => Outcome::Deny,
         }
     }
@@ -125,7 +149,8 @@ impl OAuthServer {
         match self.grant(call, &mut client_id).await {
             Ok(document) => answer::json(StatusCode::OK, &document),
             Err(why) => {
-                let line = Line::new(EVENT, why.outcome()).reason(&why);
+                let event = if matches!(why, TokenError::Exchange(_)) { exchange::EVENT } else { EVENT };
+                let line = Line::new(event, why.outcome()).reason(&why);
                 match client_id {
                     Some(id) => line.client_id(id).write(call),
                     None => line.write(call),
@@ -143,6 +168,9 @@ impl OAuthServer {
         let grant = grant.ok_or(TokenError::UnsupportedGrant)?;
         let caller = self.authenticate_client(call, &params).await?;
         *client_id = Some(&caller.client.id);
+        if grant == GrantType::TokenExchange && caller.method == Method::None {
+            return Err(TokenError::Unproven);
+        }
         if !caller.client.may_use(grant) {
             return Err(TokenError::UnauthorizedClient);
         }
@@ -152,6 +180,7 @@ impl OAuthServer {
             GrantType::AuthorizationCode => self.code_grant(call, &params, caller, &keys).await,
             GrantType::RefreshToken => self.refresh_grant(call, &params, caller, &keys).await,
             GrantType::ClientCredentials => self.client_grant(call, &params, caller, &keys).await,
+            GrantType::TokenExchange => self.exchange_grant(call, &params, caller, &keys).await,
         };
         // Who proves nothing may be guessing; who has a secret may be passing on what others guess.
         let guessed = matches!(made, Err(TokenError::Code(_) | TokenError::Refresh(_)));

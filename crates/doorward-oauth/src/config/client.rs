@@ -79,11 +79,14 @@ pub enum GrantType {
     AuthorizationCode,
     RefreshToken,
     ClientCredentials,
+    /// RFC 8693. Clients have it by being named in a rule.
+    TokenExchange,
 }
 
 impl GrantType {
     /// All of them, in the order in which metadata list them.
-    pub const ALL: [Self; 3] = [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials];
+    pub const ALL: [Self; 4] =
+        [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials, Self::TokenExchange];
 
     /// The name on the wire.
     pub const fn name(self) -> &'static str {
@@ -91,6 +94,7 @@ impl GrantType {
             Self::AuthorizationCode => "authorization_code",
             Self::RefreshToken => "refresh_token",
             Self::ClientCredentials => "client_credentials",
+            Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
         }
     }
 }
@@ -261,8 +265,17 @@ impl Client {
                     .push(format!("the client {id:?} has the post-logout redirect URI {uri:?}, which {why}"));
             }
         }
+        if self.may_use(GrantType::TokenExchange) && !config.exchanging().contains(id.as_str()) {
+            mistakes.push(format!(
+                "the client {id:?} may use token exchange and no rule names it; add one to the rules, or take the \
+                 grant away"
+            ));
+        }
+        let audiences = config.exchange.rules.iter().flat_map(|rule| &rule.audiences);
+        let audiences: Vec<&String> = audiences.chain(&config.exchange.audiences).collect();
         for resource in &self.resources {
-            if !config.resources.iter().any(|known| known.uri == *resource) {
+            let is_known = config.resources.iter().any(|known| known.uri == *resource);
+            if !is_known && !audiences.contains(&resource) {
                 mistakes
                     .push(format!("the client {id:?} serves {resource:?}, which is not among the resources"));
             }

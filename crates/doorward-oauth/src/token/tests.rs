@@ -202,7 +202,7 @@ async fn a60_requests_of_the_wrong_shape_are_told_what_is_wrong() {
         (
             "exchange",
             form("grant_type=urn:ietf:params:oauth:grant-type:token-exchange"),
-            is(400, "unsupported_grant_type"),
+            is(400, "unauthorized_client"),
         ),
         ("implicit", form("grant_type=implicit"), is(400, "unsupported_grant_type")),
         ("no grant", form("code=x"), is(400, "invalid_request")),
@@ -440,7 +440,7 @@ async fn an_id_token_tells_who_signed_in_and_how() {
     let test = TestServer::start().await;
     let tokens = test.tokens("openid profile email groups").await;
     let (kind, claims) = claims(&test.accounts, text(&tokens, "id_token")).await;
-    let at_hash = claims["at_hash"].clone();
+    let (at_hash, origin) = (claims["at_hash"].clone(), claims["origin"].clone());
     assert_eq!(kind.as_deref(), Some("jwt"));
     assert_eq!(
         Value::Object(claims),
@@ -453,6 +453,7 @@ async fn an_id_token_tells_who_signed_in_and_how() {
             "auth_time": NOW.seconds - 60,
             "nonce": "n-1",
             "at_hash": at_hash,
+            "origin": origin,
             "amr": ["pwd"],
             "sid": "session-1",
             "name": "Alice Liddell",
