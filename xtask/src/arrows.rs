@@ -43,6 +43,8 @@ const ARROWS: &[(&str, &[&str])] = &[
         "doorward-gateway",
         &["doorward-core", "doorward-jose", "doorward-store", "doorward-oidc", "doorward-accounts"],
     ),
+    // It knows Envoy's messages and nothing of ours.
+    ("doorward-envoy", &[]),
     ("doorward-upstream", &["doorward-core", "doorward-net"]),
     (
         "doorward-oauth",
@@ -71,6 +73,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "doorward-authn",
             "doorward-policy",
             "doorward-gateway",
+            "doorward-envoy",
             "doorward-oauth",
             "doorward-authz",
             "doorward-upstream",
@@ -92,6 +95,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "doorward-authn",
             "doorward-policy",
             "doorward-gateway",
+            "doorward-envoy",
             "doorward-oauth",
             "doorward-authz",
             "doorward-upstream",
