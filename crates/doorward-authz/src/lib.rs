@@ -29,5 +29,5 @@ pub use legacy::{
 pub use network::{InvalidNetwork, Networks};
 pub use policy::{
     Access, Attempt, ClientMatch, Denial, DenialReason, GroupRule, Judged, MethodMatch, PathMatch, Policy,
-    Provenance, Requirement, RouteMatch, RouteRule, Verdict, Who,
+    Provenance, Reading, Requirement, RouteMatch, RouteRule, RuleFit, Verdict, Who,
 };

@@ -3,10 +3,13 @@
 //! First match wins. Rules that open are decided without looking at who asks; only what needs an identity asks for one.
 //! Where a path can be read in several ways, the strictest of the resulting verdicts counts.
 
+mod explain;
+
 use std::fmt;
 
 use doorward_core::{
     ClientIp, Grounds, Identity, InvalidPattern, PathPattern, PathPatterns, Permit, RequestFacts, RuleId,
+    Target,
 };
 use http::Method;
 
@@ -15,6 +18,8 @@ use crate::{
     network::Networks,
     readings::{Readings, readings},
 };
+
+pub use self::explain::{Reading, RuleFit};
 
 /// All rules of one configuration.
 #[derive(Clone, Debug)]
@@ -52,16 +57,7 @@ impl Policy {
 
     /// Decides on a request. `judged` says which target is looked at; `who` is what authentication found out.
     pub fn decide(&self, facts: &RequestFacts, judged: Judged, who: Attempt<'_>) -> Verdict {
-        let (target, subject) = match (judged, &facts.original) {
-            (Judged::Own, _) => (&facts.target, Subject::Itself),
-            (Judged::Original, Some(original)) => (original, Subject::Itself),
-            (Judged::Original, None) => (&facts.target, Subject::Unnamed),
-        };
-        let method = match judged {
-            Judged::Own => &facts.method,
-            Judged::Original => facts.judged_method(),
-        };
-        let question = Question { method, client: facts.client, subject, who };
+        let (target, question) = Question::about(facts, judged, who);
         let finding = match readings(target) {
             Readings::One(path) => self.find(&question, path),
             Readings::Several(paths) => {
@@ -144,7 +140,21 @@ struct Question<'a> {
     who: Attempt<'a>,
 }
 
-impl Question<'_> {
+impl<'a> Question<'a> {
+    /// The target that is looked at, and what is asked about it.
+    fn about(facts: &'a RequestFacts, judged: Judged, who: Attempt<'a>) -> (&'a Target, Self) {
+        let (target, subject) = match (judged, &facts.original) {
+            (Judged::Own, _) => (&facts.target, Subject::Itself),
+            (Judged::Original, Some(original)) => (original, Subject::Itself),
+            (Judged::Original, None) => (&facts.target, Subject::Unnamed),
+        };
+        let method = match judged {
+            Judged::Own => &facts.method,
+            Judged::Original => facts.judged_method(),
+        };
+        (target, Self { method, client: facts.client, subject, who })
+    }
+
     /// That the path of a question misses an expression says nothing about the request the question is about.
     fn may_be_met_by(&self, rule: &RouteRule) -> bool {
         self.subject == Subject::Itself || !rule.opens_by_absence()

@@ -427,3 +427,49 @@ fn where_anonymous_requests_may_go_everywhere_they_need_what_everybody_needs() {
         assert_eq!(text(&policy.decide(&facts("GET /x"), Judged::Own, who)), expected);
     }
 }
+
+#[test]
+fn an_explanation_names_the_rule_that_decides() {
+    let policy = Policy::compile(Config {
+        preflight: Preflight::Open,
+        skip_auth_regex: vec!["^/static/".to_owned()],
+        skip_auth_routes: vec!["GET=^/public".to_owned(), "!=^/(private|public|static|x)".to_owned()],
+        trusted_ips: vec!["10.1.0.0/16".to_owned()],
+        ..config()
+    })
+    .unwrap();
+    let who = identity("alice@example.com", &[]);
+    let attempt = Attempt::Accepted(Who { identity: &who, provenance: Provenance::Provider });
+    for (request, expected) in [
+        ("OPTIONS /x", "skip-auth-preflight: yes"),
+        ("GET /static/a", "skip-auth-preflight: no: another method, skip-auth-regex[0]: yes"),
+        (
+            "GET /public/a",
+            "skip-auth-preflight: no: another method, skip-auth-regex[0]: no: another path, skip-auth-route[0]: yes",
+        ),
+        (
+            "POST /public/a",
+            "skip-auth-preflight: no: another method, skip-auth-regex[0]: no: another path, \
+             skip-auth-route[0]: no: another method, skip-auth-route[1]: no: another path, \
+             trusted-ip[0]: no: another client address",
+        ),
+    ] {
+        let facts = facts(request);
+        let readings = policy.explain(&facts, Judged::Own);
+        let [Reading { path: Some(_), rules }] = readings.as_slice() else { panic!("{readings:?}") };
+        let told: Vec<String> = rules.iter().map(|(id, fit)| format!("{id}: {fit}")).collect();
+        assert_eq!(told.join(", "), expected, "{request}");
+        let found = rules.last().filter(|(_, fit)| *fit == RuleFit::Holds).map(|(id, _)| id);
+        match policy.decide(&facts, Judged::Own, attempt) {
+            Verdict::Permit(permit) => match permit.grounds() {
+                Grounds::Preflight => assert_eq!(found.map(RuleId::as_str), Some("skip-auth-preflight")),
+                Grounds::PublicRoute(id) => assert_eq!(found, Some(id)),
+                Grounds::Rule(id) => assert_eq!((found, id), (None, policy.default_rule())),
+                other => panic!("{other}"),
+            },
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(policy.explain(&facts("GET /public/%2e%2e/x"), Judged::Own)[0].path, None);
+    assert_eq!(policy.explain(&facts("GET /public/a;b"), Judged::Own).len(), 2);
+}
