@@ -193,13 +193,13 @@ impl KeyRing {
         self.keys.iter().filter(move |own| !own.stored.is_over(now))
     }
 
-    /// The youngest of those that may sign.
+    /// The youngest of those that may sign. The very first was made by a clock that may be ahead of ours: nobody has to
+    /// wait for it.
     fn signing_key(&self, algorithm: Algorithm, now: Timestamp) -> Option<&SigningKey> {
-        let fit = self
-            .keys
-            .iter()
-            .filter(|own| own.key.algorithm() == algorithm && own.stored.signs_from <= now.seconds);
-        fit.max_by_key(|own| own.stored.signs_from).map(|own| &own.key)
+        let fit = || self.keys.iter().filter(move |own| own.key.algorithm() == algorithm);
+        let youngest =
+            fit().filter(|own| own.stored.signs_from <= now.seconds).max_by_key(|own| own.stored.signs_from);
+        youngest.or_else(|| fit().min_by_key(|own| own.stored.signs_from)).map(|own| &own.key)
     }
 }
 

@@ -12,6 +12,7 @@ mod families;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod grants;
+pub mod handles;
 pub mod keys;
 mod once;
 mod origin;
@@ -40,6 +41,7 @@ pub use self::{
         AccessToken, Challenge, ChallengeMethod, FamilyId, Inactivity, InvalidGrant, Issued, LoginFacts,
         NewToken, Redeemed, Refreshing, Subject, TokenRules,
     },
+    handles::Original,
     keys::{KeyRing, KeySetName, KeysError, Rotation, SignError},
     origin::{DerivedToken, ORIGIN, Origin, Source, TooFar},
     password::{InvalidPasswordHash, PasswordHash, UnusablePassword},

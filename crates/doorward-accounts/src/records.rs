@@ -122,6 +122,10 @@ pub(crate) mod key {
         format!("once/{kind}/{hash}")
     }
 
+    pub(crate) fn handle(hash: &str) -> String {
+        format!("handle/{hash}")
+    }
+
     pub(crate) fn denied(jti: &str) -> String {
         format!("denied/{}", Part(jti))
     }

@@ -19,6 +19,7 @@ use super::*;
 
 mod codes;
 mod formats;
+mod handles;
 mod keys;
 mod refreshing;
 mod sessions;

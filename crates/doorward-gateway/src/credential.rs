@@ -111,19 +111,31 @@ impl Made {
     }
 }
 
-/// Removes every header of an answer that repeats a secret, and tells how many there were.
+/// Removes from an answer every header line that repeats a secret, and tells how many there were.
 pub fn scrub(headers: &mut HeaderMap, secrets: &[SecretString]) -> usize {
     let repeats = |value: &HeaderValue| {
         secrets.iter().any(|secret| contains(value.as_bytes(), secret.expose().as_bytes()))
     };
-    let told: Vec<HeaderName> =
-        headers.iter().filter(|(_, value)| repeats(value)).map(|(name, _)| name.clone()).collect();
-    for name in &told {
-        headers.remove(name);
+    let telling: Vec<HeaderName> =
+        headers.keys().filter(|name| headers.get_all(*name).iter().any(repeats)).cloned().collect();
+    let mut removed = 0;
+    for name in telling {
+        let lines: Vec<HeaderValue> = headers.get_all(&name).iter().cloned().collect();
+        headers.remove(&name);
+        for line in lines {
+            if repeats(&line) {
+                removed += 1;
+            } else {
+                headers.append(name.clone(), line);
+            }
+        }
     }
-    told.len()
+    removed
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {
     !part.is_empty() && text.windows(part.len()).any(|window| window == part)
 }
+
+#[cfg(test)]
+mod tests;

@@ -211,3 +211,6 @@ fn add_pomerium(claims: &mut Claims, who: &Principal, sub: &str) {
     say(claims, "sid", who.session.as_deref().unwrap_or_default());
     claims.insert("groups".to_owned(), json!(who.user.groups));
 }
+
+#[cfg(test)]
+mod tests;

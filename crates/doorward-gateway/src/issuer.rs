@@ -248,3 +248,6 @@ fn is_our_host(hosts: &[String], host: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     hosts.is_empty() || hosts.iter().any(|own| own.eq_ignore_ascii_case(name))
 }
+
+#[cfg(test)]
+mod tests;

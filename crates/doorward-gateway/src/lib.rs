@@ -7,14 +7,18 @@
 mod claims;
 mod credential;
 mod exchange;
+mod handles;
 mod identity;
 mod issuer;
 mod phantom;
+#[cfg(test)]
+mod testing;
 
 pub use self::{
     claims::InvalidClaims,
     credential::{Bearer, Credential, CredentialFault, Made, scrub},
     exchange::{Exchange, ExchangeConfig, ExchangeSubject},
+    handles::{HandleRealm, Handles, HandlesConfig, InvalidField, MOST_BODY, SwapFault},
     identity::{Binding, IDENTITY_HEADERS, IdentityConfig, IdentityStyle, InvalidIdentity, SignedIdentity},
     issuer::{
         ACCESS_TYPE, Document, IDENTITY_TYPE, InvalidIssuerUrl, Issuer, IssuerConfig, MintError, PomeriumKeys,

@@ -156,3 +156,6 @@ fn key_of(bearer: &Bearer<'_>, claims: &Claims) -> Key {
     key.iter_mut().zip(hash.as_ref()).for_each(|(to, from)| *to = *from);
     key
 }
+
+#[cfg(test)]
+mod tests;

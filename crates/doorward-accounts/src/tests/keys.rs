@@ -151,3 +151,49 @@ async fn a_generated_secret_is_the_same_for_all_and_another_by_each_name() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_sets_have_nothing_in_common() {
+    everywhere(async |records| {
+        let accounts = accounts_in(&records, rules());
+        let mine = |set| {
+            let accounts = &accounts;
+            async move { accounts.keys_of(set, NOW).await.unwrap() }
+        };
+        assert!(!accounts.has_keys(KeySetName::Gateway, NOW).await.unwrap());
+        let (server, gateway) = (mine(KeySetName::Server).await, mine(KeySetName::Gateway).await);
+        assert!(accounts.has_keys(KeySetName::Gateway, NOW).await.unwrap());
+        assert_eq!(gateway.algorithms(NOW), [Algorithm::Es256]);
+        assert_eq!((kids(&server, NOW).len(), kids(&gateway, NOW).len()), (1, 1));
+        let token = gateway.sign(Algorithm::Es256, "JWT", &claims(after(60)), NOW).unwrap();
+        assert!(gateway.verify(token.expose(), NOW).is_ok() && server.verify(token.expose(), NOW).is_err());
+        let token = sign(&accounts, NOW).await;
+        assert!(server.verify(token.expose(), NOW).is_ok() && gateway.verify(token.expose(), NOW).is_err());
+        // Each is rotated by itself, and other instances see it.
+        accounts.rotate_keys(KeySetName::Gateway, NOW).await.unwrap();
+        let other = accounts_in(&records, rules());
+        let count = async |set| kids(other.keys_of(set, NOW).await.unwrap().as_ref(), NOW).len();
+        assert_eq!((count(KeySetName::Server).await, count(KeySetName::Gateway).await), (1, 2));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_key_that_is_copied_to_the_other_set_does_not_open_there() {
+    let records = Arc::new(Records::memory());
+    let rules = Rules { gateway_algorithms: vec![Algorithm::EdDsa], ..rules() };
+    let accounts = accounts_in(&records, rules.clone());
+    accounts.keys(NOW).await.unwrap();
+    let stored = records.get(records::key::SIGNING_KEYS, NOW).await.unwrap().unwrap();
+    let copied = doorward_store::Transaction::new().put(records::key::GATEWAY_SIGNING_KEYS, stored, None);
+    accounts.commit(copied, NOW).await.unwrap();
+    let error = accounts.keys_of(KeySetName::Gateway, NOW).await.unwrap_err();
+    assert_eq!(error, KeysError::Sealed(Unsealable));
+}
+
+#[tokio::test]
+async fn a_clock_that_is_behind_signs_with_the_first_key_too() {
+    let accounts = accounts();
+    let first = sign(&accounts, NOW).await;
+    assert_eq!(kid_of(&sign(&accounts, after(-5)).await), kid_of(&first));
+}

@@ -1,0 +1,47 @@
+use super::*;
+
+fn original(text: &str, expires: Timestamp) -> Original {
+    Original { text: text.into(), expires }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b18_a_handle_leads_to_what_it_stands_for_in_its_realm_until_it_is_over() {
+    everywhere(async |records| {
+        let (accounts, other) = (accounts_in(&records, rules()), accounts_in(&records, rules()));
+        let kept = [original("eyJ.first", after(60)), original("eyJ.second", after(600))];
+        let handles = accounts.keep_behind_handles("login", &kept, NOW).await.unwrap();
+        let find = async |realm: &str, handle: &SecretString, now| {
+            other.behind_handle(realm, handle.expose(), now).await.unwrap()
+        };
+        assert_eq!(find("login", &handles[0], after(59)).await, Some(kept[0].text.clone()));
+        assert_eq!(find("login", &handles[1], after(59)).await, Some(kept[1].text.clone()));
+        assert_eq!(find("other", &handles[0], NOW).await, None);
+        assert_eq!(find("login", &handles[0], after(61)).await, None);
+        accounts.forget_handles(&handles[1..], NOW).await.unwrap();
+        assert_eq!(find("login", &handles[1], NOW).await, None);
+        for none in ["", "gwh~", "eyJ.first", "gwh~0123456789012345678901234567890123456789012"] {
+            assert_eq!(find("login", &none.into(), NOW).await, None, "{none}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn b18_the_store_alone_yields_nothing_of_what_is_behind_handles() {
+    let records = Arc::new(Records::memory());
+    let accounts = accounts_in(&records, rules());
+    let kept = [original("eyJ.header.signature", after(60)), original("eyJ.header.signature", after(60))];
+    let handles = accounts.keep_behind_handles("login", &kept, NOW).await.unwrap();
+    assert_ne!(handles[0], handles[1]);
+    let stored = records.list("", NOW).await.unwrap();
+    assert_eq!(stored.len(), 2);
+    for (key, value) in stored {
+        let (key, value) = (key.clone(), String::from_utf8(value).unwrap());
+        for secret in [&handles[0], &handles[1], &kept[0].text] {
+            let random = secret.expose().split('~').next_back().unwrap();
+            assert!(!key.contains(random) && !value.contains(random));
+        }
+        // Nor does the seal key of the store help: what is sealed was sealed under the handle.
+        assert!(seal_key().open("doorward gateway handle 1 login", &value).is_err());
+    }
+}
