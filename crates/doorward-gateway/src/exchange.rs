@@ -216,3 +216,6 @@ fn key_of(credential: &str, request: &TokenExchangeRequest<'_>) -> Key {
     key.iter_mut().zip(hash.as_ref()).for_each(|(to, from)| *to = *from);
     key
 }
+
+#[cfg(test)]
+mod tests;
