@@ -48,11 +48,17 @@ pub enum IdentityForm {
     Impersonate { token: SecretString },
 }
 
-/// How refusals look.
+/// How refusals look. They differ in their bodies alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorFormat {
     /// As the request asks: pages for people, a `Status` for programs.
     Auto,
     /// Always a `Status` of Kubernetes.
     Kubernetes,
+    /// `{"message"}`, as the API Gateway of AWS.
+    Aws,
+    /// `{"error","error_description"}` (RFC 6749 section 5.2).
+    OAuth2,
+    /// Always a page.
+    Html,
 }

@@ -318,7 +318,7 @@ impl Gate {
     pub(crate) fn explain_login(&self, arrival: &Arrival, record: &mut Record, shortfall: &Shortfall) {
         let ends_here = self.routes.is_own(arrival.facts.target.path())
             || self.wants_json(arrival)
-            || self.api.as_ref().is_some_and(|api| !wants_page(self, api, arrival));
+            || self.api.as_ref().is_some_and(|api| !wants_page(self, api.errors, arrival));
         let message = if ends_here {
             "No valid authentication in request. Access Denied."
         } else {

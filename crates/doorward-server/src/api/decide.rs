@@ -181,7 +181,7 @@ impl Case<'_> {
     /// No identity where one is needed.
     fn turned_away(&self, visitor: &Visitor, record: &mut Record) -> Decision {
         let Self { gate, api, arrival } = *self;
-        let for_people = failure::wants_page(gate, api, arrival);
+        let for_people = failure::wants_page(gate, api.errors, arrival);
         match (&visitor.standing, &visitor.shortfall) {
             (Standing::Unknown, shortfall) => {
                 gate.explain_unknown(arrival, record, shortfall);
@@ -207,7 +207,7 @@ impl Case<'_> {
             }
             _ => gate.log_denial(arrival, record, visitor, &denial),
         }
-        if !failure::wants_page(gate, api, arrival) {
+        if !failure::wants_page(gate, api.errors, arrival) {
             return Decision::Refused(Refusal::Forbidden(explanation(denial.reason).to_owned()));
         }
         let who = visitor.session().map(|session| session.identity.display_name().to_owned());
@@ -270,7 +270,7 @@ fn refusal(shortfall: &Shortfall) -> Refusal {
     let is_token =
         |one: &Rejection| !matches!(one.authenticator, Authenticator::RequestHeader | Authenticator::X509);
     match shortfall {
-        Shortfall::Credentials(rejections) if rejections.iter().any(is_token) => Refusal::BadToken,
+        Shortfall::Credentials(rejections) if rejections.iter().any(is_token) => Refusal::BadToken(""),
         _ => Refusal::BadCredential,
     }
 }

@@ -7,7 +7,10 @@ use doorward_net::Body;
 use http::{Response, StatusCode};
 
 use crate::{
-    api::{Refusal, failure},
+    api::{
+        Refusal,
+        failure::{self, Challenge},
+    },
     gate::Gate,
     handle::{Decision, decide, identify, with_cookies},
     ingress::Arrival,
@@ -32,7 +35,7 @@ pub(crate) async fn answer(gate: &Arc<Gate>, arrival: &Arrival, record: &mut Rec
         }
         Decision::Login if gate.api.is_some() => {
             let mut response = with_cookies(respond::unauthorized(), decided.set_cookies);
-            Refusal::Unauthenticated.mark(response.headers_mut());
+            Refusal::Unauthenticated.mark(response.headers_mut(), Challenge::Realm);
             response
         }
         Decision::Forbidden => with_cookies(respond::forbidden(), decided.set_cookies),
