@@ -11,7 +11,7 @@ pub mod source;
 use std::{fmt, sync::Arc};
 
 use doorward_accounts::{User, ValidToken};
-use doorward_core::{Principal, Timestamp};
+use doorward_core::{Principal, SecretString, Timestamp};
 use http::HeaderMap;
 use serde_json::{Map, Value};
 
@@ -196,6 +196,20 @@ impl Authenticator {
             | Kind::Introspection(_, sources)
             | Kind::TokenReview(_, sources) => sources.as_slice(),
             Kind::X509(_) | Kind::RequestHeader(_) | Kind::Session | Kind::Anonymous => &[],
+        }
+    }
+
+    /// The first token that came for it, for whoever is to exchange it.
+    pub fn token(&self, presented: &Presented<'_>) -> Option<SecretString> {
+        match &self.kind {
+            Kind::Opaque(_, sources)
+            | Kind::Jwt(_, sources)
+            | Kind::Introspection(_, sources)
+            | Kind::TokenReview(_, sources) => sources.read(presented).find_map(|offer| match offer {
+                Offer::Token(token) => Some(SecretString::from(&*token)),
+                Offer::Malformed(_) => None,
+            }),
+            Kind::X509(_) | Kind::RequestHeader(_) | Kind::Session | Kind::Anonymous => None,
         }
     }
 

@@ -26,6 +26,8 @@ pub struct LoginStart<'a> {
     /// Parameters that whoever begins the login would like to send, as `(name, value)`. Only those that the
     /// configuration allows are heeded.
     pub wishes: &'a [(String, String)],
+    /// Parameters that this login needs, in place of configured ones of these names.
+    pub demands: &'a [(&'static str, String)],
 }
 
 /// Whether the provider may log in whoever it knows.
@@ -179,6 +181,9 @@ fn parameters(
         if !values.is_empty() {
             all.insert(parameter.name.clone(), values.into_iter().map(str::to_owned).collect());
         }
+    }
+    for (name, value) in start.demands {
+        all.insert((*name).to_owned(), vec![value.clone()]);
     }
     let mut set = |name: &str, value: &str| all.insert(name.to_owned(), vec![value.to_owned()]);
     set("client_id", &config.client_id);

@@ -4,7 +4,7 @@
 
 mod decide;
 pub(crate) mod failure;
-mod identity;
+pub(crate) mod identity;
 pub mod impersonation;
 
 use doorward_authn::chain::Chain;

@@ -116,6 +116,8 @@ impl Visitor {
 pub(crate) enum Freshness {
     /// Unless the request, judged like this, is let through without a session anyway.
     Renewed(Judged),
+    /// In any case.
+    RenewedWhenDue,
     /// A sign-out is not worth a call to the provider.
     AsStored,
 }
@@ -218,7 +220,7 @@ async fn by_password(gate: &Gate, arrival: &Arrival) -> Password {
     }
 }
 
-async fn by_stored_session(gate: &Arc<Gate>, arrival: &Arrival, freshness: Freshness) -> Visitor {
+pub(crate) async fn by_stored_session(gate: &Arc<Gate>, arrival: &Arrival, freshness: Freshness) -> Visitor {
     let cookies = RequestCookies::new(arrival.headers());
     let loaded = match gate.sessions.keeper.load(&cookies, arrival.now).await {
         Ok(loaded) => loaded,
@@ -236,6 +238,7 @@ async fn by_stored_session(gate: &Arc<Gate>, arrival: &Arrival, freshness: Fresh
     let renew = outdated
         && match freshness {
             Freshness::AsStored => false,
+            Freshness::RenewedWhenDue => true,
             Freshness::Renewed(judged) => {
                 let stranger = gate.access.policy.decide(&arrival.facts, judged, Attempt::NotPresented);
                 !matches!(stranger, Verdict::Permit(_))

@@ -71,6 +71,14 @@ pub(crate) enum Reason {
     NonceMismatch,
     CredentialRefused,
     ImpersonationRefused,
+    NoRoute,
+    ScopeMissing,
+    PolicyDenied,
+    NotAuthorized,
+    StepUpNeeded,
+    NoCredential,
+    PolicyBroken,
+    PolicyUnavailable,
     StoreUnavailable,
     SessionNotSaved,
     RefreshBroken,
@@ -109,6 +117,14 @@ impl Reason {
             Self::NonceMismatch => "nonce_mismatch",
             Self::CredentialRefused => "credential_refused",
             Self::ImpersonationRefused => "impersonation_refused",
+            Self::NoRoute => "no_route",
+            Self::ScopeMissing => "scope_missing",
+            Self::PolicyDenied => "policy_denied",
+            Self::NotAuthorized => "not_authorized",
+            Self::StepUpNeeded => "step_up_needed",
+            Self::NoCredential => "no_credential",
+            Self::PolicyBroken => "policy_broken",
+            Self::PolicyUnavailable => "policy_unavailable",
             Self::StoreUnavailable => "store_unavailable",
             Self::SessionNotSaved => "session_not_saved",
             Self::RefreshBroken => "refresh_broken",
@@ -167,6 +183,12 @@ impl Explanation {
             ..Self::new(Outcome::Deny, denial.reason.into(), denial.reason.to_string())
         }
         .because(options)
+    }
+
+    /// The rule that decided.
+    #[must_use]
+    pub(crate) fn of_rule(self, rule: &RuleId) -> Self {
+        Self { rule: Some(rule.clone()), ..self }
     }
 
     /// What was found wrong.
@@ -232,7 +254,7 @@ impl Shortfall {
         }
     }
 
-    fn reason(&self) -> Reason {
+    pub(crate) fn reason(&self) -> Reason {
         match self {
             Self::NoSession => Reason::NoSession,
             Self::Bearer(_) => Reason::BearerRefused,
@@ -249,7 +271,7 @@ impl Shortfall {
         }
     }
 
-    fn detail(&self) -> String {
+    pub(crate) fn detail(&self) -> String {
         match self {
             Self::NoSession => String::new(),
             Self::Bearer(refusal) => {

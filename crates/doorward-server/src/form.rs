@@ -13,7 +13,7 @@ use crate::ingress::Arrival;
 /// More than any form of ours or any provider's answer needs.
 const BODY_LIMIT: usize = 256 * 1024;
 /// All of a form must come within this time: browsers send it in one go.
-const TIME_LIMIT: Duration = Duration::from_secs(15);
+pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(15);
 
 /// Decoded name-value pairs: those of the body first, then those of the query.
 #[derive(Clone, Debug, Default)]

@@ -15,8 +15,8 @@ use doorward_telemetry::{Logs, Metrics};
 use doorward_upstream::Upstreams;
 
 use crate::{
-    api::ApiAuth, ingress, inject::Injection, pages::Pages, redirects::Redirects, refresh::RefreshDesk,
-    routes::Routes,
+    api::ApiAuth, gateway::Gateway, ingress, inject::Injection, pages::Pages, redirects::Redirects,
+    refresh::RefreshDesk, routes::Routes,
 };
 
 /// Everything that requests are answered with.
@@ -34,6 +34,8 @@ pub struct Gate {
     /// Set by `apiAuth` of doorward.yaml, and wherever the built-in server is on.
     pub api: Option<Box<ApiAuth>>,
     pub upstreams: Upstreams,
+    /// `gateway` of doorward.yaml: its routes go before the upstreams.
+    pub gateway: Option<Box<Gateway>>,
     pub pages: Pages,
     pub telemetry: Telemetry,
     pub https: HttpsPolicy,

@@ -32,6 +32,7 @@ use crate::{
     explain::{self, Explanation, Outcome, Reason},
     form::Form,
     gate::{Gate, HttpsPolicy, JsonErrors, LoginsFor, ProviderButton},
+    gateway::{self, Crossing},
     ingress::{Arrival, Connection, Malformed, StrangersHeaders},
     inject::{drop_forwarding, drop_misleading},
     login::{self, Login},
@@ -71,7 +72,7 @@ async fn answered(
         let reason = "the path holds percent-encoded dot segments, which programs read differently";
         return malformed(&connection, Malformed { status: StatusCode::BAD_REQUEST, reason });
     }
-    if let Some(clean) = clean_path(&arrival.facts.target) {
+    if let Some(clean) = clean_path(&arrival.facts.target).filter(|_| gate.cleans_paths()) {
         return Recorded::unrecorded(respond::redirect(StatusCode::MOVED_PERMANENTLY, &clean, &Method::POST));
     }
     let uri = arrival.facts.target.uri().clone();
@@ -152,6 +153,12 @@ async fn own_page(
 
 /// The road to the application.
 async fn proxied(gate: &Arc<Gate>, arrival: Box<Arrival>, record: &mut Record) -> Response<Body> {
+    if let Some(gateway) = &gate.gateway {
+        let crossing = gateway.find(&arrival, Judged::Own);
+        if !matches!(crossing, Crossing::Nowhere) || gate.upstreams.is_empty() {
+            return Box::pin(gateway::cross(gate, gateway, (crossing, arrival), record)).await;
+        }
+    }
     let found = gate.upstreams.find(&arrival.facts.target);
     // An upstream that forwards nothing answers questions of a forward-auth proxy: those concern another request.
     let judged = match &found {
@@ -370,12 +377,12 @@ async fn forward(
 }
 
 /// In HTTP/1.1 only content of unstated length can have trailers (RFC 9112 section 7.1.2).
-fn may_have_trailers(request: &Request<Body>) -> bool {
+pub(crate) fn may_have_trailers(request: &Request<Body>) -> bool {
     let body = request.body();
     !body.is_end_stream() && (request.version() == Version::HTTP_2 || body.size_hint().exact().is_none())
 }
 
-fn not_forwarded(error: &ForwardError) -> Problem {
+pub(crate) fn not_forwarded(error: &ForwardError) -> Problem {
     let problem = match error {
         // The application was not asked: the operator's rewrite does not fit the path.
         ForwardError::Rewrite(_) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR),
@@ -388,7 +395,7 @@ fn not_forwarded(error: &ForwardError) -> Problem {
 }
 
 /// No session where one is needed: JSON for programs, the provider or the sign-in page for people.
-fn ask_for_login(gate: &Gate, arrival: &Arrival) -> Response<Body> {
+pub(crate) fn ask_for_login(gate: &Gate, arrival: &Arrival) -> Response<Body> {
     if gate.wants_json(arrival) {
         return respond::json(StatusCode::UNAUTHORIZED, "{}".into());
     }
@@ -485,6 +492,11 @@ impl Gate {
             Route::OAuthToken => Visibility::Logged(Query::HiddenWithName),
             _ => Visibility::Logged(Query::Shown),
         }
+    }
+
+    /// Whether odd paths are redirected to what they mean. Where there are routes alone, they are refused.
+    fn cleans_paths(&self) -> bool {
+        self.gateway.is_none() || !self.upstreams.is_empty()
     }
 
     pub(crate) fn log_denial(

@@ -103,6 +103,27 @@ impl Injection {
         })
     }
 
+    /// The claims of [`Identity::additional`] that headers carry.
+    pub(crate) fn additional_claims(&self) -> impl Iterator<Item = &str> {
+        const OWN: [&str; 9] = [
+            "access_token",
+            "id_token",
+            "refresh_token",
+            "created_at",
+            "expires_on",
+            "email",
+            "user",
+            "groups",
+            "preferred_username",
+        ];
+        let values = self.request.iter().chain(&self.response).flat_map(|header| &header.values);
+        let claims = values.filter_map(|value| match value {
+            ValueSource::Claim { claim, .. } | ValueSource::BasicAuth { claim, .. } => Some(claim.as_str()),
+            ValueSource::Secret(_) | ValueSource::Grounds => None,
+        });
+        claims.filter(|claim| !OWN.contains(claim))
+    }
+
     /// Removes what a client must not say about itself, in every spelling that an application might fold together.
     pub fn scrub(&self, headers: &mut HeaderMap, session: Option<&Session>) {
         if self.client_copies == ClientCopies::KeptUnlessReplaced && session.is_none() {

@@ -11,6 +11,7 @@ mod form;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod gate;
+pub mod gateway;
 mod handle;
 pub mod ingress;
 pub mod inject;

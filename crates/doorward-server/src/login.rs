@@ -35,11 +35,14 @@ pub(crate) struct Login {
     pub beginning: Beginning,
     /// What else the caller of the endpoint would like to tell the provider (`loginURLParameters`).
     pub wishes: Vec<(String, String)>,
+    /// What the login has to be like (`acr_values`, `max_age`).
+    pub demands: Vec<(&'static str, String)>,
 }
 
 impl Login {
     pub(crate) fn to(target: SafeRedirect) -> Self {
-        Self { target, account: AccountChoice::Any, beginning: Beginning::ByPerson, wishes: Vec::new() }
+        let (account, beginning) = (AccountChoice::Any, Beginning::ByPerson);
+        Self { target, account, beginning, wishes: Vec::new(), demands: Vec::new() }
     }
 }
 
@@ -65,6 +68,7 @@ pub(crate) fn begin(gate: &Gate, arrival: &Arrival, login: &Login) -> Response<B
         nonce_hash: &nonce_hash,
         account: login.account,
         wishes: &login.wishes,
+        demands: &login.demands,
     };
     let request = match provider.begin(&start) {
         Ok(request) => request,

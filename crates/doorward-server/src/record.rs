@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use doorward_core::Grounds;
+use doorward_core::{Grounds, RuleId};
 use doorward_net::{Body, BodyError, Peer};
 use doorward_session::Session;
 use doorward_telemetry::{AuthLine, ClientField, InFlight, Logs, Metrics, RequestLine};
@@ -32,6 +32,8 @@ pub(crate) struct Record {
     started: Instant,
     method: Method,
     status: StatusCode,
+    /// The route of the gateway.
+    route: Option<RuleId>,
     /// Nothing is gathered for a line that nobody writes.
     line: Option<Line>,
 }
@@ -41,6 +43,8 @@ pub(crate) struct Record {
 struct Line {
     logs: Arc<Logs>,
     query: Query,
+    /// Names of parameters that may hold a token.
+    hidden: Vec<String>,
     now: doorward_core::Timestamp,
     client: Client,
     uri: Uri,
@@ -111,6 +115,7 @@ impl Record {
             started: Instant::now(),
             method: arrival.facts.method.clone(),
             status: StatusCode::OK,
+            route: None,
             line: Line::begin(gate, arrival, visible),
         })
     }
@@ -123,6 +128,14 @@ impl Record {
     pub(crate) fn identify(&mut self, session: &Arc<Session>) {
         if let Some(line) = &mut self.line {
             line.session = Some(Arc::clone(session));
+        }
+    }
+
+    /// The request takes a route of the gateway. Of its query, the log leaves out the values of `hidden` parameters.
+    pub(crate) fn on_route(&mut self, route: &RuleId, hidden: Vec<String>) {
+        self.route = Some(route.clone());
+        if let Some(line) = &mut self.line {
+            line.hidden = hidden;
         }
     }
 
@@ -170,6 +183,7 @@ impl Line {
         Some(Self {
             logs: Arc::clone(logs),
             query,
+            hidden: Vec::new(),
             now: arrival.now,
             client: Client::of(gate, arrival),
             uri: uri.clone(),
@@ -191,13 +205,16 @@ impl Drop for Record {
         let duration = self.started.elapsed();
         if self.counted.take().is_some() {
             self.metrics.observe(self.status, &self.method, duration);
+            if let Some(route) = &self.route {
+                self.metrics.routed(route.as_str(), self.status);
+            }
         }
         let Some(line) = &self.line else { return };
         let path = line.uri.path();
         let uri = match line.query {
             Query::Hidden => path.into(),
             Query::HiddenWithName => path.rsplit_once('/').map_or("/", |(before, _)| before).into(),
-            Query::Shown => without_token(&line.uri),
+            Query::Shown => without_tokens(&line.uri, &line.hidden),
         };
         line.logs.request(&RequestLine {
             client: line.client.field(),
@@ -219,15 +236,19 @@ impl Drop for Record {
 }
 
 /// Path and query, without the tokens that clients put there although nobody takes them (RFC 9700 section 4.3.2).
-fn without_token(uri: &Uri) -> Cow<'_, str> {
+fn without_tokens<'a>(uri: &'a Uri, hidden: &[String]) -> Cow<'a, str> {
     let whole = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
     let is_token = |pair: &str| {
         let name = pair.split('=').next().unwrap_or_default();
-        percent_encoding::percent_decode_str(name).eq(b"access_token".iter().copied())
+        let is = |wanted: &str| percent_encoding::percent_decode_str(name).eq(wanted.bytes());
+        is("access_token") || hidden.iter().any(|hidden| is(hidden))
     };
     match uri.query() {
         Some(query) if query.split('&').any(is_token) => {
-            let kept = query.split('&').map(|pair| if is_token(pair) { "access_token=hidden" } else { pair });
+            let kept = query.split('&').map(|pair| match pair.split('=').next() {
+                Some(name) if is_token(pair) => format!("{name}=hidden"),
+                _ => pair.to_owned(),
+            });
             format!("{}?{}", uri.path(), kept.collect::<Vec<_>>().join("&")).into()
         }
         _ => whole.into(),
@@ -315,11 +336,12 @@ mod tests {
         for (target, written) in [
             ("/a?b=1&c", "/a?b=1&c"),
             ("/a?x=1&access_token=sha256~x&y", "/a?x=1&access_token=hidden&y"),
-            ("/a?access%5ftoken=1&access_token", "/a?access_token=hidden&access_token=hidden"),
+            ("/a?access%5ftoken=1&access_token", "/a?access%5ftoken=hidden&access_token=hidden"),
+            ("/a?jwt=x&j=1", "/a?jwt=hidden&j=1"),
             ("/access_token=1?", "/access_token=1?"),
             ("/", "/"),
         ] {
-            assert_eq!(without_token(&target.parse().unwrap()), written);
+            assert_eq!(without_tokens(&target.parse().unwrap(), &["jwt".to_owned()]), written);
         }
     }
 }

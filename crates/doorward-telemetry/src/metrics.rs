@@ -58,6 +58,7 @@ pub struct Metrics {
     in_flight: IntGauge,
     durations: HistogramVec,
     durations_by_method: [OnceLock<Histogram>; METHODS.len()],
+    by_route: IntCounterVec,
     logins: IntCounterVec,
     refreshes: IntCounterVec,
     last_reload: IntGauge,
@@ -89,6 +90,14 @@ impl Metrics {
             &["method"],
         )?;
         registry.register(Box::new(durations.clone()))?;
+        let by_route = IntCounterVec::new(
+            Opts::new(
+                "doorward_gateway_requests_total",
+                "Requests that a route took, by route and HTTP status code.",
+            ),
+            &["route", "code"],
+        )?;
+        registry.register(Box::new(by_route.clone()))?;
         let logins = counters("doorward_logins_total", "Logins ended, by outcome.", "outcome")?;
         let refreshes =
             counters("doorward_session_refresh_total", "Session refreshes ended, by outcome.", "outcome")?;
@@ -109,6 +118,7 @@ impl Metrics {
             in_flight,
             durations,
             durations_by_method: Default::default(),
+            by_route,
             logins,
             refreshes,
             last_reload,
@@ -152,6 +162,11 @@ impl Metrics {
                 .get_or_init(|| self.durations.with_label_values(&[label]))
                 .observe(duration.as_secs_f64());
         }
+    }
+
+    /// Counts a finished request that a route of the gateway took. Routes are the configuration's, so there are few.
+    pub fn routed(&self, route: &str, status: StatusCode) {
+        self.by_route.with_label_values(&[route, status.as_str()]).inc();
     }
 
     pub fn login(&self, outcome: LoginOutcome) {

@@ -383,10 +383,7 @@ pub(crate) async fn connect(
     let contacted = contact(provided, opened.as_ref(), (options, former), &mut problems).await;
     let lifetime = keeping.lifetime();
     let kept = keep(keeping, opened.as_ref(), former, &mut problems).await;
-    let metrics = match former {
-        Some(former) => Some(Arc::clone(&former.gate.telemetry.metrics)),
-        None => problems.take("metrics-address", Metrics::new().map(Arc::new), "report this"),
-    };
+    let metrics = metrics(former, &mut problems);
     let (Some(Contacted { provider, bearer, all: providers }), Some((keeper, csrf, kept)), Some(metrics)) =
         (contacted, kept, metrics)
     else {
@@ -412,6 +409,7 @@ pub(crate) async fn connect(
         api,
         injection,
         upstreams,
+        gateway: None,
         pages,
         telemetry: Telemetry { logs: Arc::clone(&logging.logs), metrics },
         https: listeners.https,
@@ -421,6 +419,14 @@ pub(crate) async fn connect(
     let former =
         Former { gate: Arc::clone(&gate), logging: Some(logging), providers, kept, accounts, notices };
     Ok(Assembled { gate, listeners, former })
+}
+
+/// What is counted goes on across configurations.
+fn metrics(former: Option<&Former>, problems: &mut Problems<'_>) -> Option<Arc<Metrics>> {
+    match former {
+        Some(former) => Some(Arc::clone(&former.gate.telemetry.metrics)),
+        None => problems.take("metrics-address", Metrics::new().map(Arc::new), "report this"),
+    }
 }
 
 /// The cookies that applications do not get. With that of the built-in server, an application could get tokens for any

@@ -70,6 +70,7 @@ impl OAuthServer {
                 nonce_hash: &nonce,
                 account,
                 wishes: &[],
+                demands: &[],
             };
             let request = upstream.provider.begin(&start).map_err(|why| why.to_string())?;
             let begun = Begun {

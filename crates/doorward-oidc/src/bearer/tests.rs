@@ -47,6 +47,7 @@ async fn nobody_logs_in_where_only_the_keys_count() {
         nonce_hash: "nonce",
         account: AccountChoice::Any,
         wishes: &[],
+        demands: &[],
     };
     assert!(matches!(provider.begin(&start), Err(BeginError::NoLoginUrl)));
 }

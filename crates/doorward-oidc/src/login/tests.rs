@@ -10,6 +10,7 @@ const START: LoginStart<'static> = LoginStart {
     nonce_hash: "n0nce",
     account: AccountChoice::Any,
     wishes: &[],
+    demands: &[],
 };
 
 async fn bench() -> (Config, Metadata) {

@@ -95,6 +95,7 @@ async fn a_provider_that_is_away_is_waited_for() {
             nonce_hash: "n",
             account: AccountChoice::Any,
             wishes: &[],
+            demands: &[],
         };
         assert_eq!(provider.begin(&start), Err(BeginError::NotReady));
         assert_eq!(redeem(&provider).await.unwrap_err().public(), PublicFailure::ProviderUnreachable);

@@ -122,28 +122,17 @@ impl ApiAuth {
         websocket::strip(headers);
     }
 
-    fn is_identity(&self, name: &str) -> bool {
+    pub(crate) fn is_identity(&self, name: &str) -> bool {
         let name = &*normalised(name);
-        matches!(name, "x-remote-user" | "x-remote-uid" | "x-remote-group" | "x-remote-groups")
-            || name.starts_with(REMOTE.extra)
-            || name.starts_with(impersonation::PREFIX)
+        is_of_a_family(name)
             || self.chain.front_proxy.as_ref().is_some_and(|proxy| proxy.headers.includes(name))
             || self.certificate_header.as_ref().is_some_and(|own| normalised(own.as_str()) == name)
     }
 
     /// Adds to the `headers` that the application is to get.
     pub(crate) fn tell(&self, headers: &mut Vec<(HeaderName, HeaderValue)>, caller: Option<&Caller>) {
-        let Some(caller) = caller else { return };
-        match &self.identity {
-            IdentityForm::Forwarded => {}
-            IdentityForm::XRemote => headers.extend(REMOTE.headers(&caller.user).unwrap_or_default()),
-            IdentityForm::Impersonate { token } => {
-                // Our credential without a name would be us.
-                let Some(named) = IMPERSONATE.headers(&caller.user) else { return };
-                headers.extend(named);
-                headers.retain(|(name, _)| name != AUTHORIZATION);
-                headers.extend(bearer(token).map(|value| (AUTHORIZATION, value)));
-            }
+        if let Some(caller) = caller {
+            self.identity.tell(headers, &caller.user);
         }
     }
 
@@ -152,6 +141,31 @@ impl ApiAuth {
         if let (IdentityForm::XRemote, Some(caller)) = (&self.identity, caller) {
             for (name, value) in REMOTE.headers(&caller.user).unwrap_or_default() {
                 headers.append(name, value);
+            }
+        }
+    }
+}
+
+/// Whether a header tells an application who somebody is, in one of the two forms and in whatever spelling.
+pub(crate) fn is_of_a_family(name: &str) -> bool {
+    let name = &*normalised(name);
+    matches!(name, "x-remote-user" | "x-remote-uid" | "x-remote-group" | "x-remote-groups")
+        || name.starts_with(REMOTE.extra)
+        || name.starts_with(impersonation::PREFIX)
+}
+
+impl IdentityForm {
+    /// Adds to the `headers` that the application is to get.
+    pub(crate) fn tell(&self, headers: &mut Vec<(HeaderName, HeaderValue)>, user: &UserInfo) {
+        match self {
+            Self::Forwarded => {}
+            Self::XRemote => headers.extend(REMOTE.headers(user).unwrap_or_default()),
+            Self::Impersonate { token } => {
+                // Our credential without a name would be us.
+                let Some(named) = IMPERSONATE.headers(user) else { return };
+                headers.extend(named);
+                headers.retain(|(name, _)| name != AUTHORIZATION);
+                headers.extend(bearer(token).map(|value| (AUTHORIZATION, value)));
             }
         }
     }

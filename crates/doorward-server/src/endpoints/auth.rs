@@ -12,6 +12,7 @@ use crate::{
         failure::{self, Challenge},
     },
     gate::Gate,
+    gateway,
     handle::{Decision, decide, identify, with_cookies},
     ingress::Arrival,
     record::Record,
@@ -19,6 +20,11 @@ use crate::{
 };
 
 pub(crate) async fn answer(gate: &Arc<Gate>, arrival: &Arrival, record: &mut Record) -> Response<Body> {
+    if let Some(gateway) = &gate.gateway
+        && let Some(response) = Box::pin(gateway::answer_question(gate, gateway, arrival, record)).await
+    {
+        return response;
+    }
     let decided = decide(gate, arrival, Judged::Original, record).await;
     match decided.decision {
         Decision::Permitted { permit, visitor } => {

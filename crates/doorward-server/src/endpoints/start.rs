@@ -35,5 +35,9 @@ pub(crate) async fn answer(gate: &Arc<Gate>, mut arrival: Arrival) -> Response<B
         _ => Beginning::ByPerson,
     };
     let wishes = Form::of_query(arrival.facts.target.query(), gate.access.semicolons).into_pairs();
-    respond::uncached(login::begin(gate, &arrival, &Login { target, account, beginning, wishes }))
+    respond::uncached(login::begin(
+        gate,
+        &arrival,
+        &Login { account, beginning, wishes, ..Login::to(target) },
+    ))
 }

@@ -1,0 +1,316 @@
+//! How requests are turned away on a route, and how that is explained: one line for each.
+
+use doorward_authn::gateway::{Kind, Refusal as BadCredential};
+use doorward_authz::{
+    Judged,
+    gateway::{Denial, PolicyAnswer, Ruling, StepUp, Unclear, Unfulfilled},
+};
+use doorward_core::{Principal, Timestamp};
+use doorward_gateway::CredentialFault;
+use doorward_net::Body;
+use doorward_oidc::AccountChoice;
+use doorward_upstream::ForwardError;
+use http::{
+    HeaderValue, Method, Response, StatusCode,
+    header::{CACHE_CONTROL, CONTENT_TYPE},
+};
+
+use crate::{
+    api::{
+        ErrorFormat, Refusal,
+        failure::{self, Challenge, Style, Wanted},
+    },
+    explain::{Explanation, Outcome, Reason, Shortfall},
+    form::UnreadableForm,
+    gate::Gate,
+    gateway::{
+        effects,
+        road::{Case, OnRoute},
+        who::{Known, Origin, Unknown, worth_telling},
+    },
+    handle::{ask_for_login, not_forwarded},
+    ingress::Arrival,
+    login::{self, Login},
+    record::Record,
+    redirects::OwnEndpoints,
+    respond,
+};
+
+/// What somebody hears who may not.
+pub(crate) const FORBIDDEN: &str = "You may not do this here.";
+/// A login that is younger, in seconds, and still not what a route asks for is not followed by another.
+const FRESH: u64 = 60;
+
+/// For logs: who it is, who vouches, and by which credential.
+pub(crate) fn words(who: &Principal) -> String {
+    let Principal { user, authenticator, credential, .. } = who;
+    if credential.is_empty() {
+        return format!("{} by {authenticator}", user.name);
+    }
+    format!("{} by {authenticator} ({credential})", user.name)
+}
+
+/// The answer in the form of the route.
+pub(crate) fn answer(case: &Case<'_>, on: &OnRoute<'_>, refusal: &Refusal) -> Response<Body> {
+    let scopes = on.route.scopes().join(" ");
+    let style = Style { format: on.plan.errors, challenge: Challenge::Scopes(&scopes) };
+    failure::styled(case.gate, case.arrival, refusal, style)
+}
+
+impl Case<'_> {
+    fn explain(&self, on: &OnRoute<'_>, record: &mut Record, explanation: Explanation) {
+        self.gate.explain(self.arrival, record, explanation.of_rule(&on.route.id));
+    }
+
+    /// Whether a person asks who can sign in here, and to whom a page can be sent in place of an answer.
+    fn can_sign_in(&self, on: &OnRoute<'_>) -> bool {
+        self.judged == Judged::Own
+            && on.plan.authenticate.iter().any(|one| matches!(one.kind(), Kind::Session))
+            && failure::is_for_people(self.gate, self.arrival)
+    }
+}
+
+/// Nobody is known.
+pub(crate) fn unknown(
+    case: &Case<'_>,
+    on: &OnRoute<'_>,
+    unknown: Unknown,
+    record: &mut Record,
+) -> Response<Body> {
+    let refusal = match unknown {
+        Unknown::Nobody(shortfall) => return nobody(case, on, &shortfall, record),
+        Unknown::Refused(refusals) => {
+            let message = "The credentials of a request were refused.";
+            let explained = Explanation::new(Outcome::Deny, Reason::CredentialRefused, message);
+            let detail = refusals.iter().map(BadCredential::to_string).collect::<Vec<_>>().join("; ");
+            case.explain(on, record, explained.because(&detail));
+            let description = worth_telling(&refusals);
+            if description.is_of_token() {
+                Refusal::BadToken(description.text().unwrap_or_default())
+            } else {
+                Refusal::BadCredential
+            }
+        }
+        Unknown::Unavailable(reasons) => {
+            let message = "Nobody can tell whether the credentials of a request are good.";
+            let explained = Explanation::new(Outcome::Error, Reason::StoreUnavailable, message);
+            case.explain(on, record, explained.because(&reasons.join("; ")));
+            Refusal::Unavailable
+        }
+        Unknown::Repeated => {
+            let message = "A request was refused: there is more than one Authorization header.";
+            case.explain(on, record, Explanation::new(Outcome::Deny, Reason::Malformed, message));
+            Refusal::Malformed("there is more than one Authorization header")
+        }
+    };
+    answer(case, on, &refusal)
+}
+
+/// No credential came where one is needed: people are led to sign in.
+fn nobody(case: &Case<'_>, on: &OnRoute<'_>, shortfall: &Shortfall, record: &mut Record) -> Response<Body> {
+    let can_sign_in = case.can_sign_in(on);
+    let message = if can_sign_in {
+        "No valid authentication in request. Initiating login."
+    } else {
+        "No valid authentication in request. Access Denied."
+    };
+    let explained = Explanation::new(Outcome::Login, shortfall.reason(), message);
+    case.explain(on, record, explained.because(&shortfall.detail()));
+    if can_sign_in {
+        return ask_for_login(case.gate, case.arrival);
+    }
+    answer(case, on, &Refusal::Unauthenticated)
+}
+
+/// The sender may not.
+pub(crate) fn ruled(
+    case: &Case<'_>,
+    on: &OnRoute<'_>,
+    (known, ruling): (&Known, Ruling),
+    record: &mut Record,
+) -> Response<Body> {
+    let who = &known.principal;
+    match ruling {
+        Ruling::Deny(_) if who.is_anonymous() => nobody(case, on, &Shortfall::NoSession, record),
+        Ruling::Deny(denial) => denied(case, on, (who, *denial), record),
+        Ruling::StepUp(step_up) => {
+            let message = "A request needs a stronger or fresher login.";
+            let explained = Explanation::new(Outcome::Login, Reason::StepUpNeeded, message);
+            case.explain(on, record, explained.because(&words(who)));
+            stronger_login(case, on, known, &step_up)
+        }
+        Ruling::Fault(fault) => {
+            let (reason, refusal) = if fault.is_unreachable() {
+                (Reason::PolicyUnavailable, Refusal::Status(StatusCode::SERVICE_UNAVAILABLE))
+            } else {
+                (Reason::PolicyBroken, Refusal::Forbidden(FORBIDDEN.to_owned()))
+            };
+            let message = "A policy gave no decision, so that a request was refused.";
+            let explained = Explanation::new(Outcome::Error, reason, message);
+            case.explain(on, record, explained.because(&format!("{}: {fault}", words(who))));
+            answer(case, on, &refusal)
+        }
+        // Somebody who may is not turned away.
+        Ruling::Permit(_) => answer(case, on, &Refusal::Status(StatusCode::INTERNAL_SERVER_ERROR)),
+    }
+}
+
+fn denied(
+    case: &Case<'_>,
+    on: &OnRoute<'_>,
+    (who, denial): (&Principal, Denial),
+    record: &mut Record,
+) -> Response<Body> {
+    let Denial { unfulfilled, missing_scopes, answer: wanted } = denial;
+    let reason = match &unfulfilled {
+        Unfulfilled::Scopes => Reason::ScopeMissing,
+        Unfulfilled::Policy(_) => Reason::PolicyDenied,
+        Unfulfilled::Groups => Reason::GroupMissing,
+        _ => Reason::NotAuthorized,
+    };
+    let message = "A request was refused by the rules of its route.";
+    let explained = Explanation::new(Outcome::Deny, reason, message);
+    case.explain(on, record, explained.because(&format!("{}: {unfulfilled}", words(who))));
+    match wanted {
+        Some(wanted) => as_policy_wants(case, on, wanted),
+        None if !missing_scopes.is_empty() => answer(case, on, &Refusal::InsufficientScope),
+        None => answer(case, on, &Refusal::Forbidden(FORBIDDEN.to_owned())),
+    }
+}
+
+/// A policy says how: with a body of its own, or with a status in the form of the route.
+fn as_policy_wants(case: &Case<'_>, on: &OnRoute<'_>, wanted: PolicyAnswer) -> Response<Body> {
+    let PolicyAnswer { policy: _, status, headers, body } = wanted;
+    let status = status.unwrap_or(StatusCode::FORBIDDEN);
+    let mut response = match body {
+        Some(body) => {
+            let is_json = serde_json::from_str::<serde::de::IgnoredAny>(&body).is_ok();
+            let mut response = if is_json {
+                respond::json(status, body.into())
+            } else {
+                respond::text_answer(status, body.into())
+            };
+            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            response
+        }
+        None if status == StatusCode::FORBIDDEN => {
+            answer(case, on, &Refusal::Forbidden(FORBIDDEN.to_owned()))
+        }
+        None => answer(case, on, &Refusal::Status(status)),
+    };
+    // Where the policy names no other, ours says what the body is.
+    debug_assert!(response.headers().contains_key(CONTENT_TYPE));
+    effects::mark_answer(response.headers_mut(), headers.iter());
+    response
+}
+
+/// People sign in again, in the way that is wanted; programs are told (RFC 9470 section 3).
+fn stronger_login(case: &Case<'_>, on: &OnRoute<'_>, known: &Known, step_up: &StepUp) -> Response<Body> {
+    let Case { gate, arrival, .. } = *case;
+    let max_age = step_up.max_age.map(|age| age.as_secs());
+    let is_fresh = known.session.age(arrival.now).is_some_and(|age| age.as_secs() < FRESH);
+    let begins = matches!(arrival.facts.method, Method::GET | Method::HEAD);
+    let may_help = known.origin == Origin::Session && begins && !is_fresh && gate.sign_in.provider.is_some();
+    if may_help && case.can_sign_in(on) {
+        let wished = gate.wished_target(arrival);
+        let target = gate.return_target(arrival, wished.as_deref(), OwnEndpoints::Refused);
+        let mut demands = Vec::new();
+        if !step_up.acr.is_empty() {
+            demands.push(("acr_values", step_up.acr.join(" ")));
+        }
+        demands.extend(max_age.map(|seconds| ("max_age", seconds.to_string())));
+        let account = if is_too_old(&known.principal, step_up, arrival.now) {
+            AccountChoice::Anew
+        } else {
+            AccountChoice::Any
+        };
+        return login::begin(gate, arrival, &Login { account, demands, ..Login::to(target) });
+    }
+    answer(case, on, &Refusal::StepUp(Wanted { acr: step_up.acr.clone(), max_age }))
+}
+
+/// Whether the time of the login is what is wrong with it.
+fn is_too_old(who: &Principal, step_up: &StepUp, now: Timestamp) -> bool {
+    let Some(max_age) = step_up.max_age else { return false };
+    let signed_in = who.claim("auth_time").and_then(serde_json::Value::as_i64).map(Timestamp::from_seconds);
+    signed_in.is_none_or(|signed_in| max_age < now.truncated().since(signed_in))
+}
+
+/// The body that policies were to see did not come.
+pub(crate) fn unreadable(
+    case: &Case<'_>,
+    on: &OnRoute<'_>,
+    why: UnreadableForm,
+    record: &mut Record,
+) -> Response<Body> {
+    let message = "The body of a request could not be read for a policy.";
+    let explained = Explanation::new(Outcome::Deny, Reason::Malformed, message).because(&why);
+    case.explain(on, record, explained);
+    let status = why.status_or(StatusCode::BAD_REQUEST);
+    if status == StatusCode::BAD_REQUEST {
+        return answer(case, on, &Refusal::Malformed("the body could not be read"));
+    }
+    answer(case, on, &Refusal::Status(status))
+}
+
+/// There is nothing that the application would take for a credential.
+pub(crate) fn no_credential(
+    case: &Case<'_>,
+    on: &OnRoute<'_>,
+    (known, fault): (&Known, &CredentialFault),
+    record: &mut Record,
+) -> Response<Body> {
+    let (outcome, refusal) = match fault {
+        CredentialFault::Unavailable(_) => (Outcome::Error, Refusal::Status(StatusCode::SERVICE_UNAVAILABLE)),
+        CredentialFault::Refused(_) => (Outcome::Deny, Refusal::Forbidden(FORBIDDEN.to_owned())),
+        CredentialFault::Over => (Outcome::Deny, Refusal::BadToken("")),
+    };
+    let message = "There is no credential for the application, so that a request was not forwarded.";
+    let explained = Explanation::new(outcome, Reason::NoCredential, message);
+    case.explain(on, record, explained.because(&format!("{}: {fault}", words(&known.principal))));
+    answer(case, on, &refusal)
+}
+
+/// The application gave no answer.
+pub(crate) fn unanswered(
+    gate: &Gate,
+    arrival: &Arrival,
+    format: ErrorFormat,
+    error: &ForwardError,
+) -> Response<Body> {
+    let problem = not_forwarded(error);
+    if failure::wants_page(gate, format, arrival) {
+        return gate.error_page(arrival, &problem);
+    }
+    let style = Style { format, challenge: Challenge::Scopes("") };
+    failure::styled(gate, arrival, &Refusal::Status(problem.status), style)
+}
+
+/// The request can be read in several ways.
+pub(crate) fn unclear(gate: &Gate, arrival: &Arrival, why: &Unclear, record: &mut Record) -> Response<Body> {
+    let message = "A request was refused: it can be read in several ways.";
+    let explained = Explanation::new(Outcome::Deny, Reason::Malformed, message).because(why);
+    gate.explain(arrival, record, explained);
+    let refusal = Refusal::Malformed("the request can be read in several ways");
+    failure::styled(
+        gate,
+        arrival,
+        &refusal,
+        Style { format: ErrorFormat::Auto, challenge: Challenge::Scopes("") },
+    )
+}
+
+/// A forward-auth proxy asks what nobody can answer: a mistake in its configuration.
+pub(crate) fn unanswerable(case: &Case<'_>, why: &'static str, record: &mut Record) -> Response<Body> {
+    let message = "A question of a forward-auth proxy cannot be answered.";
+    let explained = Explanation::new(Outcome::Deny, Reason::NoRoute, message).because(why);
+    case.gate.explain(case.arrival, record, explained);
+    respond::forbidden()
+}
+
+/// No route is about the request, and there are no other upstreams.
+pub(crate) fn nowhere(gate: &Gate, arrival: &Arrival, record: &mut Record) -> Response<Body> {
+    let message = "No route is about a request.";
+    gate.explain(arrival, record, Explanation::new(Outcome::Deny, Reason::NoRoute, message));
+    respond::text_error(StatusCode::NOT_FOUND, "404 page not found\n")
+}
