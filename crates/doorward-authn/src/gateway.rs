@@ -4,8 +4,10 @@
 //! something bad and nobody known the request is refused. Each authenticator keeps what it has verified for itself, by the
 //! hash of the whole credential, so that none ever answers with what another has found.
 
+mod claims;
 pub mod introspection;
 pub mod jwt;
+mod kept;
 pub mod source;
 
 use std::{fmt, sync::Arc};
@@ -235,12 +237,19 @@ impl Authenticator {
             match self.by_token(&token, presented.now).await {
                 TokenFinding::Known(user) => return Finding::User(user),
                 TokenFinding::Bad(description, doubt) => gathered.refuse(self.refusal(description, doubt)),
-                TokenFinding::Unknown(doubt) => {
-                    let Refusal { authenticator, credential, reason, .. } =
-                        self.refusal(Description::Untold, doubt);
-                    gathered.unavailable = Some(format!("{authenticator} {credential}: {reason}"));
-                }
+                TokenFinding::Unknown(doubt) => gathered.unavailable = Some(self.unknown(doubt)),
             }
+        }
+        gathered.finding()
+    }
+
+    /// Judges a token, wherever it was found; for kinds that have none, it is a bad one.
+    pub async fn attempt_token(&self, token: &str, now: Timestamp) -> Finding {
+        let mut gathered = Gathered::default();
+        match self.by_token(token, now).await {
+            TokenFinding::Known(user) => return Finding::User(user),
+            TokenFinding::Bad(description, doubt) => gathered.refuse(self.refusal(description, doubt)),
+            TokenFinding::Unknown(doubt) => gathered.unavailable = Some(self.unknown(doubt)),
         }
         gathered.finding()
     }
@@ -272,10 +281,12 @@ impl Authenticator {
             Judged::Nothing => Finding::Nothing,
             Judged::Good(vouched) => Finding::User(Arc::new(plain(&self.name, vouched))),
             Judged::Bad(doubt) => Finding::Refused(self.refusal(Description::NoToken, doubt)),
-            Judged::Unknown(doubt) => {
-                Finding::Unavailable(self.refusal(Description::NoToken, doubt).to_string())
-            }
+            Judged::Unknown(doubt) => Finding::Unavailable(self.unknown(doubt)),
         }
+    }
+
+    fn unknown(&self, doubt: Doubt) -> String {
+        self.refusal(Description::Untold, doubt).to_string()
     }
 
     fn refusal(&self, description: Description, Doubt { credential, reason }: Doubt) -> Refusal {
@@ -365,3 +376,6 @@ fn describe(user: User, say: &mut impl FnMut(&str, Value) -> Option<Value>) -> S
     say("email_verified", user.email_verified.into());
     if user.email_verified { user.email } else { String::new() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,8 @@ pub enum ClaimError {
     NoExpiry,
     #[error("the token is not valid yet (nbf)")]
     NotYetValid,
+    #[error("the token was issued in the future (iat)")]
+    IssuedInFuture,
     #[error("the claim {0} of the token has an impossible value")]
     Malformed(&'static str),
     #[error("the token was issued by {found:?}, expected was the issuer {expected:?}")]
@@ -68,6 +70,32 @@ pub fn check_times(claims: &Claims, now: Timestamp) -> Result<Timestamp, ClaimEr
         Some(start) if now.saturating_add(NOT_BEFORE_LEEWAY) < start => Err(ClaimError::NotYetValid),
         _ => Ok(expiry),
     }
+}
+
+/// When a token counts, by its own words and without leeway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetime {
+    /// The later of `nbf` and `iat`; the epoch if it has neither.
+    pub start: Timestamp,
+    pub end: Timestamp,
+}
+
+/// Checks `exp` (required), `nbf` and `iat` (both optional), for clocks that differ by `leeway` at most.
+pub fn check_lifetime(claims: &Claims, leeway: Duration, now: Timestamp) -> Result<Lifetime, ClaimError> {
+    let end = instant(claims, "exp")?.ok_or(ClaimError::NoExpiry)?;
+    if end.saturating_add(leeway) <= now {
+        return Err(ClaimError::Expired);
+    }
+    let latest = now.saturating_add(leeway);
+    let not_before = instant(claims, "nbf")?.unwrap_or_default();
+    if latest < not_before {
+        return Err(ClaimError::NotYetValid);
+    }
+    let issued = instant(claims, "iat")?.unwrap_or_default();
+    if latest < issued {
+        return Err(ClaimError::IssuedInFuture);
+    }
+    Ok(Lifetime { start: not_before.max(issued), end })
 }
 
 /// Checks that `iss` is exactly `expected`. Google's two spellings of itself count as one.

@@ -2,6 +2,8 @@
 //! Keys we cannot use for verifying (encryption keys, shared secrets, unknown curves) are left out,
 //! so that one exotic key at the provider does not end all logins.
 
+use aws_lc_rs::signature::{ECDSA_P521_SHA512_FIXED, UnparsedPublicKey};
+use base64_simd::URL_SAFE_NO_PAD;
 use jsonwebtoken::{
     DecodingKey,
     jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse},
@@ -72,6 +74,11 @@ impl KeySet {
         self.keys.is_empty()
     }
 
+    /// The keys of exactly this id.
+    pub(crate) fn named<'a>(&'a self, kid: &'a str) -> impl Iterator<Item = &'a Key> {
+        self.keys.iter().filter(move |key| key.id.as_deref() == Some(kid))
+    }
+
     /// The keys a token with this `kid` may be signed with: those of that id and those without one;
     /// without a `kid` all of them.
     pub(crate) fn candidates<'a>(&'a self, kid: Option<&'a str>) -> impl Iterator<Item = &'a Key> {
@@ -89,7 +96,14 @@ pub(crate) struct Key {
     family: Family,
     /// The only algorithm the provider allows for this key, if it says so.
     only_for: Option<Algorithm>,
-    material: DecodingKey,
+    material: Material,
+}
+
+#[derive(Clone, Debug)]
+enum Material {
+    Engine(DecodingKey),
+    /// An uncompressed point.
+    P521(Vec<u8>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,8 +111,12 @@ enum Family {
     Rsa,
     P256,
     P384,
+    P521,
     Ed25519,
 }
+
+/// How many bytes a coordinate of P-521 has.
+const P521_BYTES: usize = 66;
 
 impl Key {
     /// Whether this key can have made a signature of that algorithm.
@@ -112,14 +130,26 @@ impl Key {
             | Algorithm::Ps512 => self.family == Family::Rsa,
             Algorithm::Es256 => self.family == Family::P256,
             Algorithm::Es384 => self.family == Family::P384,
+            Algorithm::Es512 => self.family == Family::P521,
             Algorithm::EdDsa => self.family == Family::Ed25519,
-            Algorithm::Es512 | Algorithm::Hs256 | Algorithm::Hs384 | Algorithm::Hs512 => false,
+            Algorithm::Hs256 | Algorithm::Hs384 | Algorithm::Hs512 => false,
         };
         family_fits && self.only_for.is_none_or(|only| only == algorithm)
     }
 
-    pub(crate) const fn material(&self) -> &DecodingKey {
-        &self.material
+    /// Whether this key made `signature` (base64url) of `message`. That it fits the algorithm was seen before.
+    pub(crate) fn verifies(&self, algorithm: Algorithm, message: &[u8], signature: &str) -> bool {
+        match (&self.material, algorithm.engine()) {
+            (Material::Engine(key), Some(engine)) => {
+                jsonwebtoken::crypto::verify(signature, message, key, engine).is_ok_and(|matches| matches)
+            }
+            (Material::P521(point), None) if algorithm == Algorithm::Es512 => {
+                let key = UnparsedPublicKey::new(&ECDSA_P521_SHA512_FIXED, point);
+                let signature = URL_SAFE_NO_PAD.decode_to_vec(signature);
+                signature.is_ok_and(|signature| key.verify(message, &signature).is_ok())
+            }
+            _ => false,
+        }
     }
 
     fn from_json(entry: Value) -> Option<Self> {
@@ -134,6 +164,7 @@ impl Key {
             AlgorithmParameters::EllipticCurve(parameters) => match parameters.curve {
                 EllipticCurve::P256 => Family::P256,
                 EllipticCurve::P384 => Family::P384,
+                EllipticCurve::P521 => Family::P521,
                 _ => return None,
             },
             AlgorithmParameters::OctetKeyPair(parameters) if parameters.curve == EllipticCurve::Ed25519 => {
@@ -145,7 +176,12 @@ impl Key {
             None | Some(KeyAlgorithm::UNKNOWN_ALGORITHM) => None,
             Some(named) => Some(named.to_string().parse().ok()?),
         };
-        let material = DecodingKey::from_jwk(&jwk).ok()?;
+        let material = match &jwk.algorithm {
+            AlgorithmParameters::EllipticCurve(parameters) if family == Family::P521 => {
+                Material::P521(point(&parameters.x, &parameters.y)?)
+            }
+            _ => Material::Engine(DecodingKey::from_jwk(&jwk).ok()?),
+        };
         Some(Self { id: jwk.common.key_id, family, only_for, material })
     }
 
@@ -163,8 +199,16 @@ impl Key {
         } else {
             (Family::Ed25519, DecodingKey::from_ed_pem(bytes).ok()?)
         };
-        Some(Self { id: None, family, only_for: None, material })
+        Some(Self { id: None, family, only_for: None, material: Material::Engine(material) })
     }
+}
+
+/// A point of P-521 from its coordinates (RFC 7518 section 6.2.1): all of their bytes are there, also leading zeros.
+fn point(x: &str, y: &str) -> Option<Vec<u8>> {
+    let coordinate = |text: &str| {
+        URL_SAFE_NO_PAD.decode_to_vec(text).ok().filter(|bytes: &Vec<u8>| bytes.len() == P521_BYTES)
+    };
+    Some([vec![4], coordinate(x)?, coordinate(y)?].concat())
 }
 
 /// The PEM blocks that hold public keys. Private keys and certificates are not looked at:

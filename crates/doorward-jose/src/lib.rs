@@ -13,5 +13,5 @@ mod strict_json;
 pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use claims_check::{AudienceMismatch, AudienceRule, ClaimError, Claims};
 pub use jwk::{InvalidKeySet, KeySet};
-pub use jws::{VerifiedClaims, VerifyError, verify};
+pub use jws::{Demands, KeyId, Types, VerifiedClaims, VerifyError, verify, verify_demanding};
 pub use signing::{SigningError, SigningKey};

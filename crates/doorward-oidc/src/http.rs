@@ -83,7 +83,7 @@ pub enum HttpError {
     Certificate { reason: String },
     #[error("the provider cannot be reached: {reason}")]
     Unreachable { reason: String },
-    #[error("the provider's answer is longer than {MAX_BODY_BYTES} bytes")]
+    #[error("the provider's answer is longer than anybody reads")]
     TooLong,
     #[error("the provider redirects to another place, which is not followed")]
     Redirected,
@@ -104,6 +104,13 @@ impl Answer {
         let essence = written.unwrap_or_default().split(';').next().unwrap_or_default();
         essence.trim().to_ascii_lowercase()
     }
+}
+
+/// How much of an answer is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) time: Option<Duration>,
+    pub(crate) bytes: usize,
 }
 
 /// The connections to one provider.
@@ -138,13 +145,26 @@ impl HttpClient {
 
     /// Fetches a public document. Redirects within the origin are followed a few times.
     pub(crate) async fn document(&self, url: &Url, limit: Option<Duration>) -> Result<Answer, HttpError> {
+        self.document_within(url, Limits { time: limit, bytes: MAX_BODY_BYTES }).await
+    }
+
+    /// As [`document`](Self::document), with other limits. That of time is for all redirects together.
+    pub(crate) async fn document_within(&self, url: &Url, limits: Limits) -> Result<Answer, HttpError> {
+        let fetched = self.follow(url, limits);
+        match limits.time {
+            None => fetched.await,
+            Some(limit) => tokio::time::timeout(limit, fetched).await.unwrap_or(Err(HttpError::TimedOut)),
+        }
+    }
+
+    async fn follow(&self, url: &Url, limits: Limits) -> Result<Answer, HttpError> {
         let mut url = url.clone();
         for _ in 0..=MAX_REDIRECTS {
             let mut request = self.client.get(url.clone()).header(header::ACCEPT, "application/json");
-            if let Some(limit) = limit {
+            if let Some(limit) = limits.time {
                 request = request.timeout(limit);
             }
-            let answer = self.send(request).await?;
+            let answer = self.send_within(request, limits.bytes).await?;
             let Some(target) = redirect_target(&answer, &url) else {
                 return Ok(answer);
             };
@@ -167,16 +187,22 @@ impl HttpClient {
 
     /// Sends a request and reads the answer, whatever its status, up to the limit.
     pub async fn send(&self, request: RequestBuilder) -> Result<Answer, HttpError> {
+        self.send_within(request, MAX_BODY_BYTES).await
+    }
+
+    /// As [`send`](Self::send), with another limit of the answer's length in bytes.
+    pub async fn send_within(&self, request: RequestBuilder, bytes: usize) -> Result<Answer, HttpError> {
         let request = request.build().map_err(classify)?;
         if let Some(local) = self.local.as_ref().filter(|local| local.is_at(request.url())) {
             let limit = request.timeout().copied().unwrap_or(self.total_timeout);
-            return local.send(request, limit).await;
+            let answer = local.send(request, limit).await?;
+            return if answer.body.len() > bytes { Err(HttpError::TooLong) } else { Ok(answer) };
         }
         let mut response = self.client.execute(request).await.map_err(classify)?;
         let (status, headers) = (response.status(), response.headers().clone());
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(classify)? {
-            if body.len() + chunk.len() > MAX_BODY_BYTES {
+            if body.len() + chunk.len() > bytes {
                 return Err(HttpError::TooLong);
             }
             body.extend_from_slice(&chunk);

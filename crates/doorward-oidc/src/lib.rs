@@ -10,6 +10,7 @@ mod discovery;
 pub mod fuzz;
 pub mod http;
 mod identify;
+mod introspection;
 mod issuer_keys;
 mod jwks;
 pub mod login;
@@ -33,7 +34,8 @@ pub use config::{
 };
 pub use discovery::ConnectError;
 pub use identify::IdentifyError;
-pub use issuer_keys::{InvalidIssuerKeys, IssuerKeys, IssuerKeysConfig, is_safe};
+pub use introspection::{IntrospectionClient, IntrospectionClientConfig, IntrospectionError, Told};
+pub use issuer_keys::{InvalidIssuerKeys, IssuerKeys, IssuerKeysConfig, KeysUnavailable, Published, is_safe};
 pub use login::{
     AccountChoice, AuthorizationRequest, BeginError, LoginStart, MatchedCallback, PendingLogin,
     StateMismatch, WrongIssuer,
@@ -41,7 +43,7 @@ pub use login::{
 pub use provider::{Provider, Validity};
 pub use redeem::{Grant, PublicFailure, RedeemError};
 pub use refresh::{RefreshError, Refreshed};
-pub use token_endpoint::TokenRequestError;
+pub use token_endpoint::{ClientAuth, TokenRequestError};
 pub use token_exchange::{ExchangedToken, TokenExchange, TokenExchangeConfig, TokenExchangeRequest};
 pub use userinfo::UserinfoError;
 pub use verify::IdTokenError;

@@ -73,8 +73,9 @@ pub(crate) struct TokenAnswer {
 }
 
 /// How we prove who we are (RFC 6749 section 2.3.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ClientAuth {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClientAuth {
+    #[default]
     Basic,
     Post,
 }
@@ -168,39 +169,46 @@ impl TokenEndpoint<'_> {
     fn build(&self, form: GrantForm<'_>, credentials: Credentials<'_>) -> RequestBuilder {
         let mut body = form_urlencoded::Serializer::new(String::new());
         body.extend_pairs(form.fields);
-        let mut request = self.http.post(self.url.clone());
-        match credentials {
-            Credentials::Basic(secret) => {
-                request = request.header(header::AUTHORIZATION, basic(self.client_id, secret));
-            }
-            Credentials::Post(secret) => {
-                body.append_pair("client_id", self.client_id);
-                body.append_pair("client_secret", secret.expose());
-            }
-            Credentials::Public => {
-                body.append_pair("client_id", self.client_id);
-            }
-        }
-        request
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .header(header::ACCEPT, "application/json")
-            .body(body.finish())
+        let request = self.http.post(self.url.clone()).header(header::ACCEPT, "application/json");
+        credentials.present(self.client_id, request, body)
     }
 }
 
 #[derive(Clone, Copy)]
-enum Credentials<'a> {
+pub(crate) enum Credentials<'a> {
     Basic(&'a SecretString),
     Post(&'a SecretString),
     Public,
 }
 
 impl<'a> Credentials<'a> {
-    const fn of(auth: ClientAuth, secret: &'a SecretString) -> Self {
+    pub(crate) const fn of(auth: ClientAuth, secret: &'a SecretString) -> Self {
         match auth {
             ClientAuth::Basic => Self::Basic(secret),
             ClientAuth::Post => Self::Post(secret),
         }
+    }
+
+    /// A request with this form and these credentials.
+    pub(crate) fn present(
+        self,
+        client_id: &str,
+        mut request: RequestBuilder,
+        mut body: form_urlencoded::Serializer<'_, String>,
+    ) -> RequestBuilder {
+        match self {
+            Self::Basic(secret) => {
+                request = request.header(header::AUTHORIZATION, basic(client_id, secret));
+            }
+            Self::Post(secret) => {
+                body.append_pair("client_id", client_id);
+                body.append_pair("client_secret", secret.expose());
+            }
+            Self::Public => {
+                body.append_pair("client_id", client_id);
+            }
+        }
+        request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(body.finish())
     }
 
     const fn secret(self) -> Option<&'a SecretString> {

@@ -2,18 +2,29 @@
 //! this order and failing at the first.
 //!
 //! What was verified is kept, by the hash of the token: as long as the token lives, and as long as the issuer publishes
-//! the same keys.
+//! the same keys. Keys are asked for only where the token is of our issuer by its own words, so that a token of another
+//! costs no call.
 
 use std::{sync::Arc, time::Duration};
 
-use doorward_accounts::Accounts;
-use doorward_core::Timestamp;
-use doorward_jose::Algorithm;
-use doorward_oidc::IssuerKeys;
+use doorward_accounts::{Accounts, TokenName};
+use doorward_core::{Principal, Timestamp};
+use doorward_jose::{
+    Algorithm, AudienceRule, ClaimError, Claims, Demands, KeyId, KeySet, Types, VerifiedClaims, VerifyError,
+    claims_check::{Lifetime, check_lifetime},
+    jws::claimed_issuer,
+    verify_demanding,
+};
+use doorward_oidc::{IssuerKeys, Published};
 use serde_json::Value;
 
-use super::TokenFinding;
-use crate::judged::{Doubt, token_id};
+pub use super::claims::{ClaimNames, ClaimTest, RequiredClaim};
+use super::{
+    Description, TokenFinding,
+    claims::{About, check_required, principal},
+    kept::{self, Known, Tokens, Weighed},
+};
+use crate::judged::{self, Doubt, Judged, token_id};
 
 /// Which tokens count.
 #[derive(Clone, Debug)]
@@ -35,30 +46,6 @@ pub struct JwtConfig {
     pub revocation: Revocation,
 }
 
-/// A claim that a token needs.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RequiredClaim {
-    /// A dotted path is allowed.
-    pub name: String,
-    /// It is one of these, or a list that holds one of them. Empty: it is there.
-    pub values: Vec<Value>,
-}
-
-/// Which claims say who somebody is. Dotted paths are allowed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClaimNames {
-    pub user: String,
-    pub groups: String,
-    pub email: String,
-}
-
-impl Default for ClaimNames {
-    /// `sub`, for nothing else is unique at every issuer (OpenID Connect Core section 5.7).
-    fn default() -> Self {
-        Self { user: "sub".to_owned(), groups: "groups".to_owned(), email: "email".to_owned() }
-    }
-}
-
 /// Whether somebody may have taken a token back.
 #[derive(Clone, Debug)]
 pub enum Revocation {
@@ -75,23 +62,59 @@ pub enum InvalidJwtConfig {
     NoAudience,
     #[error("nobody's public key verifies {0}; use RS256, PS256, ES256 or EdDSA, for example")]
     Algorithm(Algorithm),
-    #[error("a leeway of {} seconds is too long; at most {} are possible", .0.as_secs(), JwtAuthorizer::LONGEST_LEEWAY.as_secs())]
+    #[error("tokens of the type {0} are no credentials; allow at+jwt or JWT, for example")]
+    Type(String),
+    #[error(
+        "a leeway of {} seconds is too long; at most {} are possible",
+        .0.as_secs(),
+        JwtAuthorizer::LONGEST_LEEWAY.as_secs()
+    )]
     Leeway(Duration),
 }
+
+/// Types of signed tokens that say something to somebody, but never who sends a request: what this gateway signs for
+/// applications, and RFC 9701, RFC 8417, OpenID Connect Back-Channel Logout and RFC 9449.
+const NO_CREDENTIALS: &[&str] =
+    &["gw-id+jwt", "token-introspection+jwt", "secevent+jwt", "logout+jwt", "dpop+jwt"];
+/// Of a signed answer about a token (RFC 9701 section 5).
+const INTROSPECTION_TYPE: &str = "token-introspection+jwt";
 
 /// An issuer whose signed tokens count.
 #[derive(Debug)]
 pub struct JwtAuthorizer {
     config: JwtConfig,
+    audience: AudienceRule,
+    kept: Tokens<Verified>,
+}
+
+#[derive(Clone, Debug)]
+struct Verified {
+    principal: Known,
+    lifetime: Lifetime,
+    /// Of the keys.
+    version: u64,
+}
+
+/// A token that does not count, and what for.
+type Flaw = (Description, String);
+
+/// Why a token is not verified.
+enum Unverified {
+    Bad(Flaw),
+    /// There are no keys.
+    Unknown(String),
 }
 
 impl JwtAuthorizer {
     pub const LONGEST_LEEWAY: Duration = Duration::from_mins(5);
     pub const USUAL_LEEWAY: Duration = Duration::from_secs(30);
 
-    pub fn new(config: JwtConfig) -> Result<Self, InvalidJwtConfig> {
-        if config.audiences.is_empty() {
+    pub fn new(mut config: JwtConfig) -> Result<Self, InvalidJwtConfig> {
+        let Some((first, others)) = config.audiences.split_first() else {
             return Err(InvalidJwtConfig::NoAudience);
+        };
+        if config.algorithms.is_empty() {
+            config.algorithms.push(Algorithm::Rs256);
         }
         if let Some(algorithm) = config.algorithms.iter().find(|algorithm| !algorithm.is_verifiable()) {
             return Err(InvalidJwtConfig::Algorithm(*algorithm));
@@ -99,12 +122,233 @@ impl JwtAuthorizer {
         if config.leeway > Self::LONGEST_LEEWAY {
             return Err(InvalidJwtConfig::Leeway(config.leeway));
         }
-        Ok(Self { config })
+        for typ in &mut config.types {
+            let name = typ.to_ascii_lowercase();
+            name.strip_prefix("application/").unwrap_or(&name).clone_into(typ);
+            if NO_CREDENTIALS.contains(&typ.as_str()) {
+                return Err(InvalidJwtConfig::Type(std::mem::take(typ)));
+            }
+        }
+        // The client id counts only where there is no audience at all.
+        let audience = AudienceRule::new(&["aud".to_owned(), "client_id".to_owned()], first, others);
+        Ok(Self { config, audience, kept: kept::tokens() })
     }
 
-    #[expect(clippy::unused_async, reason = "keys will be waited for")]
     pub(crate) async fn attempt(&self, name: &Arc<str>, token: &str, now: Timestamp) -> TokenFinding {
-        let _ = (&self.config, name, now);
-        TokenFinding::Unknown(Doubt::new(token_id(token), "signed tokens are not judged yet"))
+        let verified = match self.verified(name, token, now).await {
+            Ok(verified) => verified,
+            Err(Unverified::Bad((description, reason))) => {
+                return TokenFinding::Bad(description, Doubt { credential: token_id(token), reason });
+            }
+            Err(Unverified::Unknown(reason)) => {
+                return TokenFinding::Unknown(Doubt { credential: token_id(token), reason });
+            }
+        };
+        match &self.config.revocation {
+            Revocation::None => TokenFinding::Known(verified.principal),
+            Revocation::Own(accounts) => self.standing(accounts, verified.principal, now).await,
+        }
+    }
+
+    /// What a signed answer of this issuer says about a token, to the client `client_id` (RFC 9701 section 5). `None` if it
+    /// is no answer but a token in place of one.
+    pub(crate) async fn introspected(
+        &self,
+        answer: &str,
+        client_id: &str,
+        now: Timestamp,
+    ) -> Option<Result<Claims, String>> {
+        let types = [INTROSPECTION_TYPE.to_owned()];
+        let told = match self.keys(answer, Types::Only(&types), now).await {
+            Ok(keys) => self.signed(answer, keys, Types::Only(&types), now).await.map(|(claims, _)| claims),
+            Err(why) => Err(why),
+        };
+        let mut claims = match told {
+            Ok(verified) => verified.into_claims(),
+            Err(Unverified::Bad((Description::Untold, _))) => return None,
+            Err(Unverified::Bad((_, reason)) | Unverified::Unknown(reason)) => return Some(Err(reason)),
+        };
+        let ours = AudienceRule::new(&["aud".to_owned()], client_id, &[]);
+        if !self.is_of_issuer(&claims) || ours.check(&claims).is_err() {
+            return Some(Err("the signed answer is of another issuer, or for another client".to_owned()));
+        }
+        match claims.remove("token_introspection") {
+            Some(Value::Object(members)) => Some(Ok(members)),
+            _ => Some(Err("the signed answer says nothing about the token".to_owned())),
+        }
+    }
+
+    async fn verified(&self, name: &Arc<str>, token: &str, now: Timestamp) -> Result<Verified, Unverified> {
+        let keys = self.keys(token, self.types(), now).await?;
+        let hash = kept::hash(token);
+        if let Some(Weighed { value, .. }) = self.kept.get(&hash)
+            && self.still_holds(&value, keys.version(), now)
+        {
+            return Ok(value);
+        }
+        let (signed, version) = self.signed(token, keys, self.types(), now).await?;
+        let (principal, lifetime) =
+            self.believe(name, token, signed.into_claims(), now).map_err(Unverified::Bad)?;
+        let verified = Verified { principal: Arc::new(principal), lifetime, version };
+        self.kept.insert(hash, Weighed::new(verified.clone(), token.len()));
+        Ok(verified)
+    }
+
+    fn still_holds(&self, verified: &Verified, version: u64, now: Timestamp) -> bool {
+        let Lifetime { start, end } = verified.lifetime;
+        verified.version == version && now < end && start <= now.saturating_add(self.config.leeway)
+    }
+
+    /// The keys of this moment. They are waited for only if the token is worth it.
+    async fn keys(
+        &self,
+        token: &str,
+        types: Types<'_>,
+        now: Timestamp,
+    ) -> Result<Arc<Published>, Unverified> {
+        if let Some(keys) = self.config.keys.at_hand(now) {
+            return Ok(keys);
+        }
+        match verify_demanding(token, &KeySet::default(), self.demands(types)) {
+            Err(VerifyError::UnknownKey) => self.check_claimed_issuer(token)?,
+            Err(error) => return Err(Unverified::Bad(flaw(&error))),
+            Ok(_) => {}
+        }
+        self.config.keys.current(now).await.map_err(|error| Unverified::Unknown(error.to_string()))
+    }
+
+    /// What one of the issuer's keys signed, and the version of the keys.
+    async fn signed(
+        &self,
+        token: &str,
+        keys: Arc<Published>,
+        types: Types<'_>,
+        now: Timestamp,
+    ) -> Result<(VerifiedClaims, u64), Unverified> {
+        let verify = |keys: &Published| {
+            let claims = verify_demanding(token, keys.keys(), self.demands(types))?;
+            Ok((claims, keys.version()))
+        };
+        let outcome = match verify(&keys) {
+            Err(VerifyError::UnknownKey) => {
+                self.check_claimed_issuer(token)?;
+                match self.config.keys.newer_than(&keys, now).await {
+                    Some(newer) => verify(&newer),
+                    None => Err(VerifyError::UnknownKey),
+                }
+            }
+            outcome => outcome,
+        };
+        outcome.map_err(|error| Unverified::Bad(flaw(&error)))
+    }
+
+    /// What the claims of a signed token say.
+    fn believe(
+        &self,
+        name: &Arc<str>,
+        token: &str,
+        claims: Claims,
+        now: Timestamp,
+    ) -> Result<(Principal, Lifetime), Flaw> {
+        if !self.is_of_issuer(&claims) {
+            return Err(self.other_issuer());
+        }
+        self.audience.check(&claims).map_err(|error| claim_flaw(&error))?;
+        let lifetime =
+            check_lifetime(&claims, self.config.leeway, now).map_err(|error| claim_flaw(&error))?;
+        let about = About { authenticator: name, credential: token_id(token), expires: Some(lifetime.end) };
+        let principal =
+            principal(claims, &self.config.names, about).map_err(|reason| (Description::Untold, reason))?;
+        check_required(&principal, &self.config.required_claims)?;
+        Ok((principal, lifetime))
+    }
+
+    /// A token of our own, as the store knows it now: whether somebody took it back, and who its user is.
+    async fn standing(&self, accounts: &Accounts, known: Known, now: Timestamp) -> TokenFinding {
+        let doubt = |reason: String| Doubt { credential: known.credential.clone(), reason };
+        let Some(jti) = known.claims.get("jti").and_then(Value::as_str) else {
+            return TokenFinding::Bad(Description::Untold, doubt("the token has no jti".to_owned()));
+        };
+        match accounts.is_denied(jti, now).await {
+            Ok(false) => {}
+            Ok(true) => {
+                return TokenFinding::Bad(Description::Revoked, doubt("the token was revoked".to_owned()));
+            }
+            Err(error) => return TokenFinding::Unknown(doubt(error.to_string())),
+        }
+        // Tokens that the gateway makes for applications stand for none in the store, and live for minutes.
+        let Some(name) = TokenName::parse(jti) else { return TokenFinding::Known(known) };
+        match judged::own_token(accounts, (&name, &self.config.audiences), now).await {
+            Judged::Good((vouched, _)) if vouched.user == known.user => TokenFinding::Known(known),
+            Judged::Good((vouched, valid)) => {
+                let email = valid.user.filter(|user| user.email_verified).map(|user| user.email);
+                let email = email.unwrap_or_default();
+                TokenFinding::Known(Arc::new(Principal { user: vouched.user, email, ..(*known).clone() }))
+            }
+            Judged::Bad(Doubt { reason, .. }) => TokenFinding::Bad(Description::Revoked, doubt(reason)),
+            Judged::Unknown(Doubt { reason, .. }) => TokenFinding::Unknown(doubt(reason)),
+            Judged::Nothing => {
+                TokenFinding::Bad(Description::Revoked, doubt("the store does not know the token".to_owned()))
+            }
+        }
+    }
+
+    fn types(&self) -> Types<'_> {
+        match self.config.types.as_slice() {
+            [] => Types::Not(NO_CREDENTIALS),
+            types => Types::Only(types),
+        }
+    }
+
+    fn demands<'a>(&'a self, types: Types<'a>) -> Demands<'a> {
+        Demands { algorithms: &self.config.algorithms, key_id: KeyId::Required, types }
+    }
+
+    fn is_of_issuer(&self, claims: &Claims) -> bool {
+        claims.get("iss").and_then(Value::as_str) == Some(&self.config.issuer)
+    }
+
+    fn check_claimed_issuer(&self, token: &str) -> Result<(), Unverified> {
+        match claimed_issuer(token) {
+            Some(issuer) if issuer == self.config.issuer => Ok(()),
+            _ => Err(Unverified::Bad(self.other_issuer())),
+        }
+    }
+
+    fn other_issuer(&self) -> Flaw {
+        (Description::Issuer, format!("the token was not issued by {:?}", self.config.issuer))
     }
 }
+
+fn flaw(error: &VerifyError) -> Flaw {
+    use VerifyError as E;
+    let description = match error {
+        E::TooLong | E::Malformed(_) | E::AlgorithmNotAllowed { .. } | E::CriticalExtension | E::NoKeyId => {
+            Description::Malformed
+        }
+        E::WrongType { .. } => Description::Untold,
+        E::UnknownKey => Description::UnknownKey,
+        E::KeyDoesNotFit | E::BadSignature => Description::BadSignature,
+    };
+    (description, error.to_string())
+}
+
+fn claim_flaw(error: &ClaimError) -> Flaw {
+    use ClaimError as E;
+    let description = match error {
+        E::Expired => Description::Expired,
+        E::NotYetValid | E::IssuedInFuture => Description::NotYetValid,
+        E::WrongIssuer { .. } => Description::Issuer,
+        E::Audience(mismatch) => {
+            let values = mismatch.values.join(" ");
+            let reason = format!("the token is for [{values}], and none of that stands in audiences");
+            return (Description::Audience, reason);
+        }
+        E::NoAudience { .. } => Description::Audience,
+        E::NoExpiry | E::Malformed(_) | E::WrongNonce | E::NoNonce => Description::Malformed,
+    };
+    (description, error.to_string())
+}
+
+#[cfg(test)]
+mod tests;

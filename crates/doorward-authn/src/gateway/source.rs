@@ -208,3 +208,6 @@ pub fn without_parameters<'a>(query: &'a str, names: &[&str]) -> Option<Cow<'a, 
     }
     (!kept.is_empty()).then_some(Cow::Owned(kept))
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,6 +44,30 @@ fn not_before_has_five_minutes_of_leeway() {
 }
 
 #[test]
+fn b04_a_lifetime_has_an_end_and_begins_before_now_give_or_take_the_leeway() {
+    let leeway = Duration::from_secs(30);
+    let good = |start: i64, end: i64| {
+        Ok(Lifetime { start: Timestamp::from_seconds(start), end: Timestamp::from_seconds(end) })
+    };
+    for (value, expected) in [
+        (json!({"exp": NOW + 60}), good(0, NOW + 60)),
+        (json!({"exp": NOW - 29}), good(0, NOW - 29)),
+        (json!({"exp": NOW - 30}), Err(ClaimError::Expired)),
+        (json!({}), Err(ClaimError::NoExpiry)),
+        (json!({"exp": NOW + 60, "nbf": NOW + 30}), good(NOW + 30, NOW + 60)),
+        (json!({"exp": NOW + 60, "nbf": NOW + 31}), Err(ClaimError::NotYetValid)),
+        (json!({"exp": NOW + 60, "iat": NOW + 30, "nbf": NOW - 5}), good(NOW + 30, NOW + 60)),
+        (json!({"exp": NOW + 60, "iat": NOW + 31}), Err(ClaimError::IssuedInFuture)),
+        (json!({"exp": NOW + 60, "iat": "now"}), Err(ClaimError::Malformed("iat"))),
+        (json!({"exp": 1e300}), Err(ClaimError::Malformed("exp"))),
+        (json!({"exp": (NOW + 60).to_string()}), Err(ClaimError::Malformed("exp"))),
+    ] {
+        let now = Timestamp::from_seconds(NOW);
+        assert_eq!(check_lifetime(&claims(value.clone()), leeway, now), expected, "{value}");
+    }
+}
+
+#[test]
 fn the_issuer_is_compared_letter_by_letter() {
     let expected = "https://id.example/realm";
     for (found, accepted) in [

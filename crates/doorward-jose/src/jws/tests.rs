@@ -4,8 +4,8 @@ use aws_lc_rs::{
     rand::SystemRandom,
     rsa::KeySize,
     signature::{
-        ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair,
-        KeyPair, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaKeyPair,
+        ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, ECDSA_P521_SHA512_FIXED_SIGNING,
+        EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaKeyPair,
     },
 };
 use serde_json::json;
@@ -16,6 +16,7 @@ enum Signer {
     Rsa(RsaKeyPair),
     P256(EcdsaKeyPair),
     P384(EcdsaKeyPair),
+    P521(EcdsaKeyPair),
     Ed(Ed25519KeyPair),
 }
 
@@ -32,6 +33,10 @@ impl Signer {
         Self::P384(EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING).unwrap())
     }
 
+    fn p521() -> Self {
+        Self::P521(EcdsaKeyPair::generate(&ECDSA_P521_SHA512_FIXED_SIGNING).unwrap())
+    }
+
     fn ed() -> Self {
         Self::Ed(Ed25519KeyPair::generate().unwrap())
     }
@@ -41,6 +46,7 @@ impl Signer {
             Self::Rsa(_) => "RS256",
             Self::P256(_) => "ES256",
             Self::P384(_) => "ES384",
+            Self::P521(_) => "ES512",
             Self::Ed(_) => "EdDSA",
         }
     }
@@ -55,7 +61,9 @@ impl Signer {
                 pair.sign(encoding, &random, message, &mut signature).unwrap();
                 signature
             }
-            Self::P256(pair) | Self::P384(pair) => pair.sign(&random, message).unwrap().as_ref().to_vec(),
+            Self::P256(pair) | Self::P384(pair) | Self::P521(pair) => {
+                pair.sign(&random, message).unwrap().as_ref().to_vec()
+            }
             Self::Ed(pair) => pair.sign(message).as_ref().to_vec(),
         }
     }
@@ -78,10 +86,14 @@ impl Signer {
                 let e = public.exponent().big_endian_without_leading_zero();
                 json!({"kty": "RSA", "use": "sig", "kid": kid, "n": b64(n), "e": b64(e)})
             }
-            Self::P256(pair) | Self::P384(pair) => {
+            Self::P256(pair) | Self::P384(pair) | Self::P521(pair) => {
                 let point = &pair.public_key().as_ref()[1..];
                 let (x, y) = point.split_at(point.len() / 2);
-                let crv = if x.len() == 32 { "P-256" } else { "P-384" };
+                let crv = match x.len() {
+                    32 => "P-256",
+                    48 => "P-384",
+                    _ => "P-521",
+                };
                 json!({"kty": "EC", "crv": crv, "kid": kid, "x": b64(x), "y": b64(y)})
             }
             Self::Ed(pair) => {
@@ -93,7 +105,7 @@ impl Signer {
     fn pem(&self) -> String {
         let der: PublicKeyX509Der<'_> = match self {
             Self::Rsa(pair) => pair.public_key().as_der().unwrap(),
-            Self::P256(pair) | Self::P384(pair) => pair.public_key().as_der().unwrap(),
+            Self::P256(pair) | Self::P384(pair) | Self::P521(pair) => pair.public_key().as_der().unwrap(),
             Self::Ed(pair) => pair.public_key().as_der().unwrap(),
         };
         let body = base64_simd::STANDARD.encode_to_string(der.as_ref());
@@ -125,6 +137,8 @@ fn every_kind_of_key_verifies_its_own_signature() {
             assert_eq!(Value::Object(verified.into_claims()), expected, "{}", signer.alg());
         }
     }
+    let signer = Signer::p521();
+    assert!(verify(&signer.good("k"), &set(&[signer.jwk("k")]), ALL).is_ok());
     let signer = Signer::rsa();
     let token = signer.token(&json!({"alg": "PS256", "typ": "application/AT+jwt"}), &json!({}));
     let verified = verify(&token, &set(&[signer.jwk("k")]), ALL).unwrap();
@@ -135,7 +149,7 @@ fn every_kind_of_key_verifies_its_own_signature() {
 fn the_algorithm_is_decided_before_any_key() {
     let signer = Signer::rsa();
     let not_allowed = |alg: &str| VerifyError::AlgorithmNotAllowed { alg: alg.to_owned() };
-    for alg in ["none", "None", "HS256", "ES512", "RS255", ""] {
+    for alg in ["none", "None", "HS256", "RS255", ""] {
         let token = signer.token(&json!({"alg": alg, "kid": "unknown"}), &json!({}));
         refused(&token, &set(&[signer.jwk("k")]), not_allowed(alg));
     }
@@ -217,7 +231,7 @@ fn a_key_is_used_only_for_what_the_provider_publishes_it_for() {
 
 #[test]
 fn a_changed_signature_is_wrong() {
-    for signer in [Signer::rsa(), Signer::p256(), Signer::ed()] {
+    for signer in [Signer::rsa(), Signer::p256(), Signer::p521(), Signer::ed()] {
         let token = signer.good("k");
         let (signed, signature) = token.rsplit_once('.').unwrap();
         let raw = base64_simd::URL_SAFE_NO_PAD.decode_to_vec(signature).unwrap();
@@ -289,4 +303,47 @@ fn several_pem_blocks_are_several_keys_and_private_ones_are_not_read() {
     assert_eq!(keys.len(), 2);
     assert!(verify(&second.good("k"), &keys, ALL).is_ok());
     refused(&Signer::rsa().good("k"), &keys, VerifyError::BadSignature);
+}
+
+#[test]
+fn b05_b06_a_demanding_reader_takes_the_key_of_that_very_id_and_no_other() {
+    let (signer, rsa) = (Signer::p256(), Signer::rsa());
+    let mut nameless = signer.jwk("");
+    nameless.as_object_mut().unwrap().remove("kid");
+    let demands = Demands { algorithms: ALL, key_id: KeyId::Required, types: Types::Not(&["logout+jwt"]) };
+    let keys = set(&[nameless, rsa.jwk("r"), signer.jwk("k")]);
+    let types = ["at+jwt".to_owned()];
+    let only = Demands { types: Types::Only(&types), ..demands };
+    for (header, demands, expected) in [
+        (json!({"kid": "k"}), demands, None),
+        (json!({"kid": "k", "typ": "AT+JWT"}), demands, None),
+        (json!({"kid": "k", "typ": "application/at+jwt"}), only, None),
+        (json!({}), demands, Some(VerifyError::NoKeyId)),
+        (json!({"kid": "other"}), demands, Some(VerifyError::UnknownKey)),
+        (json!({"kid": ""}), demands, Some(VerifyError::UnknownKey)),
+        (json!({"kid": "r"}), demands, Some(VerifyError::KeyDoesNotFit)),
+        (
+            json!({"kid": "k", "typ": "logout+jwt"}),
+            demands,
+            Some(VerifyError::WrongType { typ: "logout+jwt".into() }),
+        ),
+        (json!({"kid": "k", "typ": "JWT"}), only, Some(VerifyError::WrongType { typ: "jwt".into() })),
+        (json!({"kid": "k"}), only, Some(VerifyError::WrongType { typ: String::new() })),
+    ] {
+        let mut full = header.clone();
+        full["alg"] = "ES256".into();
+        let token = signer.token(&full, &json!({"sub": "u"}));
+        assert_eq!(verify_demanding(&token, &keys, demands).err(), expected, "{header}");
+    }
+}
+
+#[test]
+fn the_issuer_that_a_token_claims_is_read_without_any_key() {
+    let signer = Signer::ed();
+    let token = |claims: Value| signer.token(&json!({"alg": "EdDSA"}), &claims);
+    let claimed = |claims: Value| claimed_issuer(&token(claims));
+    assert_eq!(claimed(json!({"iss": "https://id.example"})).as_deref(), Some("https://id.example"));
+    assert_eq!(claimed(json!({"iss": ["https://id.example"]})), None);
+    assert_eq!(claimed(json!({})), None);
+    assert_eq!(claimed_issuer("a.b"), None);
 }
