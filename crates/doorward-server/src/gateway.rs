@@ -7,6 +7,8 @@
 
 mod body;
 mod effects;
+mod handles;
+mod lasting;
 mod outbound;
 mod refused;
 mod road;
@@ -17,7 +19,7 @@ use std::{sync::Arc, time::Duration};
 
 use doorward_authn::{chain::Naming, gateway::Authenticator};
 use doorward_authz::gateway::Routes;
-use doorward_gateway::{Credential, Issuer};
+use doorward_gateway::{Credential, HandleRealm, Handles, Issuer};
 use doorward_policy::Policies;
 use doorward_session::OwnCookies;
 use doorward_upstream::Upstream;
@@ -41,6 +43,8 @@ pub struct Gateway {
     pub issuer: Option<Arc<Issuer>>,
     /// The cookies of our sessions. Applications behind routes never get them.
     pub cookies: Vec<OwnCookies>,
+    /// What leads from handles back to tokens; set where a route hands out handles.
+    pub handles: Option<HandleRealm>,
     /// What people are called whom a session describes.
     pub naming: Naming,
     /// Further headers by which applications are told who somebody is: never taken from clients.
@@ -61,6 +65,8 @@ pub struct RoutePlan {
     /// The most of a body that policies get to see, in bytes; `None` shows them nothing of it.
     pub with_body: Option<usize>,
     pub expose: ExposeCredentials,
+    /// Tokens in answers of the application become handles.
+    pub token_responses: Option<Handles>,
     /// How long a `WebSocket` or a stream of events may last.
     pub max_connection_age: Option<Duration>,
 }

@@ -61,7 +61,7 @@ impl Tether {
     }
 
     /// Ready when the tunnel is to end; never, if its hold was dropped.
-    pub(crate) async fn ended(&mut self) -> Close {
+    pub async fn ended(&mut self) -> Close {
         match self.order.wait_for(Option::is_some).await.map(|order| *order) {
             Ok(Some(close)) => close,
             Ok(None) | Err(_) => std::future::pending().await,

@@ -228,6 +228,15 @@ pub(crate) fn wants_page(gate: &Gate, errors: ErrorFormat, arrival: &Arrival) ->
     }
 }
 
+/// The same format for this request, whatever becomes of its headers.
+pub(crate) fn settled(gate: &Gate, errors: ErrorFormat, arrival: &Arrival) -> ErrorFormat {
+    match errors {
+        ErrorFormat::Auto if is_for_people(gate, arrival) => ErrorFormat::Html,
+        ErrorFormat::Auto => ErrorFormat::Kubernetes,
+        settled => settled,
+    }
+}
+
 /// Whether a person asks, by what the request says of itself.
 pub(crate) fn is_for_people(gate: &Gate, arrival: &Arrival) -> bool {
     !is_api(arrival.facts.judged().path()) && !gate.wants_json(arrival) && is_browser(arrival.headers())

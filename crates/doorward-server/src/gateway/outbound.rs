@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use doorward_authn::{gateway::Source, websocket};
-use doorward_authz::gateway::Effects;
+use doorward_authz::{Judged, gateway::Effects};
 use doorward_core::{Grounds, Permit, SecretString, Target, request::Hop};
 use doorward_gateway::{Bearer, Credential, CredentialFault, IDENTITY_HEADERS, Made};
 use doorward_net::{Body, Peer};
 use doorward_session::RequestCookies;
-use doorward_upstream::{Forwarding, Upstream};
+use doorward_upstream::{Forwarding, Tether, Upstream};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode,
     header::{AUTHORIZATION, COOKIE},
@@ -17,10 +17,10 @@ use http::{
 use http_body::Body as _;
 
 use crate::{
-    api::identity,
+    api::{failure, identity},
     gate::Gate,
     gateway::{
-        Gateway, RoutePlan, effects, refused,
+        Gateway, RoutePlan, effects, handles, lasting, refused,
         road::{Case, OnRoute},
         who::Known,
     },
@@ -156,6 +156,7 @@ pub(crate) struct Carried<'a> {
     pub(crate) permit: Permit,
     pub(crate) outbound: Outbound,
     pub(crate) target: Target,
+    pub(crate) tether: Option<Tether>,
     pub(crate) on: &'a OnRoute<'a>,
 }
 
@@ -166,11 +167,21 @@ pub(crate) async fn carry(
     (upstream, carried, mut arrival): (&Upstream, Carried<'_>, Box<Arrival>),
     record: &mut Record,
 ) -> Response<Body> {
-    let Carried { permit, outbound, target, on } = carried;
+    let Carried { permit, mut outbound, target, tether, on } = carried;
     record.route(upstream.id());
+    let format = failure::settled(gate, on.plan.errors, &arrival);
     let mut request = std::mem::take(&mut arrival.request);
     *request.uri_mut() = target.uri().clone();
     outbound.apply(gateway, on.plan, request.headers_mut());
+    if let Some(handles) = &on.plan.token_responses {
+        match handles::take_body(handles, &mut request, arrival.now).await {
+            Ok(originals) => outbound.secrets.extend(originals),
+            Err(why) => {
+                let case = Case { gate, gateway, arrival: &arrival, judged: Judged::Own };
+                return refused::unswapped(&case, (on, format), &why, record);
+            }
+        }
+    }
     let request = scrub_trailers(gate, arrival.facts.hop, request);
     let how = Forwarding {
         peer: match &arrival.connection.peer {
@@ -180,7 +191,7 @@ pub(crate) async fn carry(
         identity: &outbound.set,
         user: &outbound.user,
         worker: arrival.connection.worker,
-        tether: None,
+        tether: tether.as_ref(),
     };
     match upstream.forward(permit, request, how).await {
         Ok(mut response) => {
@@ -188,16 +199,32 @@ pub(crate) async fn carry(
                 // An application may repeat what it was offered by somebody else.
                 websocket::strip(response.headers_mut());
             }
-            outbound.keep_secrets(response)
+            let response = match &on.plan.token_responses {
+                None => Ok(response),
+                Some(handles) => handles::give(handles, response, arrival.now).await,
+            };
+            match response {
+                Ok(response) => lasting::tie(outbound.keep_secrets(response), tether.as_ref()),
+                Err(why) => {
+                    let case = Case { gate, gateway, arrival: &arrival, judged: Judged::Own };
+                    refused::unswapped(&case, (on, format), &why, record)
+                }
+            }
         }
         Err(error) => {
             tracing::error!("Error proxying to upstream server: {error}");
-            refused::unanswered(gate, &arrival, on.plan.errors, &error)
+            refused::unanswered(gate, &arrival, format, &error)
         }
     }
 }
 
 impl Outbound {
+    /// With more that must not come back in an answer.
+    pub(crate) fn keeping(mut self, secrets: Vec<SecretString>) -> Self {
+        self.secrets.extend(secrets);
+        self
+    }
+
     /// Removes from the client's request what it said of itself and what it is known by.
     fn apply(&self, gateway: &Gateway, plan: &RoutePlan, headers: &mut HeaderMap) {
         for own in &gateway.cookies {

@@ -6,7 +6,7 @@ use doorward_authz::{
     gateway::{Denial, PolicyAnswer, Ruling, StepUp, Unclear, Unfulfilled},
 };
 use doorward_core::{Principal, Timestamp};
-use doorward_gateway::CredentialFault;
+use doorward_gateway::{CredentialFault, SwapFault};
 use doorward_net::Body;
 use doorward_oidc::AccountChoice;
 use doorward_upstream::ForwardError;
@@ -25,6 +25,7 @@ use crate::{
     gate::Gate,
     gateway::{
         effects,
+        handles::Unswapped,
         road::{Case, OnRoute},
         who::{Known, Origin, Unknown, worth_telling},
     },
@@ -269,6 +270,25 @@ pub(crate) fn no_credential(
     let explained = Explanation::new(outcome, Reason::NoCredential, message);
     case.explain(on, record, explained.because(&format!("{}: {fault}", words(&known.principal))));
     answer(case, on, &refusal)
+}
+
+/// Handles cannot be told from tokens, or tokens not be kept back.
+pub(crate) fn unswapped(
+    case: &Case<'_>,
+    (on, format): (&OnRoute<'_>, ErrorFormat),
+    why: &Unswapped,
+    record: &mut Record,
+) -> Response<Body> {
+    let status = match why {
+        Unswapped::Fault(SwapFault::Unavailable(_)) => StatusCode::SERVICE_UNAVAILABLE,
+        Unswapped::Fault(SwapFault::Unswappable(_)) | Unswapped::Answer => StatusCode::BAD_GATEWAY,
+        Unswapped::Request(why) => why.status_or(StatusCode::PAYLOAD_TOO_LARGE),
+    };
+    let message = "Tokens and handles could not be exchanged, so that nothing was passed on.";
+    let explained = Explanation::new(Outcome::Error, Reason::NotSwapped, message).because(why);
+    case.explain(on, record, explained);
+    let style = Style { format, challenge: Challenge::Scopes("") };
+    failure::styled(case.gate, case.arrival, &Refusal::Status(status), style)
 }
 
 /// The application gave no answer.

@@ -7,11 +7,11 @@ use doorward_authz::{
     Constraints, Judged,
     gateway::{Asked, Exchange, Found as FoundRoute, Grant, Route, Ruling, Search, Unclear},
 };
-use doorward_core::{PathParameters, Principal, Target, request::Scheme};
+use doorward_core::{PathParameters, Principal, SecretString, Target, request::Scheme};
 use doorward_gateway::Document;
 use doorward_net::{Body, Peer};
 use doorward_policy::{Expose, Facts, Question};
-use doorward_upstream::asks_for_websocket;
+use doorward_upstream::{Tether, asks_for_websocket};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header::UPGRADE};
 
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
     gateway::{
         ExposeCredentials, Gateway, RoutePlan,
         body::{self, Seen},
-        effects, outbound, refused,
+        effects, handles, lasting, outbound, refused,
         who::{self, Known, Origin},
     },
     handle::{identify, with_cookies},
@@ -268,15 +268,22 @@ pub(crate) async fn cross(
         Crossing::Unclear(why) => return refused::unclear(gate, &arrival, &why, record),
         Crossing::Nowhere => return refused::nowhere(gate, &arrival, record),
     };
-    let judged = Judged::Own;
     record.on_route(&on.route.id, outbound::hidden_parameters(on.plan));
-    let case = Case { gate, gateway, arrival: &arrival, judged };
+    let now = arrival.now;
+    let originals = handles::take_headers(gateway, arrival.request.headers_mut(), now).await;
+    let case = Case { gate, gateway, arrival: &arrival, judged: Judged::Own };
+    let originals = match originals {
+        Ok(originals) => originals,
+        Err(fault) => return refused::unswapped(&case, (&on, on.plan.errors), &fault.into(), record),
+    };
     let (who, set_cookies) = case.authenticate(&on, record).await;
     let response = match who {
         Ok(known) => {
+            let tether = lasting::tether(&case, &on, &known);
             // Identity headers of clients are gone before anybody decides by headers.
             outbound::scrub(gate, gateway, arrival.request.headers_mut(), arrival.facts.hop);
-            authorised(gate, gateway, (on, known, arrival), record).await
+            let granted = Granted { on, known, originals, tether };
+            authorised(gate, gateway, (granted, arrival), record).await
         }
         Err(response) => *response,
     };
@@ -290,13 +297,23 @@ async fn published(gateway: &Gateway, document: Document, arrival: &Arrival) -> 
     }
 }
 
+/// Somebody known on a route.
+struct Granted<'a> {
+    on: OnRoute<'a>,
+    known: Known,
+    /// What the client sent handles for.
+    originals: Vec<SecretString>,
+    tether: Option<Tether>,
+}
+
 /// The road of somebody known.
 async fn authorised(
     gate: &Arc<Gate>,
     gateway: &Gateway,
-    (on, known, mut arrival): (OnRoute<'_>, Known, Box<Arrival>),
+    (granted, mut arrival): (Granted<'_>, Box<Arrival>),
     record: &mut Record,
 ) -> Response<Body> {
+    let Granted { on, known, originals, tether } = granted;
     let seen = match on.plan.with_body {
         None => Seen::Nothing,
         Some(most) => match body::look(arrival.request.body_mut(), most).await {
@@ -321,12 +338,12 @@ async fn authorised(
     };
     let target = effects::rewritten(target, &effects).unwrap_or_else(|| target.clone());
     let outbound = match outbound::prepare(&case, &on, (&known, &effects, permit.grounds())).await {
-        Ok(outbound) => outbound,
+        Ok(outbound) => outbound.keeping(originals),
         Err(fault) => return refused::no_credential(&case, &on, (&known, &fault), record),
     };
     let grounds = permit.grounds().clone();
     let session = Arc::clone(&known.session);
-    let carried = outbound::Carried { permit, outbound, target, on: &on };
+    let carried = outbound::Carried { permit, outbound, target, tether, on: &on };
     let response = outbound::carry(gate, gateway, (upstream, carried, arrival), record).await;
     let mut response = identify(gate, response, Some(&session), &grounds, Vec::new());
     effects::mark_answer(response.headers_mut(), effects.response_headers_to_add.iter());

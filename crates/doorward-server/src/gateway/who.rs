@@ -10,7 +10,7 @@ use doorward_authn::{
     x509::Shown,
 };
 use doorward_core::{Identity, Principal, Timestamp, UserInfo};
-use doorward_session::Session;
+use doorward_session::{Session, SessionKey};
 use http::HeaderValue;
 use serde_json::{Map, Value};
 
@@ -29,6 +29,8 @@ pub(crate) struct Known {
     /// The same in the words of headers.
     pub(crate) session: Arc<Session>,
     pub(crate) origin: Origin,
+    /// The stored session, by its name from now on.
+    pub(crate) key: Option<SessionKey>,
 }
 
 /// By what somebody is known.
@@ -74,10 +76,7 @@ pub(crate) async fn authenticate(case: &Case<'_>, authenticators: &[Arc<Authenti
     if chain::bearer_token(arrival.headers()).is_err() {
         return Found { who: Err(Unknown::Repeated), set_cookies: Vec::new() };
     }
-    let certificates = match &gate.api {
-        Some(api) => api.certificates(arrival),
-        None => arrival.connection.certificates.clone(),
-    };
+    let certificates = case.certificates();
     let presented = case.presented(certificates.as_deref());
     let mut gathered = Gathered::default();
     for authenticator in authenticators {
@@ -93,7 +92,7 @@ pub(crate) async fn authenticate(case: &Case<'_>, authenticators: &[Arc<Authenti
                 Finding::Nothing => {}
                 Finding::User(principal) => {
                     let session = Arc::new(session_of(gate, &principal, arrival));
-                    let known = Known { principal, session, origin: Origin::Credential };
+                    let known = Known { principal, session, origin: Origin::Credential, key: None };
                     return Found { who: Ok(known), set_cookies: gathered.set_cookies };
                 }
                 Finding::Refused(refusal) => gathered.refusals.push(refusal),
@@ -105,6 +104,14 @@ pub(crate) async fn authenticate(case: &Case<'_>, authenticators: &[Arc<Authenti
 }
 
 impl Case<'_> {
+    /// What the client showed in a TLS handshake, here or with a proxy in front.
+    pub(crate) fn certificates(&self) -> Option<Arc<Shown>> {
+        match &self.gate.api {
+            Some(api) => api.certificates(self.arrival),
+            None => self.arrival.connection.certificates.clone(),
+        }
+    }
+
     /// What authenticators look at.
     pub(crate) fn presented<'p>(&'p self, certificates: Option<&'p Shown>) -> Presented<'p> {
         Presented {
@@ -131,7 +138,8 @@ impl Known {
             ..Principal::default()
         };
         let session = Session { created_at: Some(now), identity: Identity::from(user), ..Session::default() };
-        Self { principal: Arc::new(principal), session: Arc::new(session), origin: Origin::Credential }
+        let (principal, session) = (Arc::new(principal), Arc::new(session));
+        Self { principal, session, origin: Origin::Credential, key: self.key }
     }
 }
 
@@ -155,6 +163,7 @@ fn nobody_in_particular(authenticator: Arc<str>, arrival: &Arrival) -> Known {
         principal: Arc::new(Principal::anonymous(authenticator)),
         session: Arc::new(session),
         origin: Origin::Credential,
+        key: None,
     }
 }
 
@@ -198,7 +207,7 @@ async fn by_session(case: &Case<'_>, authenticator: &Authenticator) -> BySession
                 },
                 |principal| {
                     let (principal, session) = (Arc::new(principal), known.session);
-                    Ok(Known { principal, session, origin: Origin::Session })
+                    Ok(Known { principal, session, origin: Origin::Session, key: visitor.key })
                 },
             ),
         Standing::Unknown => Err(NoSession::Unavailable(visitor.shortfall.detail())),
