@@ -265,25 +265,40 @@ pub enum ServerVerification {
     Disabled,
 }
 
+/// What we show to servers that ask for a certificate.
+#[derive(Clone, Debug)]
+pub struct ClientIdentity(Arc<CertifiedKey>);
+
+impl ClientIdentity {
+    /// Reads a chain and its key.
+    pub fn from_pem(pem: CertificatePem<'_>) -> Result<Self, TlsConfigError> {
+        load(pem, &aws_lc_rs::default_provider()).map(|identity| Self(Arc::new(identity)))
+    }
+}
+
 /// A configuration for connections to upstreams; it offers `h2` and `http/1.1` by ALPN. Reading the system's roots takes
 /// milliseconds: do it once.
-pub fn client_config(verification: ServerVerification) -> Result<Arc<ClientConfig>, TlsConfigError> {
+pub fn client_config(
+    verification: ServerVerification,
+    identity: Option<ClientIdentity>,
+) -> Result<Arc<ClientConfig>, TlsConfigError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let algorithms = provider.signature_verification_algorithms;
     let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13, &TLS12])
         .map_err(TlsConfigError::Suites)?;
-    let mut config = match verification {
-        ServerVerification::SystemRoots => {
-            builder.with_root_certificates(system_roots()?).with_no_client_auth()
+    let builder = match verification {
+        ServerVerification::SystemRoots => builder.with_root_certificates(system_roots()?),
+        ServerVerification::Authorities(Authorities(roots)) => builder.with_root_certificates(roots),
+        ServerVerification::Disabled => {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(Unverified(algorithms)))
         }
-        ServerVerification::Authorities(Authorities(roots)) => {
-            builder.with_root_certificates(roots).with_no_client_auth()
+    };
+    let mut config = match identity {
+        None => builder.with_no_client_auth(),
+        Some(ClientIdentity(identity)) => {
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity)))
         }
-        ServerVerification::Disabled => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Unverified(algorithms)))
-            .with_no_client_auth(),
     };
     config.alpn_protocols = vec![HTTP2.to_vec(), HTTP1.to_vec()];
     Ok(Arc::new(config))

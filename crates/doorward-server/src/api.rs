@@ -44,8 +44,16 @@ pub enum IdentityForm {
     Forwarded,
     /// Also by `X-Remote-User`, `-Uid`, `-Group` and `-Extra-…`, as a front proxy of a Kubernetes API does.
     XRemote,
-    /// Also by `Impersonate-User` and so on: the application is a Kubernetes API, which believes it for our own token.
-    Impersonate { token: SecretString },
+    /// Also by `Impersonate-User` and so on: the application is a Kubernetes API, which believes it for our own credential.
+    Impersonate { credential: OwnCredential },
+}
+
+/// What we show to a Kubernetes API.
+#[derive(Clone, Debug)]
+pub enum OwnCredential {
+    Token(SecretString),
+    /// Shown in every TLS handshake, so that a request without a name would be ours.
+    Certificate,
 }
 
 /// How refusals look. They differ in their bodies alone.

@@ -2,7 +2,10 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use doorward_net::{KeepAlive, tls::Authorities};
+use doorward_net::{
+    KeepAlive,
+    tls::{Authorities, ClientIdentity, ServerVerification},
+};
 use http::{StatusCode, uri::Authority};
 
 /// How long the application may take to begin its answer, unless configured.
@@ -26,6 +29,8 @@ pub struct UpstreamConfig {
     pub timeout: Duration,
     pub keep_alive: KeepAlive,
     pub tls: TlsVerification,
+    /// Shown to an `https` server that asks.
+    pub identity: Option<ClientIdentity>,
 }
 
 impl UpstreamConfig {
@@ -41,6 +46,7 @@ impl UpstreamConfig {
             timeout: DEFAULT_TIMEOUT,
             keep_alive: KeepAlive::Reuse,
             tls: TlsVerification::Verify,
+            identity: None,
         }
     }
 }
@@ -122,4 +128,14 @@ pub enum TlsVerification {
     /// Against these authorities, and no others.
     Authorities(Authorities),
     Insecure,
+}
+
+impl From<TlsVerification> for ServerVerification {
+    fn from(verification: TlsVerification) -> Self {
+        match verification {
+            TlsVerification::Verify => Self::SystemRoots,
+            TlsVerification::Authorities(authorities) => Self::Authorities(authorities),
+            TlsVerification::Insecure => Self::Disabled,
+        }
+    }
 }

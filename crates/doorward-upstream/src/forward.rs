@@ -4,10 +4,7 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use doorward_core::{Permit, request::origin_form};
-use doorward_net::{
-    Body, Cleartext, Destination, KeepAlive, Pool, WorkerId,
-    tls::{self, ServerVerification},
-};
+use doorward_net::{Body, Cleartext, Destination, KeepAlive, Pool, WorkerId, tls};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header, uri::Authority};
 use hyper::upgrade::OnUpgrade;
 use rustls::{ClientConfig, pki_types::ServerName};
@@ -94,6 +91,7 @@ impl Upstream {
             timeout,
             keep_alive,
             tls,
+            identity,
         } = config;
         let rewriter = rewrite.map(|rewrite| Rewriter::new(&path, &rewrite)).transpose();
         let rewriter = rewriter.map_err(|reason| InvalidUpstreams::Rewrite { id: id.clone(), reason })?;
@@ -115,12 +113,10 @@ impl Upstream {
             }
             Target::Unix { socket } => application(Destination::Unix(socket), LOCALHOST),
             Target::Http { scheme, authority } => {
-                let client = match tls {
-                    TlsVerification::Verify => common.verifying.clone(),
-                    TlsVerification::Authorities(authorities) => {
-                        Some(tls::client_config(ServerVerification::Authorities(authorities))?)
-                    }
-                    TlsVerification::Insecure => common.insecure.clone(),
+                let client = match (tls, identity) {
+                    (TlsVerification::Verify, None) => common.verifying.clone(),
+                    (TlsVerification::Insecure, None) => common.insecure.clone(),
+                    (verification, identity) => Some(tls::client_config(verification.into(), identity)?),
                 };
                 match (destination(scheme, &authority, client), HeaderValue::from_str(authority.as_str())) {
                     (Some(destination), Ok(host)) => application(destination, host),

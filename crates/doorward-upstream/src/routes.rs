@@ -252,7 +252,7 @@ fn common(configs: &[UpstreamConfig], form: PathForm) -> Result<Common, TlsConfi
         let is_needed = configs.iter().any(|config| {
             is_so(&config.tls) && matches!(config.target, Target::Http { scheme: HttpScheme::Https, .. })
         });
-        is_needed.then(|| tls::client_config(how)).transpose()
+        is_needed.then(|| tls::client_config(how, None)).transpose()
     };
     Ok(Common {
         form,

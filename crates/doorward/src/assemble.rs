@@ -239,7 +239,7 @@ fn checked(
     let anonymous_paths = planned_api.map(|api| api.anonymous_paths.clone()).unwrap_or_default();
     let who = access::Admission { provider: first_provider.as_ref(), at, anonymous_paths };
     let access = access::config(options, who, problems);
-    let upstreams = upstreams::config(&structured.upstreams, form, options, problems);
+    let upstreams = upstreams::config(&structured.upstreams, form, (options, planned_api), problems);
     let name = provided.as_ref().map(|provided| provided.main.display_name.clone());
     let pages = pages::config(options, name.unwrap_or_default(), problems);
     let ingress = ingress::config(options, problems);

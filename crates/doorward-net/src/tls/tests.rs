@@ -85,7 +85,7 @@ async fn shake(server: &TlsServerConfig, client: ClientConfig) -> io::Result<Vec
 }
 
 fn client(verification: ServerVerification) -> ClientConfig {
-    Arc::unwrap_or_clone(client_config(verification).unwrap())
+    Arc::unwrap_or_clone(client_config(verification, None).unwrap())
 }
 
 fn client_speaking(version: &'static SupportedProtocolVersion) -> ClientConfig {
@@ -118,7 +118,7 @@ async fn an_unknown_certificate_is_accepted_only_without_verification() {
     let server = server(OURS, TlsVersion::Tls12, &[]).unwrap();
     assert!(shake(&server, client(ServerVerification::Disabled)).await.is_ok());
     // Without any system roots there is nothing to trust either.
-    if let Ok(verifying) = client_config(ServerVerification::SystemRoots) {
+    if let Ok(verifying) = client_config(ServerVerification::SystemRoots, None) {
         assert!(shake(&server, Arc::unwrap_or_clone(verifying)).await.is_err());
     }
 }

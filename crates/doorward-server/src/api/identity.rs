@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::{
-    api::{ApiAuth, IdentityForm, impersonation},
+    api::{ApiAuth, IdentityForm, OwnCredential, impersonation},
     inject::{normalised, remove_if},
 };
 
@@ -131,9 +131,7 @@ impl ApiAuth {
 
     /// Adds to the `headers` that the application is to get.
     pub(crate) fn tell(&self, headers: &mut Vec<(HeaderName, HeaderValue)>, caller: Option<&Caller>) {
-        if let Some(caller) = caller {
-            self.identity.tell(headers, &caller.user);
-        }
+        self.identity.tell(headers, caller.map(|caller| &caller.user));
     }
 
     /// Tells a forward-auth proxy the same, for it to hand on. Our own credential is not for others.
@@ -156,19 +154,29 @@ pub(crate) fn is_of_a_family(name: &str) -> bool {
 
 impl IdentityForm {
     /// Adds to the `headers` that the application is to get.
-    pub(crate) fn tell(&self, headers: &mut Vec<(HeaderName, HeaderValue)>, user: &UserInfo) {
+    pub(crate) fn tell(&self, headers: &mut Vec<(HeaderName, HeaderValue)>, user: Option<&UserInfo>) {
+        let named = |names: &Names| user.and_then(|user| names.headers(user));
         match self {
             Self::Forwarded => {}
-            Self::XRemote => headers.extend(REMOTE.headers(user).unwrap_or_default()),
-            Self::Impersonate { token } => {
+            Self::XRemote => headers.extend(named(&REMOTE).unwrap_or_default()),
+            Self::Impersonate { credential: OwnCredential::Token(token) } => {
                 // Our credential without a name would be us.
-                let Some(named) = IMPERSONATE.headers(user) else { return };
+                let Some(named) = named(&IMPERSONATE) else { return };
                 headers.extend(named);
                 headers.retain(|(name, _)| name != AUTHORIZATION);
                 headers.extend(bearer(token).map(|value| (AUTHORIZATION, value)));
             }
+            Self::Impersonate { credential: OwnCredential::Certificate } => {
+                headers.retain(|(name, _)| name != AUTHORIZATION);
+                headers.extend(named(&IMPERSONATE).unwrap_or_else(nobody));
+            }
         }
     }
+}
+
+/// Whoever cannot be named acts as nobody.
+fn nobody() -> Vec<(HeaderName, HeaderValue)> {
+    IMPERSONATE.headers(&UserInfo::anonymous()).unwrap_or_default()
 }
 
 fn bearer(token: &SecretString) -> Option<HeaderValue> {
@@ -260,7 +268,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            told(IdentityForm::Impersonate { token: "own".into() }),
+            told(IdentityForm::Impersonate { credential: OwnCredential::Token("own".into()) }),
             [
                 "impersonate-user: alice",
                 "impersonate-uid: u-1",
@@ -275,13 +283,30 @@ mod tests {
 
     #[test]
     fn our_credential_never_goes_without_a_name() {
-        let api = api(IdentityForm::Impersonate { token: "own".into() });
+        let api = api(IdentityForm::Impersonate { credential: OwnCredential::Token("own".into()) });
         let mut nameless = caller();
         nameless.user.name = "a\nb".into();
         for caller in [None, Some(&nameless)] {
             let mut headers = Vec::new();
             api.tell(&mut headers, caller);
             assert!(headers.is_empty());
+        }
+    }
+
+    #[test]
+    fn with_a_certificate_of_ours_whoever_has_no_name_is_nobody() {
+        let api = api(IdentityForm::Impersonate { credential: OwnCredential::Certificate });
+        let mut nameless = caller();
+        nameless.user.name = "a\nb".into();
+        for caller in [None, Some(&nameless)] {
+            let mut headers = vec![(AUTHORIZATION, HeaderValue::from_static("Basic x"))];
+            api.tell(&mut headers, caller);
+            let told: Vec<_> =
+                headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+            assert_eq!(
+                told,
+                [("impersonate-user", "system:anonymous"), ("impersonate-group", "system:unauthenticated")]
+            );
         }
     }
 

@@ -107,7 +107,7 @@ pub(crate) async fn prepare(
         // A password or token that the options ask for is another credential than the route's.
         identity.retain(|(name, _)| name != AUTHORIZATION);
     }
-    plan.identity.tell(&mut identity, &who.user);
+    plan.identity.tell(&mut identity, Some(&who.user));
     let presented = match **credential {
         Credential::Exchange(_) => presented(case, on, known),
         _ => None,

@@ -9,7 +9,10 @@ use doorward_authn::{
     token_review::{self, OnError, TokenReview},
     x509::ClientCa,
 };
-use doorward_net::ClientCertificates;
+use doorward_net::{
+    CertificatePem, ClientCertificates,
+    tls::{Authorities, ClientIdentity},
+};
 use doorward_oidc::{CaFile, HttpConfig, Trust};
 use doorward_options::{
     Options,
@@ -19,7 +22,7 @@ use doorward_options::{
     },
 };
 use doorward_server::api::{
-    Anonymous, ApiAuth, ErrorFormat, IdentityForm, Impersonation, ImpersonationRule, Targets,
+    Anonymous, ApiAuth, ErrorFormat, IdentityForm, Impersonation, ImpersonationRule, OwnCredential, Targets,
 };
 use http::HeaderName;
 use url::Url;
@@ -40,6 +43,7 @@ pub(crate) struct Plan {
     pub(crate) anonymous_paths: Vec<String>,
     impersonation: Impersonation,
     identity: IdentityForm,
+    pub(crate) towards: Towards,
     errors: ErrorFormat,
     certificate_header: Option<HeaderName>,
 }
@@ -66,6 +70,10 @@ pub(crate) fn plan(
     let (anonymous, anonymous_paths) = anonymous(&written.anonymous, problems);
     let impersonation = impersonation(&written.impersonation, problems);
     let identity = identity(written, problems);
+    let towards = match &written.impersonate {
+        Some(own) => towards(own, problems),
+        None => Some(Towards::default()),
+    };
     let errors = match written.error_format.as_str() {
         "" | "auto" => Some(ErrorFormat::Auto),
         "kubernetes" => Some(ErrorFormat::Kubernetes),
@@ -85,6 +93,7 @@ pub(crate) fn plan(
         anonymous_paths,
         impersonation,
         identity: identity?,
+        towards: towards?,
         errors: errors?,
         certificate_header: certificate_header.flatten(),
     }))
@@ -291,6 +300,40 @@ fn impersonation(written: &own::Impersonation, problems: &mut Problems<'_>) -> I
     Impersonation::By(rules.collect())
 }
 
+/// How the connections to applications behind us begin.
+#[derive(Debug, Default)]
+pub(crate) struct Towards {
+    /// What we show.
+    pub(crate) identity: Option<ClientIdentity>,
+    /// Who vouches for them, in place of the system's roots.
+    pub(crate) authorities: Option<Authorities>,
+}
+
+fn towards(own: &own::Impersonate, problems: &mut Problems<'_>) -> Option<Towards> {
+    let mut towards = Towards::default();
+    let place = |key: &str| format!("apiAuth.impersonate.{key}");
+    let mend = "name a PEM file that the program may read";
+    match (own.cert_file.as_str(), own.key_file.as_str()) {
+        ("", "") => {}
+        (certificate, key) => {
+            let chain = problems.read(certificate).map_err(|error| error.to_string());
+            let chain = problems.take(&place("certFile"), chain, mend);
+            let key = problems.read_secret(&place("keyFile"), key, mend);
+            let (chain, key) = (chain?, key?);
+            let pem = CertificatePem { chain: &chain, key: key.expose() };
+            let mend = "give a certificate chain and its private key in PEM";
+            towards.identity =
+                Some(problems.take(&place("certFile"), ClientIdentity::from_pem(pem), mend)?);
+        }
+    }
+    if !own.ca_file.is_empty() {
+        let read = problems.read(&own.ca_file).map_err(|error| error.to_string());
+        let bundle = problems.take(&place("caFile"), read, mend)?;
+        towards.authorities = Some(problems.take(&place("caFile"), Authorities::from_pem(&bundle), mend)?);
+    }
+    Some(towards)
+}
+
 fn identity(written: &own::ApiAuth, problems: &mut Problems<'_>) -> Option<IdentityForm> {
     let credential = written.impersonate.as_ref();
     match (written.identity.as_str(), credential) {
@@ -298,24 +341,33 @@ fn identity(written: &own::ApiAuth, problems: &mut Problems<'_>) -> Option<Ident
         ("x-remote", None) => Some(IdentityForm::XRemote),
         ("impersonate", Some(own)) => {
             let mend = "name a file with the token of a service account that may impersonate";
-            for (key, value) in
-                [("certFile", &own.cert_file), ("keyFile", &own.key_file), ("caFile", &own.ca_file)]
-            {
-                if !value.is_empty() {
-                    let message = "not there yet: our own credential is a token";
-                    problems.add(&format!("apiAuth.impersonate.{key}"), message, "take it away");
+            let credential = match (own.token_file.as_str(), own.cert_file.as_str()) {
+                ("", "") => {
+                    let message = "missing setting: our own credential";
+                    problems.add("apiAuth.impersonate", message, "write tokenFile, or certFile and keyFile");
+                    return None;
                 }
-            }
-            if own.token_file.is_empty() {
-                problems.add("apiAuth.impersonate.tokenFile", "missing setting: tokenFile", mend);
-                return None;
-            }
-            let token = problems.read_secret_text("apiAuth.impersonate.tokenFile", &own.token_file, mend)?;
-            Some(IdentityForm::Impersonate { token })
+                (_, "") => {
+                    let token =
+                        problems.read_secret_text("apiAuth.impersonate.tokenFile", &own.token_file, mend)?;
+                    OwnCredential::Token(token)
+                }
+                ("", _) => OwnCredential::Certificate,
+                (_, _) => {
+                    let message = "a token and a certificate of ours: which is used is the API's choice";
+                    problems.add("apiAuth.impersonate", message, "write tokenFile, or certFile and keyFile");
+                    return None;
+                }
+            };
+            Some(IdentityForm::Impersonate { credential })
         }
         ("impersonate", None) => {
             let message = "a Kubernetes API believes this of nobody without a credential";
-            problems.add("apiAuth.identity", message, "write apiAuth.impersonate with our own tokenFile");
+            problems.add(
+                "apiAuth.identity",
+                message,
+                "write apiAuth.impersonate with our own tokenFile, or certFile and keyFile",
+            );
             None
         }
         ("" | "forwarded" | "x-remote", Some(_)) => {

@@ -12,17 +12,29 @@ use doorward_upstream::{
 };
 use http::StatusCode;
 
-use super::{Form, problems::Problems};
+use super::{Form, api_auth, problems::Problems};
 
 pub(crate) fn config(
     set: &UpstreamSet,
     form: Form,
-    options: &Options,
+    (options, api): (&Options, Option<&api_auth::Plan>),
     problems: &mut Problems<'_>,
 ) -> Option<Upstreams> {
+    let towards = api.map(|api| &api.towards);
     let mut configs = Vec::new();
     for (index, upstream) in set.upstreams.iter().enumerate() {
-        configs.extend(upstream_config(upstream, &Place { form, index }, problems));
+        configs.extend(upstream_config(upstream, &Place { form, index }, problems).map(|config| {
+            UpstreamConfig {
+                identity: towards.and_then(|towards| towards.identity.clone()),
+                tls: match (config.tls, towards.and_then(|towards| towards.authorities.as_ref())) {
+                    (TlsVerification::Verify, Some(authorities)) => {
+                        TlsVerification::Authorities(authorities.clone())
+                    }
+                    (tls, _) => tls,
+                },
+                ..config
+            }
+        }));
     }
     let signer = signer(options, problems);
     if configs.len() < set.upstreams.len() {

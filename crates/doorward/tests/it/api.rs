@@ -379,6 +379,32 @@ fn an_api_hears_the_user_and_our_own_credential() {
 }
 
 #[test]
+fn an_api_may_know_us_by_a_certificate_and_nobody_acts_as_us() {
+    let rules = "  identity: x-remote\n  impersonation:\n    enabled: true\n    rules:\n      - {groups: [ops], mayBe: {users: [carol]}}\n";
+    let mut api = Stage::new(&[X509, rules].concat(), &[]);
+    let own = "  identity: impersonate\n  impersonate: {certFile: FOLDER/own.pem, keyFile: FOLDER/own-key, caFile: FOLDER/certificate.pem}\n";
+    let (tls, metrics) = (free_address(), free_address());
+    let stage = Stage::launch(&[X509, own].concat(), tls, |launch| {
+        launch
+            .without("upstream")
+            .flag(&format!("--upstream=https://localhost:{}", api.tls.port()))
+            .file("own.pem", certificates::BOB)
+            .private_file("own-key", certificates::KEY)
+            .flags(["--tls-cert-file={file:certificate.pem}", "--tls-key-file={file:key.pem}"])
+            .flag(&format!("--https-address={tls}"))
+            .flag(&format!("--metrics-address={metrics}"))
+            .flag("--skip-auth-route=^/open")
+            .start_at(metrics)
+    });
+    // The API knows who asks, and as whom; a uid is more than this one lets anybody take on.
+    assert_eq!(stage.send(certificates::CAROL, &["Authorization: Bearer theirs"]).status, 403);
+    let open = stage.exchange("", "GET /open HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    // It came as system:anonymous, whom this API lets nobody be; as us it would have passed.
+    assert_eq!(open.status, 403, "{open:?}");
+    assert!(api.doorward.whole_log().contains("bob by x509"));
+}
+
+#[test]
 fn policy_decides_about_certificates_too() {
     let stage = Stage::new(X509, &["--allowed-group=dev"]);
     assert_eq!(stage.send(certificates::BOB, &[]).status, 200);

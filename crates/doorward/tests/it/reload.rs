@@ -160,7 +160,7 @@ struct TlsLine(BufReader<StreamOwned<ClientConnection, TcpStream>>);
 
 impl TlsLine {
     fn open(address: SocketAddr) -> io::Result<Self> {
-        let config = client_config(ServerVerification::Disabled).unwrap();
+        let config = client_config(ServerVerification::Disabled, None).unwrap();
         let connection = ClientConnection::new(config, ServerName::try_from("localhost").unwrap()).unwrap();
         Ok(Self(BufReader::new(StreamOwned::new(connection, TcpStream::connect(address)?))))
     }
