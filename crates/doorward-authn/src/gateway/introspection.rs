@@ -5,8 +5,9 @@ use std::{sync::Arc, time::Duration};
 
 use doorward_core::Timestamp;
 use doorward_jose::{AudienceRule, Claims, claims_check::check_lifetime};
+pub use doorward_oidc::ClientAuth;
 use doorward_oidc::{
-    ClientAuth, ClientSecret, ConnectError, HttpConfig, IntrospectionClient, IntrospectionClientConfig,
+    ClientSecret, ConnectError, HttpConfig, IntrospectionClient, IntrospectionClientConfig,
     IntrospectionError, Told, is_safe,
 };
 use quick_cache::sync::{EntryAction, EntryResult};
@@ -37,7 +38,7 @@ pub struct IntrospectionConfig {
     /// A token is for one of these; empty: for anybody that the server names.
     pub audiences: Vec<String>,
     pub names: ClaimNames,
-    /// Requests wait as long as `total_timeout` for an answer.
+    /// Requests wait for an answer as long as `total_timeout`, but no longer than three seconds.
     pub http: HttpConfig,
 }
 
@@ -96,6 +97,8 @@ enum Outcome {
     Unknown(String),
 }
 
+/// A request does not wait longer for an answer.
+const LONGEST_WAIT: Duration = Duration::from_secs(3);
 /// Refusals are kept no longer.
 const LONGEST_NEGATIVE: Duration = Duration::from_secs(5);
 /// For that long nobody asks again after a failure: those who waited for it do not wait once more, one after the other.
@@ -188,7 +191,7 @@ impl Introspection {
     /// A new answer, and how long what it says is.
     async fn ask(&self, name: &Arc<str>, token: &str, now: Timestamp) -> (Kept, usize) {
         let begin = Instant::now();
-        let limit = self.client.config().http.total_timeout;
+        let limit = self.client.config().http.total_timeout.min(LONGEST_WAIT);
         let told = tokio::time::timeout(limit, async {
             let _place = self.questions.acquire().await;
             self.client.ask(token).await

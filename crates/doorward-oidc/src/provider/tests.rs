@@ -265,12 +265,17 @@ async fn hostile_token_answers_are_errors() {
     let provider = Provider::connect(config).await.unwrap();
     let none = signer.sign_with(&json!({"alg": "none"}), &fake.claims(json!({})));
     let logout = signer.sign_with(&json!({"alg": "EdDSA", "typ": "logout+jwt"}), &fake.claims(json!({})));
+    let of_gateway = signer.sign_with(&json!({"alg": "EdDSA", "typ": "gw-id+jwt"}), &fake.claims(json!({})));
     let bomb = include_bytes!("../../tests/data/zeros-16mib.gz").to_vec();
     let headers = "Content-Type: application/json\r\nContent-Encoding: gzip\r\n".to_owned();
     for (reply, expected) in [
         (Reply::json(200, &json!({"access_token": "at"})), PublicFailure::TokenInvalid),
         (Reply::json(200, &json!({"access_token": "at", "id_token": none})), PublicFailure::TokenInvalid),
         (Reply::json(200, &json!({"access_token": "at", "id_token": logout})), PublicFailure::TokenInvalid),
+        (
+            Reply::json(200, &json!({"access_token": "at", "id_token": of_gateway})),
+            PublicFailure::TokenInvalid,
+        ),
         (Reply::json(200, &json!({"access_token": "at", "id_token": "x"})), PublicFailure::TokenInvalid),
         (Reply::json(200, &json!({"access_token": ["at"], "id_token": 5})), PublicFailure::TokenInvalid),
         (
