@@ -41,7 +41,7 @@ pub use self::{
         AccessToken, Challenge, ChallengeMethod, FamilyId, Inactivity, InvalidGrant, Issued, LoginFacts,
         NewToken, Redeemed, Refreshing, Subject, TokenRules,
     },
-    handles::Original,
+    handles::{HandleForm, Original},
     keys::{KeyRing, KeySetName, KeysError, Rotation, SignError},
     origin::{DerivedToken, ORIGIN, Origin, Source, TooFar},
     password::{InvalidPasswordHash, PasswordHash, UnusablePassword},

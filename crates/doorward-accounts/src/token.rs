@@ -15,8 +15,6 @@ use serde::{Deserialize, Serialize};
 const PREFIX: &str = "sha256~";
 /// What refresh tokens begin with; their names do as well.
 const REFRESH_PREFIX: &str = "rt~";
-/// What handles begin with.
-pub(crate) const HANDLE_PREFIX: &str = "gwh~";
 /// 32 bytes in base64url.
 const LENGTH: usize = 43;
 /// How much of a refresh token its successors share: 12 bytes in base64url. Of the rest, 20 bytes are random each time.

@@ -9,7 +9,7 @@ mod realm;
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use doorward_accounts::{Accounts, Unavailable};
+use doorward_accounts::{Accounts, HandleForm, Unavailable};
 use doorward_core::Timestamp;
 use http::{HeaderMap, HeaderValue, header, response};
 
@@ -30,6 +30,7 @@ pub struct HandlesConfig {
     pub realm: String,
     /// For how long a handle is good whose original does not say.
     pub life: Duration,
+    pub form: HandleForm,
 }
 
 impl Default for HandlesConfig {
@@ -39,6 +40,7 @@ impl Default for HandlesConfig {
             cookies: Vec::new(),
             realm: String::new(),
             life: Duration::from_hours(30 * 24),
+            form: HandleForm::Random,
         }
     }
 }
@@ -66,6 +68,7 @@ pub struct Handles {
     fields: Vec<Field>,
     cookies: Vec<String>,
     life: Duration,
+    form: HandleForm,
 }
 
 /// Where a field is.
@@ -91,9 +94,9 @@ impl Field {
 
 impl Handles {
     pub fn new(accounts: Arc<Accounts>, config: HandlesConfig) -> Result<Self, InvalidField> {
-        let HandlesConfig { fields, cookies, realm, life } = config;
+        let HandlesConfig { fields, cookies, realm, life, form } = config;
         let fields = fields.iter().map(|field| Field::parse(field)).collect::<Result<_, _>>()?;
-        Ok(Self { realm: HandleRealm::new(accounts, realm), fields, cookies, life })
+        Ok(Self { realm: HandleRealm::new(accounts, realm), fields, cookies, life, form })
     }
 
     /// What leads from handles back to originals.

@@ -1,7 +1,7 @@
 use super::*;
 
 fn original(text: &str, expires: Timestamp) -> Original {
-    Original { text: text.into(), expires }
+    Original { text: text.into(), expires, form: HandleForm::Random }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -44,4 +44,33 @@ async fn b18_the_store_alone_yields_nothing_of_what_is_behind_handles() {
         // Nor does the seal key of the store help: what is sealed was sealed under the handle.
         assert!(seal_key().open("doorward gateway handle 1 login", &value).is_err());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b20_the_signature_of_a_split_token_completes_what_is_kept() {
+    everywhere(async |records| {
+        let accounts = accounts_in(&records, rules());
+        let signature = "s".repeat(86);
+        let token = format!("eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.{signature}");
+        let split = |text: &str| Original { form: HandleForm::Signature, ..original(text, after(60)) };
+        // What is no signed token, or has no signature worth the name, is not split.
+        let kept = [split(&token), split("opaque"), split("a.b.short"), split(&format!("a.{token}"))];
+        let handles = accounts.keep_behind_handles("", &kept, NOW).await.unwrap();
+        assert_eq!(*handles[0].expose(), format!("gws~{signature}"));
+        for (handle, original) in handles.iter().zip(&kept) {
+            let found = accounts.behind_handle("", handle.expose(), NOW).await.unwrap();
+            assert_eq!(found, Some(original.text.clone()));
+        }
+        assert!(handles[1..].iter().all(|handle| handle.expose().starts_with("gwh~")));
+        // The store has no signature, and what it has does not open without it.
+        for (key, value) in records.list("", NOW).await.unwrap() {
+            let value = String::from_utf8(value).unwrap();
+            for part in [signature.as_str(), "eyJhbGciOiJFUzI1NiJ9", "eyJzdWIiOiJhbGljZSJ9"] {
+                assert!(!key.contains(part) && !value.contains(part));
+            }
+        }
+        let other = format!("gws~{}", "t".repeat(86));
+        assert_eq!(accounts.behind_handle("", &other, NOW).await.unwrap(), None);
+    })
+    .await;
 }

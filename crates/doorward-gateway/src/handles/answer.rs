@@ -189,7 +189,11 @@ async fn keep(
     lives.dedup_by(|one, other| one.0 == other.0);
     let originals: Vec<Original> = lives
         .into_iter()
-        .map(|(text, life)| Original { text: text.into(), expires: now.saturating_add(life) })
+        .map(|(text, life)| Original {
+            text: text.into(),
+            expires: now.saturating_add(life),
+            form: handles.form,
+        })
         .collect();
     let realm = handles.realm();
     let made = realm.accounts().keep_behind_handles(realm.name(), &originals, now).await?;

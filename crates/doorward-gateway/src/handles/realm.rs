@@ -58,7 +58,7 @@ impl HandleRealm {
             headers.insert(AUTHORIZATION, value);
             found.push(original);
         }
-        if headers.get_all(COOKIE).iter().any(|line| line.to_str().is_ok_and(|line| line.contains("=gwh~"))) {
+        if headers.get_all(COOKIE).iter().any(|line| line.to_str().is_ok_and(|line| line.contains("=gw"))) {
             found.extend(self.swap_cookies(headers, now).await?);
         }
         Ok(found)

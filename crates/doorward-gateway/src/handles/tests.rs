@@ -247,3 +247,15 @@ async fn a_handle_means_nothing_in_another_realm() {
     assert_eq!(original(&realm("two"), &told["access_token"], NOW).await, None);
     assert_eq!(original(&realm("one"), &told["access_token"], NOW).await.as_deref(), Some(ACCESS));
 }
+
+#[tokio::test]
+async fn b20_of_a_split_token_the_client_holds_the_signature_alone() {
+    let handles = handles_of(HandlesConfig { form: HandleForm::Signature, ..HandlesConfig::default() });
+    let signature = "c2lnbmF0dXJl".repeat(8);
+    let token = format!("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.{signature}");
+    let document = json!({"access_token": token, "refresh_token": REFRESH});
+    let told = swapped(&handles, &document).await.unwrap();
+    assert_eq!(told["access_token"], format!("gws~{signature}"));
+    assert_eq!(original(&handles, &told["access_token"], NOW).await, Some(token));
+    assert_eq!(original(&handles, &told["refresh_token"], NOW).await.as_deref(), Some(REFRESH));
+}
