@@ -164,8 +164,9 @@ pub fn check_nonce(claims: &Claims, expected: &str) -> Result<(), ClaimError> {
     }
 }
 
-/// Reads a point in time in seconds since 1970 (a JSON number, RFC 7519 section 2 `NumericDate`).
-fn instant(claims: &Claims, name: &'static str) -> Result<Option<Timestamp>, ClaimError> {
+/// Reads a point in time in seconds since 1970 (a JSON number, RFC 7519 section 2 `NumericDate`), of the years 1970 to
+/// 9999. Nothing if the claim is not there.
+pub fn instant(claims: &Claims, name: &'static str) -> Result<Option<Timestamp>, ClaimError> {
     let number = match claims.get(name) {
         None | Some(Value::Null) => return Ok(None),
         Some(Value::Number(number)) => number,

@@ -84,6 +84,10 @@ pub(crate) struct Metadata {
     pub(crate) redeem: Option<Url>,
     pub(crate) profile: Option<Url>,
     pub(crate) keys: Option<Url>,
+    /// Where browsers end their session (RP-Initiated Logout 1.0 section 2.1).
+    pub(crate) end_session: Option<Url>,
+    /// Where tokens are taken back (RFC 8414 section 2).
+    pub(crate) revocation: Option<Url>,
     pub(crate) algorithms: Vec<Algorithm>,
     pub(crate) offers_s256: bool,
     pub(crate) offers_account_choice: bool,
@@ -111,6 +115,8 @@ impl Metadata {
             redeem: written.redeem.clone(),
             profile: written.profile.clone(),
             keys: written.keys.clone(),
+            end_session: None,
+            revocation: None,
             algorithms: algorithms(&config.enabled_algorithms, &[])?,
             offers_s256: false,
             offers_account_choice: false,
@@ -126,6 +132,8 @@ impl Metadata {
             redeem: None,
             profile: None,
             keys,
+            end_session: None,
+            revocation: None,
             algorithms,
             offers_s256: false,
             offers_account_choice: false,
@@ -193,6 +201,8 @@ impl Metadata {
             redeem: Some(needed(document, "token_endpoint", written.redeem.as_ref())?),
             profile: discovered(document, "userinfo_endpoint")?.or_else(|| written.profile.clone()),
             keys,
+            end_session: optional(document, "end_session_endpoint"),
+            revocation: optional(document, "revocation_endpoint"),
             algorithms,
             offers_s256: list(document, "code_challenge_methods_supported").contains(&"S256"),
             offers_account_choice: list(document, "prompt_values_supported").contains(&"select_account"),
@@ -232,6 +242,14 @@ fn discovered(document: &Map<String, Value>, name: &'static str) -> Result<Optio
             .map(Some)
             .ok_or_else(|| DiscoveryError::Passing(format!("the {name} in the metadata is not a URL"))),
     }
+}
+
+/// An endpoint that logins do without: one that cannot be read is none.
+fn optional(document: &Map<String, Value>, name: &'static str) -> Option<Url> {
+    discovered(document, name).unwrap_or_else(|reason| {
+        tracing::warn!(%reason, "an endpoint of the provider is not used");
+        None
+    })
 }
 
 fn needed(

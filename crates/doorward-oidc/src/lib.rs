@@ -14,6 +14,7 @@ mod introspection;
 mod issuer_keys;
 mod jwks;
 pub mod login;
+mod logout;
 mod printable;
 mod provider;
 mod redeem;
@@ -40,6 +41,7 @@ pub use login::{
     AccountChoice, AuthorizationRequest, BeginError, LoginStart, MatchedCallback, PendingLogin,
     StateMismatch, WrongIssuer,
 };
+pub use logout::{EndSession, LogoutToken, LogoutTokenError, NoEndSession, TokenFacts};
 pub use provider::{Provider, Validity};
 pub use redeem::{Grant, PublicFailure, RedeemError};
 pub use refresh::{RefreshError, Refreshed};

@@ -263,6 +263,18 @@ impl Shared {
         })
     }
 
+    /// The endpoint for taking tokens back, if there is one.
+    pub(crate) fn revocation_endpoint<'a>(&'a self, metadata: &'a Metadata) -> Option<TokenEndpoint<'a>> {
+        Some(TokenEndpoint {
+            http: &self.http,
+            url: metadata.revocation.as_ref()?,
+            client_id: &self.config.client_id,
+            client_secret: &self.config.client_secret,
+            suggested: metadata.client_auth,
+            memory: &self.auth_memory,
+        })
+    }
+
     async fn check_secret_file(&self) -> Result<(), ConnectError> {
         match token_endpoint::read_secret(&self.config.client_secret).await {
             Err(TokenRequestError::ClientSecretFile { path, reason }) => {

@@ -156,6 +156,20 @@ impl TokenEndpoint<'_> {
         }
     }
 
+    /// Takes a token back (RFC 7009 section 2), at the endpoint for that. Clients prove who they are as at the token
+    /// endpoint; what worked there is tried, and nothing else, as nothing depends on it.
+    pub(crate) async fn revoke(&self, form: GrantForm<'_>) -> Result<(), TokenRequestError> {
+        let secret = read_secret(self.client_secret).await?;
+        let auth = self.memory.recall().unwrap_or(self.suggested);
+        let credentials = secret.as_ref().map_or(Credentials::Public, |secret| Credentials::of(auth, secret));
+        let answer = self.http.send(self.build(form, credentials)).await?;
+        if answer.status.is_success() {
+            Ok(())
+        } else {
+            Err(TokenRequestError::Failed { status: answer.status.as_u16() })
+        }
+    }
+
     async fn attempt(
         &self,
         form: GrantForm<'_>,

@@ -107,6 +107,17 @@ impl Verifier {
         }
     }
 
+    /// A token of this issuer, whatever it is for: signature and issuer alone.
+    pub(crate) async fn of_issuer(
+        &self,
+        token: &str,
+        means: Means<'_>,
+    ) -> Result<VerifiedClaims, IdTokenError> {
+        let verified = self.signed(token, means).await?;
+        self.issuer(verified.claims())?;
+        Ok(verified)
+    }
+
     /// Refuses a token that calls itself another issuer's, before any key is fetched for it. Proves nothing about
     /// other tokens: what cannot be read is left for verification to refuse.
     pub(crate) fn names_us(&self, token: &str) -> Result<(), ClaimError> {
