@@ -44,6 +44,11 @@ pub struct SignedIn {
 }
 
 impl Session {
+    /// A name for people who end it, which says nothing to anybody else.
+    pub fn handle(&self) -> String {
+        hash(&self.sid)
+    }
+
     /// What tokens issued in this session tell of the login.
     pub fn login_facts(&self, nonce: Option<String>) -> LoginFacts {
         LoginFacts {
@@ -110,6 +115,15 @@ impl Accounts {
         let Some(hash) = self.records.get(&key::sid(sid), now).await? else { return Ok(()) };
         let hash = String::from_utf8(hash).map_err(|_| Unavailable::Unreadable)?;
         self.end_hashed(&hash, now).await
+    }
+
+    /// The sessions of a user that go on. They are not marked as used.
+    pub async fn sessions_of_user(&self, uid: &str, now: Timestamp) -> Result<Vec<Session>, Unavailable> {
+        let mut sessions = Vec::new();
+        for (hash, _) in self.list(&key::sessions_of(uid), now).await? {
+            sessions.extend(self.read::<Session>(&key::session(&hash), now).await?.map(|read| read.value));
+        }
+        Ok(sessions)
     }
 
     /// Ends all sessions of a user.

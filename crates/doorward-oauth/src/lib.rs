@@ -50,6 +50,7 @@ pub use call::{Answer, Call};
 pub use config::{Config, ConfigError};
 pub use endpoint::{ApiGroup, Endpoint, KubernetesResource};
 pub use scope::is_full;
+pub use sessions::Login;
 
 use client_auth::GeneratedSecrets;
 use config::{Client, GeneratedSecret, GrantType};

@@ -3,6 +3,7 @@
 //! very browser, whatever the client says.
 
 use doorward_accounts::{KeysError, Session, Unavailable, User};
+use doorward_core::Timestamp;
 use http::{Method, StatusCode, header::SET_COOKIE};
 use serde_json::Value;
 
@@ -74,7 +75,7 @@ impl OAuthServer {
         if !confirmed && !is_meant {
             return Ok(self.ask_to_sign_out(&wish, &user, call));
         }
-        self.end(&user, &session, call).await?;
+        self.end(&user, &session, call.now).await?;
         let line = Line::new(EVENT, Outcome::Permit).user(&user.name).authenticator(&session.provider);
         match wish.client {
             Some(client) => line.client_id(&client.id).write(call),
@@ -147,11 +148,16 @@ impl OAuthServer {
     }
 
     /// First the tokens, then the session: if that breaks off, whoever signs out can try again.
-    async fn end(&self, user: &User, session: &Session, call: &Call) -> Result<(), Unavailable> {
+    pub(crate) async fn end(
+        &self,
+        user: &User,
+        session: &Session,
+        now: Timestamp,
+    ) -> Result<(), Unavailable> {
         if self.config.tokens_on_logout == TokensOnLogout::Revoke {
-            self.accounts.revoke_all_of_session(&user.uid, &session.sid, call.now).await?;
+            self.accounts.revoke_all_of_session(&user.uid, &session.sid, now).await?;
         }
-        self.accounts.end_session_by_sid(&session.sid, call.now).await
+        self.accounts.end_session_by_sid(&session.sid, now).await
     }
 
     /// Back to the client, or a page that says what happened.

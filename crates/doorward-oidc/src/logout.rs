@@ -23,7 +23,7 @@ pub struct EndSession<'a> {
     pub id_token: Option<&'a SecretString>,
     /// Where the provider sends the browser afterwards. It has to be registered there.
     pub return_to: &'a str,
-    /// Comes back with the browser.
+    /// Comes back with the browser, unless it is empty.
     pub state: &'a str,
 }
 
@@ -106,8 +106,10 @@ impl Provider {
         }
         query
             .append_pair("client_id", &shared.config.client_id)
-            .append_pair("post_logout_redirect_uri", end.return_to)
-            .append_pair("state", end.state);
+            .append_pair("post_logout_redirect_uri", end.return_to);
+        if !end.state.is_empty() {
+            query.append_pair("state", end.state);
+        }
         drop(query);
         Ok(url.into())
     }

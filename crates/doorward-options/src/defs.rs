@@ -413,6 +413,18 @@ options! {
         /// URL called when somebody signs out. {id_token} in it stands for the id token of the session.
         backend_logout_url: Text = "",
             "backend-logout-url", "OAUTH2_PROXY_BACKEND_LOGOUT_URL", Legacy, Implemented;
+        /// Whoever signs out here signs out at the provider too: the browser is sent to its end_session_endpoint
+        /// and returns to /oauth2/signed_out, which has to be registered there. Not in oauth2-proxy.
+        provider_logout: Bool = "false",
+            "provider-logout", "OAUTH2_PROXY_PROVIDER_LOGOUT", Core, Implemented;
+        /// Where the provider sends browsers after provider-logout. Without a path, /oauth2/signed_out is appended;
+        /// without anything, the host of the request is used. Not in oauth2-proxy.
+        post_logout_redirect_url: Text = "",
+            "post-logout-redirect-url", "OAUTH2_PROXY_POST_LOGOUT_REDIRECT_URL", Core, Implemented;
+        /// Ask the provider at a sign-out to take back the refresh and access token of the session. Not in
+        /// oauth2-proxy.
+        revoke_tokens: Bool = "false",
+            "revoke-tokens", "OAUTH2_PROXY_REVOKE_TOKENS", Core, Implemented;
         /// Never ask the userinfo endpoint for claims that the id token lacks.
         skip_claims_from_profile_url: Bool = "false",
             "skip-claims-from-profile-url", "OAUTH2_PROXY_SKIP_CLAIMS_FROM_PROFILE_URL", Legacy, Implemented;
@@ -706,6 +718,27 @@ options! {
         /// Leave the tokens of the provider out of sessions kept in cookies.
         session_cookie_minimal: Bool = "false",
             "session-cookie-minimal", "OAUTH2_PROXY_SESSION_COOKIE_MINIMAL", Core, Implemented;
+        /// End a session that was not used for so long. 0 means never, and 10s is the least. Not in oauth2-proxy.
+        session_idle_timeout: Duration = "0s",
+            "session-idle-timeout", "OAUTH2_PROXY_SESSION_IDLE_TIMEOUT", Core, Implemented;
+        /// End a session so long after its login, however often it was refreshed. 0 means never. Not in
+        /// oauth2-proxy.
+        session_max_lifetime: Duration = "0s",
+            "session-max-lifetime", "OAUTH2_PROXY_SESSION_MAX_LIFETIME", Core, Implemented;
+        /// Let the provider end sessions by a POST to /oauth2/backchannel_logout. Not in oauth2-proxy.
+        backchannel_logout: Bool = "false",
+            "backchannel-logout", "OAUTH2_PROXY_BACKCHANNEL_LOGOUT", Core, Implemented;
+        /// Let pages of the provider end sessions by a frame of /oauth2/frontchannel_logout. Not in oauth2-proxy.
+        frontchannel_logout: Bool = "false",
+            "frontchannel-logout", "OAUTH2_PROXY_FRONTCHANNEL_LOGOUT", Core, Implemented;
+        /// Groups whose members may list and end sessions of others at /oauth2/admin/sessions. Not in
+        /// oauth2-proxy.
+        admin_groups: List = "",
+            "admin-group", "OAUTH2_PROXY_ADMIN_GROUPS", Core, Implemented;
+        /// Where sessions in cookies are noted that somebody else ended: memory (of this instance) or redis, by the
+        /// redis options. Sessions in Redis are noted there. Not in oauth2-proxy.
+        session_ledger_type: Text = "memory",
+            "session-ledger-type", "OAUTH2_PROXY_SESSION_LEDGER_TYPE", Core, Implemented;
         /// URL of a single Redis server: redis://user:password@host:port/database, the same with rediss://
         /// for TLS, or unix:///path. The settings db, dial_timeout, read_timeout, conn_max_idle_time and
         /// skip_verify may follow a question mark; others of oauth2-proxy are accepted and have no effect.

@@ -63,12 +63,21 @@ fn our_row(def: &OptionDef) -> (String, Vec<String>) {
 }
 
 /// The options that oauth2-proxy does not have, in the order of the alphabet.
-const OUR_OWN: [&str; 7] = [
+const OUR_OWN: [&str; 16] = [
+    "--admin-group",
+    "--backchannel-logout",
     "--compat",
     "--cookie-secret-previous",
     "--cookie-secret-previous-file",
     "--doorward-config",
+    "--frontchannel-logout",
     "--log-format",
+    "--post-logout-redirect-url",
+    "--provider-logout",
+    "--revoke-tokens",
+    "--session-idle-timeout",
+    "--session-ledger-type",
+    "--session-max-lifetime",
     "--shutdown-timeout",
     "--strip-own-cookies",
 ];

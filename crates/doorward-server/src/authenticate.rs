@@ -233,8 +233,17 @@ pub(crate) async fn by_stored_session(gate: &Arc<Gate>, arrival: &Arrival, fresh
             return Visitor { set_cookies, ..Visitor::nobody(Shortfall::Session(why)) };
         }
     };
-    let outdated =
-        is_due(gate, &loaded.session, arrival.now) || loaded.sealed_with() == SealedWith::PreviousSecret;
+    match gate.over(&loaded.session, arrival.now).await {
+        Ok(None) => {}
+        Ok(Some(end)) => {
+            let set_cookies = Box::pin(forget(gate, arrival)).await;
+            return Visitor { set_cookies, ..Visitor::nobody(Shortfall::Ended(end)) };
+        }
+        Err(error) => return Visitor::without(Standing::Unknown, Shortfall::Store(error.to_string())),
+    }
+    let outdated = is_due(gate, &loaded.session, arrival.now)
+        || gate.sessions.limits.wants_note(&loaded.session, arrival.now)
+        || loaded.sealed_with() == SealedWith::PreviousSecret;
     let renew = outdated
         && match freshness {
             Freshness::AsStored => false,
@@ -310,9 +319,10 @@ pub(crate) async fn replace(
     session: &Session,
 ) -> Result<Vec<HeaderValue>, SaveError> {
     let cookies = RequestCookies::new(arrival.headers());
-    let set_cookies = gate.sessions.keeper.create(session, &arrival.visit(&cookies)).await?;
+    let saved = gate.sessions.keeper.create(session, &arrival.visit(&cookies)).await?;
+    gate.note(&saved.key, session, arrival.now).await;
     gate.sessions.refresh.end(gate.sessions.keeper.presented(&cookies, arrival.now), arrival.now);
-    Ok(set_cookies)
+    Ok(saved.set_cookies)
 }
 
 async fn refreshed(gate: &Arc<Gate>, arrival: &Arrival, loaded: Loaded) -> Visitor {
@@ -379,7 +389,8 @@ enum Answer {
 
 impl RefreshWork {
     async fn run(&self, loaded: Loaded) -> Outcome {
-        if !is_due(&self.gate, &loaded.session, self.now) {
+        let is_due = is_due(&self.gate, &loaded.session, self.now);
+        if !is_due && !self.gate.sessions.limits.wants_note(&loaded.session, self.now) {
             // Only its seal is old.
             return self.untouched(&loaded, AttemptResult::Renewed);
         }
@@ -426,6 +437,9 @@ impl RefreshWork {
             }
         };
         if !is_due(&self.gate, &loaded.session, self.now) {
+            if self.gate.sessions.limits.wants_note(&loaded.session, self.now) {
+                return self.seen(loaded, lock).await;
+            }
             return self.untouched(&loaded, AttemptResult::Renewed);
         }
         match self.ask(&loaded.session).await {
@@ -444,6 +458,7 @@ impl RefreshWork {
             Ok(refreshed) => {
                 self.gate.telemetry.metrics.session_refresh(RefreshOutcome::Refreshed);
                 let mut renewed = session.clone();
+                self.gate.mark(&mut renewed, self.now);
                 renewed.created_at = Some(self.now);
                 renewed.expires_on = refreshed.expires_on;
                 let old_id_token: Option<SecretString> = renewed.tokens.id.take();
@@ -473,10 +488,21 @@ impl RefreshWork {
         }
     }
 
+    /// Writes down that the session was used, and nothing else about it.
+    async fn seen(&self, loaded: Loaded, lock: &Lock) -> Outcome {
+        let mut session = Session::clone(&loaded.session);
+        self.gate.mark(&mut session, self.now);
+        self.keep(session, loaded, lock, AttemptResult::Noted).await
+    }
+
     async fn save(&self, session: Session, loaded: Loaded, lock: &Lock) -> Outcome {
         if !self.is_valid(&session).await {
             return self.ended(loaded, lock, End::NotValidated).await;
         }
+        self.keep(session, loaded, lock, AttemptResult::Renewed).await
+    }
+
+    async fn keep(&self, session: Session, loaded: Loaded, lock: &Lock, attempt: AttemptResult) -> Outcome {
         if self.gate.sessions.refresh.has_ended(&loaded.key(), self.now) {
             return ended_by_somebody_else(&session);
         }
@@ -491,7 +517,10 @@ impl RefreshWork {
                 Saved { key: loaded.key(), set_cookies: Vec::new() }
             }
         };
-        kept(Arc::new(session), saved, AttemptResult::Renewed)
+        if attempt == AttemptResult::Renewed {
+            self.gate.note(&saved.key, &session, self.now).await;
+        }
+        kept(Arc::new(session), saved, attempt)
     }
 
     async fn unchanged(&self, loaded: Loaded, lock: &Lock) -> Outcome {

@@ -5,6 +5,7 @@ pub(crate) mod auth;
 pub(crate) mod callback;
 pub(crate) mod health;
 pub(crate) mod oauth;
+pub(crate) mod sessions;
 pub(crate) mod sign_in;
 pub(crate) mod sign_out;
 pub(crate) mod start;

@@ -262,9 +262,8 @@ impl Shortfall {
             Self::Bearer(_) => Reason::BearerRefused,
             Self::Password(_) => Reason::PasswordRefused,
             Self::Session(InvalidSession::Unsealable(_)) => Reason::SessionNotVerified,
-            Self::Session(InvalidSession::OutsideLifetime) | Self::Ended(End::Expired) => {
-                Reason::SessionExpired
-            }
+            Self::Session(InvalidSession::OutsideLifetime)
+            | Self::Ended(End::Expired | End::TooOld | End::Unused) => Reason::SessionExpired,
             Self::Session(InvalidSession::NotInStore) => Reason::SessionNotInStore,
             Self::Ended(_) => Reason::SessionEnded,
             Self::Store(_) => Reason::StoreUnavailable,

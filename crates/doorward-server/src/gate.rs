@@ -10,9 +10,10 @@ use doorward_authn::{
 use doorward_authz::{ApiRoutes, Policy, Semicolons};
 use doorward_oauth::OAuthServer;
 use doorward_oidc::Provider;
-use doorward_session::{CsrfKeeper, Keeper, OwnCookies, StateEncoding};
+use doorward_session::{CsrfKeeper, Keeper, Ledger, OwnCookies, StateEncoding};
 use doorward_telemetry::{Logs, Metrics};
 use doorward_upstream::Upstreams;
+use tokio::sync::Semaphore;
 
 use crate::{
     api::ApiAuth, gateway::Gateway, ingress, inject::Injection, pages::Pages, redirects::Redirects,
@@ -29,6 +30,7 @@ pub struct Gate {
     /// The built-in OAuth server, whose paths go before those of applications.
     pub oauth: Option<Arc<OAuthServer>>,
     pub sessions: Sessions,
+    pub sign_out: SignOut,
     pub access: Access,
     pub injection: Injection,
     /// Set by `apiAuth` of doorward.yaml, and wherever the built-in server is on.
@@ -77,8 +79,45 @@ pub struct Sessions {
     pub refresh: RefreshDesk,
     /// `--cookie-expire`, if limited: how long a session lasts whose provider names no end.
     pub lifetime: Option<Duration>,
+    pub limits: SessionLimits,
+    /// Where it is noted which sessions there are and which others than their browser ended, if anybody can do that.
+    pub ledger: Option<Ledger>,
     /// Those that applications do not get: of the built-in server always, ours with `--strip-own-cookies`.
     pub kept_from_applications: Vec<OwnCookies>,
+}
+
+/// How long sessions last at most. Nothing: without limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SessionLimits {
+    /// `--session-idle-timeout`: without use.
+    pub idle: Option<Duration>,
+    /// `--session-max-lifetime`: since the login.
+    pub longest: Option<Duration>,
+}
+
+/// What a sign-out does besides ending the session here, and who else may end sessions.
+#[derive(Debug)]
+pub struct SignOut {
+    pub provider: ProviderLogout,
+    pub tokens: TokensAtSignOut,
+    /// Taking tokens back goes on after the answer; so many at a time, and others are left out.
+    pub revocations: Arc<Semaphore>,
+    /// `--admin-group`.
+    pub admin_groups: Vec<String>,
+}
+
+/// `--provider-logout`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProviderLogout {
+    On,
+    Off,
+}
+
+/// `--revoke-tokens`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokensAtSignOut {
+    Revoked,
+    LeftAlone,
 }
 
 /// Who may come in, and in which form others are told.

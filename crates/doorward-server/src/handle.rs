@@ -143,6 +143,9 @@ async fn own_page(
         Route::Static(file) => endpoints::static_files::answer(file, &arrival),
         Route::UserInfo => respond::uncached(endpoints::user_info::answer(gate, &arrival, record).await),
         Route::SignOut => respond::uncached(endpoints::sign_out::answer(gate, arrival, record).await),
+        Route::AboutSessions(endpoint) => {
+            respond::uncached(endpoints::sessions::answer(gate, endpoint, arrival, record).await)
+        }
         Route::Ping => endpoints::health::ping(),
         Route::Ready => endpoints::health::ready(gate).await,
         Route::Auth | Route::Proxied | Route::OAuth | Route::OAuthToken => {
@@ -488,7 +491,7 @@ impl Gate {
     fn visibility(&self, route: Route<'_>) -> Visibility {
         match route {
             Route::Ping | Route::Ready if self.telemetry.logs.pings() == Pings::Silent => Visibility::Silent,
-            Route::Callback | Route::OAuth => Visibility::Logged(Query::Hidden),
+            Route::Callback | Route::OAuth | Route::AboutSessions(_) => Visibility::Logged(Query::Hidden),
             Route::OAuthToken => Visibility::Logged(Query::HiddenWithName),
             _ => Visibility::Logged(Query::Shown),
         }

@@ -23,6 +23,7 @@ pub mod redirects;
 pub mod refresh;
 mod respond;
 pub mod routes;
+mod sessions;
 mod streams;
 pub mod tunnels;
 

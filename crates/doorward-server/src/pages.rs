@@ -16,6 +16,7 @@ use http::{
 use crate::{gate::Gate, ingress::Arrival, redirects::OwnEndpoints, respond};
 
 const SIGN_IN: &str = include_str!("../assets/sign_in.html");
+const SIGNED_OUT: &str = include_str!("../assets/signed_out.html");
 const ERROR: &str = include_str!("../assets/error.html");
 const STYLE: &str = include_str!("../assets/style.css");
 /// Where the page to return to is not known here (Traefik's errors middleware does not tell) or ends in a fragment
@@ -82,6 +83,7 @@ pub struct Pages {
     config: Config,
     sign_in: Page,
     error: Page,
+    signed_out: Page,
     robots: String,
 }
 
@@ -145,6 +147,7 @@ impl Pages {
                 trusted_html.into(),
             )?,
             error: Page::new("error.html", config.custom.error.as_deref(), ERROR, trusted_html.into())?,
+            signed_out: Page::new("signed_out.html", None, SIGNED_OUT, trusted_html.into())?,
             robots: config.custom.robots.clone().unwrap_or_else(|| ROBOTS.to_owned()),
             config,
         })
@@ -221,6 +224,12 @@ impl Gate {
         vars.insert("FailedLogin", Value::from(failed.unwrap_or("")));
         vars.insert("LogoData", pages.logo());
         pages.sign_in.respond(arrival, status, vars)
+    }
+
+    /// The page for somebody who comes back from signing out at the provider.
+    pub fn signed_out_page(&self, arrival: &Arrival) -> Response<Body> {
+        let vars = self.pages.shared(StatusCode::OK, "/");
+        self.pages.signed_out.respond(arrival, StatusCode::OK, vars)
     }
 
     /// An error page. The reasons are in the log, under the request id that the page shows.

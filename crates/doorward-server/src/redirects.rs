@@ -21,6 +21,8 @@ const X_AUTH_REQUEST_REDIRECT: HeaderName = HeaderName::from_static("x-auth-requ
 pub struct Redirects {
     pub allowed_hosts: AllowedHosts,
     pub redirect_uri: RedirectUri,
+    /// Where the provider sends browsers after a sign-out.
+    pub signed_out_uri: RedirectUri,
 }
 
 /// How the `redirect_uri` of an authorization request (RFC 6749 section 4.1.1) is made.
@@ -130,7 +132,24 @@ pub fn redirect_uri(
     relative: RelativeRedirectUrl,
     secure: SecureCookies,
 ) -> Result<RedirectUri, url::ParseError> {
-    let callback = format!("{prefix}/callback");
+    own_uri(configured, format!("{prefix}/callback"), relative, secure)
+}
+
+/// Compiles `--post-logout-redirect-url`, `--proxy-prefix` and `--cookie-secure`.
+pub fn signed_out_uri(
+    configured: &str,
+    prefix: &str,
+    secure: SecureCookies,
+) -> Result<RedirectUri, url::ParseError> {
+    own_uri(configured, format!("{prefix}/signed_out"), RelativeRedirectUrl::MadeAbsolute, secure)
+}
+
+fn own_uri(
+    configured: &str,
+    callback: String,
+    relative: RelativeRedirectUrl,
+    secure: SecureCookies,
+) -> Result<RedirectUri, url::ParseError> {
     if relative == RelativeRedirectUrl::SentAsIs {
         return Ok(RedirectUri::Fixed(if configured.is_empty() { callback } else { configured.to_owned() }));
     }

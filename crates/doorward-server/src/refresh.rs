@@ -76,6 +76,12 @@ pub enum End {
     Gone,
     /// A sign-out or another login came first.
     ByVisitor,
+    /// `--session-max-lifetime` is up.
+    TooOld,
+    /// Nobody used it for `--session-idle-timeout`.
+    Unused,
+    /// The provider or an administrator ended it.
+    ByOthers,
 }
 
 impl fmt::Display for End {
@@ -86,6 +92,9 @@ impl fmt::Display for End {
             Self::NotValidated => "the validate URL refused the token of the session",
             Self::Gone => "the session is not in the store any more",
             Self::ByVisitor => "the session was ended by a sign-out or another login",
+            Self::TooOld => "its login is longer ago than --session-max-lifetime",
+            Self::Unused => "the session was not used for --session-idle-timeout",
+            Self::ByOthers => "the session was ended by the provider or an administrator",
         })
     }
 }
@@ -101,6 +110,8 @@ impl Refreshed {
 
 /// How long a finished refresh answers requests with the old cookie.
 const LATE_REQUESTS: Duration = Duration::from_mins(1);
+/// The same where it was only written down that the session is in use.
+const LATE_NOTES: Duration = Duration::from_millis(500);
 /// How long it is remembered that a session was ended: longer than any refresh takes, and longer than a finished one
 /// answers.
 const ENDED: Duration = Duration::from_mins(2);
@@ -164,6 +175,8 @@ pub struct Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AttemptResult {
     Renewed,
+    /// The provider was not asked; it was only written down that the session is in use.
+    Noted,
     /// Nothing changed; asking again is pointless for a while.
     Failed,
 }
@@ -315,6 +328,8 @@ impl Slot {
             // A refresh that never reported (its task died) is not waited for.
             None => self.outcome.has_changed().is_ok(),
             Some(Outcome { attempt: AttemptResult::Renewed, .. }) => age < LATE_REQUESTS,
+            // The old cookie goes on being good, and the session may become due any time.
+            Some(Outcome { attempt: AttemptResult::Noted, .. }) => age < LATE_NOTES,
             Some(Outcome { attempt: AttemptResult::Failed, refreshed }) => {
                 age < BACK_OFF && refreshed.is_good(now)
             }
@@ -381,8 +396,9 @@ mod tests {
         session.identity.user = user.to_owned();
         let headers = http::HeaderMap::new();
         let cookies = RequestCookies::new(&headers);
-        let lines =
-            block_on(keeper().create(&session, &Visit { cookies: &cookies, host: "h", now: NOW })).unwrap();
+        let lines = block_on(keeper().create(&session, &Visit { cookies: &cookies, host: "h", now: NOW }))
+            .unwrap()
+            .set_cookies;
         let cookie = lines[0].to_str().unwrap().split(';').next().unwrap().to_owned();
         let headers = http::HeaderMap::from_iter([(http::header::COOKIE, cookie.parse().unwrap())]);
         keeper().presented(&RequestCookies::new(&headers), NOW)[0].clone()

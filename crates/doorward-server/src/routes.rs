@@ -6,6 +6,30 @@ pub struct Routes {
     /// Prefix of our own endpoints, without a trailing slash, e.g. `/oauth2`.
     pub prefix: String,
     pub health: Health,
+    /// Endpoints about sessions that are switched on. Others belong to the application.
+    pub about_sessions: Vec<SessionEndpoint>,
+}
+
+/// Endpoints that oauth2-proxy does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionEndpoint {
+    /// Where the provider sends browsers after a sign-out.
+    SignedOut,
+    BackChannelLogout,
+    FrontChannelLogout,
+    Admin,
+}
+
+impl SessionEndpoint {
+    fn find(own: &str) -> Option<Self> {
+        match own {
+            "signed_out" => Some(Self::SignedOut),
+            "backchannel_logout" => Some(Self::BackChannelLogout),
+            "frontchannel_logout" => Some(Self::FrontChannelLogout),
+            "admin/sessions" => Some(Self::Admin),
+            _ => None,
+        }
+    }
 }
 
 /// Liveness and readiness; an empty path switches that answer off.
@@ -41,6 +65,7 @@ pub enum Route<'a> {
     Static(&'a str),
     UserInfo,
     SignOut,
+    AboutSessions(SessionEndpoint),
     /// An endpoint of the built-in OAuth server.
     OAuth,
     /// One whose path ends with the name of a token, or with a token in its place.
@@ -63,6 +88,10 @@ impl Routes {
                 _ => {
                     if let Some(file) = own.strip_prefix("static/") {
                         return Route::Static(file);
+                    }
+                    let found = SessionEndpoint::find(own).filter(|one| self.about_sessions.contains(one));
+                    if let Some(endpoint) = found {
+                        return Route::AboutSessions(endpoint);
                     }
                 }
             }
@@ -121,6 +150,7 @@ mod tests {
                 user_agent: user_agent.map(Into::into),
                 google: GoogleChecks::Answered,
             },
+            about_sessions: vec![SessionEndpoint::BackChannelLogout],
         }
     }
 
@@ -134,6 +164,8 @@ mod tests {
             ("/oauth2x/auth", Route::Proxied),
             ("/OAUTH2/auth", Route::Proxied),
             ("/oauth2/%61uth", Route::Proxied),
+            ("/oauth2/backchannel_logout", Route::AboutSessions(SessionEndpoint::BackChannelLogout)),
+            ("/oauth2/frontchannel_logout", Route::Proxied),
             ("/oauth2/static/css/a.css", Route::Static("css/a.css")),
             ("/ping", Route::Ping),
             ("/ready", Route::Ready),

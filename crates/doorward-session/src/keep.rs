@@ -83,12 +83,12 @@ impl Keeper {
         }
     }
 
-    /// Keeps the session of a new login and returns the Set-Cookie lines. Nothing that came with the request is
+    /// Keeps the session of a new login. Nothing that came with the request is
     /// used again: a ticket in it, which somebody may have planted, is replaced and its session deleted. In a cookie
     /// the old session stays good by itself: see [`presented`](Self::presented).
-    pub async fn create(&self, session: &Session, visit: &Visit<'_>) -> Result<Vec<HeaderValue>, SaveError> {
+    pub async fn create(&self, session: &Session, visit: &Visit<'_>) -> Result<Saved, SaveError> {
         match self {
-            Self::Cookie(keeper) => Ok(keeper.save(session, visit)?.set_cookies),
+            Self::Cookie(keeper) => keeper.save(session, visit),
             Self::Ticket(keeper) => keeper.create(session, visit).await,
         }
     }
@@ -205,6 +205,18 @@ impl SessionKey {
 
     fn of_ticket(ticket: &Ticket) -> Self {
         Self(Key::Ticket(ticket.id().to_owned()))
+    }
+
+    pub(crate) const fn of_stored(id: String) -> Self {
+        Self(Key::Ticket(id))
+    }
+
+    /// What the store knows the session by, if it is kept in one.
+    pub(crate) fn in_store(&self) -> Option<&str> {
+        match &self.0 {
+            Key::Cookie(_) => None,
+            Key::Ticket(id) => Some(id),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod cookie;
 #[doc(hidden)]
 pub mod fuzz;
 mod keep;
+mod ledger;
 mod random;
 mod secret;
 mod session;
@@ -30,9 +31,12 @@ pub use self::keep::{
     Cleared, InvalidSession, Keeper, LoadError, Loaded, SaveError, Saved, SealedWith, SessionKey, Updated,
     Visit,
 };
+pub use self::ledger::{Ledger, ListedSession, Names, Tickets, Whom};
 pub use self::random::NoRandomness;
 pub use self::secret::{CookieSecret, InvalidCookieSecret, PreviousSecret};
 pub use self::session::Session;
+/// Why a store cannot be asked.
+pub use doorward_store::StoreError;
 
 #[cfg(test)]
 mod tests;

@@ -17,9 +17,24 @@ pub struct Session {
     /// The `OpenID` Connect nonce of the login, raw bytes.
     pub nonce: Option<Vec<u8>>,
     pub identity: Identity,
+    /// When the login happened, where somebody wants to know: refreshing does not change it. oauth2-proxy passes over
+    /// it, and drops it at a refresh of its own.
+    pub logged_in_at: Option<Timestamp>,
+    /// When the session was last written down as used, where somebody wants to know. As above.
+    pub seen_at: Option<Timestamp>,
 }
 
 impl Session {
+    /// When the login happened, as far as is known: never too early.
+    pub fn since(&self) -> Option<Timestamp> {
+        self.logged_in_at.or(self.created_at)
+    }
+
+    /// When the session was last used, as far as is known.
+    pub fn last_seen(&self) -> Option<Timestamp> {
+        self.seen_at.max(self.created_at)
+    }
+
     /// Whether the provider's tokens have run out.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_on.is_some_and(|expires| expires < now)

@@ -75,6 +75,41 @@ impl Store {
         }
     }
 
+    /// The values under `keys`, each as [`get`](Self::get) has it, asked for at once. On a cluster the keys have to share
+    /// a hash tag.
+    pub async fn get_many(&self, keys: &[String]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        match self {
+            Self::Memory(store) => Ok(keys.iter().map(|key| store.get(key)).collect()),
+            Self::Redis(store) => store.get_many(keys).await,
+        }
+    }
+
+    /// Adds `member` to the list `key`, or changes when it expires. Members that have expired by `now` go, and of more
+    /// than [`MAX_LISTED`] those that expire first. The list itself is gone after `ttl`, if nothing is added.
+    pub async fn list_add(
+        &self,
+        key: &str,
+        member: &Listed,
+        now: i64,
+        ttl: Duration,
+    ) -> Result<(), StoreError> {
+        match self {
+            Self::Memory(store) => store.list_add(key, member, now, ttl),
+            Self::Redis(store) => store.list_add(key, member, now, ttl).await,
+        }
+    }
+
+    /// The members of the list `key` that have not expired by `now`, in the order of their expiry.
+    pub async fn list(&self, key: &str, now: i64) -> Result<Vec<Listed>, StoreError> {
+        match self {
+            Self::Memory(store) => Ok(store.list(key, now)),
+            Self::Redis(store) => store.list(key, now).await,
+        }
+    }
+
     /// Removes `key`; a key that is not there is no error.
     pub async fn delete(&self, key: &str) -> Result<(), StoreError> {
         match self {
@@ -132,6 +167,16 @@ impl Store {
         }
     }
 }
+
+/// A member of a list, and when it expires, in seconds since the Unix epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    pub member: String,
+    pub expires: i64,
+}
+
+/// A list has no more members than this.
+pub const MAX_LISTED: usize = 1000;
 
 /// A lock that was taken, and may have been lost since.
 #[derive(Clone, Copy, Debug)]

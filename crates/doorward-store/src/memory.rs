@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::{Held, Replaced, StoreError};
+use crate::{Held, Listed, MAX_LISTED, Replaced, StoreError};
 
 /// How much a memory store may hold; whatever expires first makes room for new values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +70,32 @@ impl MemoryStore {
         kept.put(self.limits, key, Entry::new(value, ttl, now), now).map(|()| Replaced::Done)
     }
 
+    pub(crate) fn list_add(
+        &self,
+        key: &str,
+        member: &Listed,
+        now: i64,
+        ttl: Duration,
+    ) -> Result<(), StoreError> {
+        let mut kept = self.kept();
+        let mut members =
+            kept.live(key, Instant::now()).map(|entry| members(&entry.value)).unwrap_or_default();
+        members.retain(|other| other.expires > now && other.member != member.member);
+        members.push(member.clone());
+        members.sort_by_key(|member| member.expires);
+        let surplus = members.len().saturating_sub(MAX_LISTED);
+        let lines: Vec<String> =
+            members.iter().skip(surplus).map(|one| format!("{} {}", one.expires, one.member)).collect();
+        let lines = lines.join("\n");
+        kept.put(self.limits, key, Entry::new(lines.as_bytes(), Some(ttl), Instant::now()), Instant::now())
+    }
+
+    pub(crate) fn list(&self, key: &str, now: i64) -> Vec<Listed> {
+        let mut members = self.get(key).map(|value| members(&value)).unwrap_or_default();
+        members.retain(|member| member.expires > now);
+        members
+    }
+
     pub(crate) fn delete(&self, key: &str) {
         self.kept().remove(key);
     }
@@ -112,6 +138,16 @@ impl MemoryStore {
         // A panic elsewhere leaves the map whole: each change to it is completed under the lock.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A list is kept as lines of text. Members hold no line breaks.
+fn members(value: &[u8]) -> Vec<Listed> {
+    let text = String::from_utf8_lossy(value);
+    let read = text.lines().filter_map(|line| {
+        let (expires, member) = line.split_once(' ')?;
+        Some(Listed { member: member.to_owned(), expires: expires.parse().ok()? })
+    });
+    read.collect()
 }
 
 impl Kept {

@@ -22,7 +22,7 @@ pub use self::records::{InvalidRecordsPrefix, RecordsPrefix, RedisRecords};
 use self::target::{At, Target};
 pub use self::tls::{Authorities, InvalidAuthorities, RedisTls, TlsVerification};
 pub use self::url::{InvalidRedisUrl, RedisUrl};
-use crate::{Held, Replaced, StoreError};
+use crate::{Held, Listed, MAX_LISTED, Replaced, StoreError};
 
 /// How to reach Redis.
 #[derive(Clone, Debug, PartialEq)]
@@ -135,6 +135,35 @@ impl RedisStore {
         Ok(if done.is_some() { Replaced::Done } else { Replaced::NothingThere })
     }
 
+    pub(crate) async fn get_many(&self, keys: &[String]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.run(cmd("MGET").arg(keys)).await
+    }
+
+    pub(crate) async fn list_add(
+        &self,
+        key: &str,
+        member: &Listed,
+        now: i64,
+        ttl: Duration,
+    ) -> Result<(), StoreError> {
+        let mut command = cmd("EVAL");
+        command.arg(LIST_ADD).arg(1).arg(key).arg(member.expires).arg(&member.member);
+        command.arg(now).arg(MAX_LISTED).arg(milliseconds(ttl));
+        self.run(&command).await
+    }
+
+    pub(crate) async fn list(&self, key: &str, now: i64) -> Result<Vec<Listed>, StoreError> {
+        let mut command = cmd("ZRANGEBYSCORE");
+        command.arg(key).arg(format!("({now}")).arg("+inf").arg("WITHSCORES");
+        let pairs: Vec<(String, String)> = self.run(&command).await?;
+        let read = |(member, score): (String, String)| {
+            // Scores are floating-point numbers; ours are whole.
+            let whole = score.split('.').next()?.parse().ok()?;
+            Some(Listed { member, expires: whole })
+        };
+        Ok(pairs.into_iter().filter_map(read).collect())
+    }
+
     pub(crate) async fn delete(&self, key: &str) -> Result<(), StoreError> {
         self.run(cmd("DEL").arg(key)).await
     }
@@ -200,6 +229,12 @@ const REPLACE: &str = "\
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end \
 if redis.call('SET', KEYS[2], ARGV[2], 'XX', unpack(ARGV, 3)) then return 2 end \
 return 1";
+const LIST_ADD: &str = "\
+redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2]) \
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[3]) \
+redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1 - ARGV[4]) \
+redis.call('PEXPIRE', KEYS[1], ARGV[5]) \
+return redis.status_reply('OK')";
 const EXTEND: &str = "\
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end \
 return 0";

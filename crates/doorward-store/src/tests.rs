@@ -175,3 +175,40 @@ fn every_future_is_send() {
     send(store.extend_lock("k", "t", MINUTE));
     send(store.unlock("k", "t"));
 }
+
+#[tokio::test]
+async fn a_list_holds_what_has_not_expired_and_not_without_bound() {
+    let member = |name: &str, expires| Listed { member: name.to_owned(), expires };
+    for form in Form::all() {
+        let store = form.store().await;
+        assert_eq!(store.list("l", 0).await, Ok(vec![]), "{form:?}");
+        for (name, expires) in [("b", 1_800_000_020), ("a", 1_800_000_010), ("b", 1_800_000_030)] {
+            store.list_add("l", &member(name, expires), 1_800_000_000, MINUTE).await.unwrap();
+        }
+        let both = vec![member("a", 1_800_000_010), member("b", 1_800_000_030)];
+        assert_eq!(store.list("l", 1_800_000_000).await, Ok(both), "{form:?}");
+        assert_eq!(store.list("l", 1_800_000_010).await, Ok(vec![member("b", 1_800_000_030)]), "{form:?}");
+        store.list_add("l", &member("c", 1_800_000_090), 1_800_000_050, MINUTE).await.unwrap();
+        assert_eq!(store.list("l", 0).await, Ok(vec![member("c", 1_800_000_090)]), "{form:?}");
+        store.delete("l").await.unwrap();
+        assert_eq!(store.list("l", 0).await, Ok(vec![]), "{form:?}");
+    }
+    let store = Form::Memory.store().await;
+    for number in 0..=MAX_LISTED {
+        let number = i64::try_from(number).unwrap();
+        store.list_add("l", &member(&number.to_string(), number + 1), 0, MINUTE).await.unwrap();
+    }
+    let listed = store.list("l", 0).await.unwrap();
+    assert_eq!((listed.len(), listed[0].member.as_str()), (MAX_LISTED, "1"));
+}
+
+#[tokio::test]
+async fn several_values_are_asked_for_at_once() {
+    for form in Form::all() {
+        let store = form.store().await;
+        store.set("{t}.b", b"2", Some(MINUTE)).await.unwrap();
+        let keys = ["{t}.a".to_owned(), "{t}.b".to_owned()];
+        assert_eq!(store.get_many(&keys).await, Ok(vec![None, Some(b"2".to_vec())]), "{form:?}");
+        assert_eq!(store.get_many(&[]).await, Ok(vec![]), "{form:?}");
+    }
+}

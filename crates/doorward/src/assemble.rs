@@ -37,18 +37,21 @@ use doorward_options::{
 };
 use doorward_server::{
     Gate,
-    gate::{Access, Bearer, ProviderButton, Sessions, SignIn, Telemetry},
+    gate::{
+        Access, Bearer, ProviderButton, ProviderLogout, Sessions, SignIn, SignOut, Telemetry, TokensAtSignOut,
+    },
     inject::{ClientCopies, Injection},
     pages::Pages,
     redirects::{self, Redirects, RelativeRedirectUrl, SecureCookies},
     refresh::{ExpiringTokens, RefreshDesk, Schedule},
-    routes::{GoogleChecks, Health, Routes},
+    routes::{GoogleChecks, Health, Routes, SessionEndpoint},
 };
-use doorward_session::{CsrfKeeper, Keeper, OwnCookies, StateEncoding};
+use doorward_session::{OwnCookies, StateEncoding};
 use doorward_telemetry::Metrics;
 use doorward_upstream::Upstreams;
 
 use http::HeaderName;
+use tokio::sync::Semaphore;
 
 use self::{
     auth_server::{KeptAccounts, Opened, SignInAt, Surroundings},
@@ -344,8 +347,32 @@ fn redirects(options: &Options, problems: &mut Problems<'_>) -> Option<Redirects
         redirects::redirect_uri(&options.redirect_url, &options.proxy_prefix, relative, secure);
     let mend = "write a URL such as https://app.example.com/oauth2/callback";
     let redirect_uri = problems.take("redirect-url", redirect_uri, mend);
-    Some(Redirects { allowed_hosts: allowed_hosts?, redirect_uri: redirect_uri? })
+    let signed_out_uri =
+        redirects::signed_out_uri(&options.post_logout_redirect_url, &options.proxy_prefix, secure);
+    let mend = "write a URL such as https://app.example.com/oauth2/signed_out";
+    let signed_out_uri = problems.take("post-logout-redirect-url", signed_out_uri, mend);
+    Some(Redirects {
+        allowed_hosts: allowed_hosts?,
+        redirect_uri: redirect_uri?,
+        signed_out_uri: signed_out_uri?,
+    })
 }
+
+/// What a sign-out does; what is going on at a reload goes on.
+fn sign_out(options: &Options, former: Option<&Former>) -> SignOut {
+    SignOut {
+        provider: if options.provider_logout { ProviderLogout::On } else { ProviderLogout::Off },
+        tokens: if options.revoke_tokens { TokensAtSignOut::Revoked } else { TokensAtSignOut::LeftAlone },
+        revocations: former.map_or_else(
+            || Arc::new(Semaphore::new(REVOCATIONS)),
+            |former| Arc::clone(&former.gate.sign_out.revocations),
+        ),
+        admin_groups: options.admin_groups.clone(),
+    }
+}
+
+/// So many sessions at a time have their tokens taken back.
+const REVOCATIONS: usize = 64;
 
 /// Contacts what has to be there at start (session store, provider) unless that has been done, and builds the gate.
 pub(crate) async fn connect(
@@ -381,10 +408,9 @@ pub(crate) async fn connect(
     let Some(opened) = opened else { return Err(problems.into_found()) };
     let api = api.map(|api| api.ready(opened.as_ref().map(|opened| &opened.accounts), provided.at));
     let contacted = contact(provided, opened.as_ref(), (options, former), &mut problems).await;
-    let lifetime = keeping.lifetime();
     let kept = keep(keeping, opened.as_ref(), former, &mut problems).await;
     let metrics = metrics(former, &mut problems);
-    let (Some(Contacted { provider, bearer, all: providers }), Some((keeper, csrf, kept)), Some(metrics)) =
+    let (Some(Contacted { provider, bearer, all: providers }), Some((keepers, kept)), Some(metrics)) =
         (contacted, kept, metrics)
     else {
         return Err(problems.into_found());
@@ -398,13 +424,8 @@ pub(crate) async fn connect(
         redirects,
         oauth: opened.as_ref().map(|opened| Arc::clone(&opened.server)),
         sign_in: SignIn { provider, htpasswd, bearer, button, state },
-        sessions: Sessions {
-            keeper,
-            csrf,
-            refresh,
-            lifetime,
-            kept_from_applications: kept_from_applications(options, opened.as_ref()),
-        },
+        sessions: kept_sessions(keepers, refresh, options, opened.as_ref()),
+        sign_out: sign_out(options, former),
         access,
         api,
         injection,
@@ -426,6 +447,24 @@ fn metrics(former: Option<&Former>, problems: &mut Problems<'_>) -> Option<Arc<M
     match former {
         Some(former) => Some(Arc::clone(&former.gate.telemetry.metrics)),
         None => problems.take("metrics-address", Metrics::new().map(Arc::new), "report this"),
+    }
+}
+
+fn kept_sessions(
+    keepers: sessions::Keepers,
+    refresh: RefreshDesk,
+    options: &Options,
+    opened: Option<&Opened>,
+) -> Sessions {
+    let sessions::Keepers { sessions: keeper, logins: csrf, ledger } = keepers;
+    Sessions {
+        keeper,
+        csrf,
+        refresh,
+        lifetime: Some(options.cookie_expire).filter(|expire| !expire.is_zero()),
+        limits: sessions::limits(options),
+        ledger,
+        kept_from_applications: kept_from_applications(options, opened),
     }
 }
 
@@ -474,7 +513,7 @@ async fn keep(
     opened: Option<&Opened>,
     former: Option<&Former>,
     problems: &mut Problems<'_>,
-) -> Option<(Keeper, CsrfKeeper, sessions::Kept)> {
+) -> Option<(sessions::Keepers, sessions::Kept)> {
     let secret = match opened.filter(|_| keeping.needs_stored_secret()) {
         Some(opened) => opened.cookie_secret(problems).await,
         None => None,
@@ -562,5 +601,17 @@ fn routes(options: &Options) -> Routes {
             user_agent,
             google: if options.gcp_healthchecks { GoogleChecks::Answered } else { GoogleChecks::NotAnswered },
         },
+        about_sessions: about_sessions(options),
     }
+}
+
+/// The endpoints about sessions that somebody switched on.
+fn about_sessions(options: &Options) -> Vec<SessionEndpoint> {
+    let all = [
+        (options.provider_logout, SessionEndpoint::SignedOut),
+        (options.backchannel_logout, SessionEndpoint::BackChannelLogout),
+        (options.frontchannel_logout, SessionEndpoint::FrontChannelLogout),
+        (!options.admin_groups.is_empty(), SessionEndpoint::Admin),
+    ];
+    all.into_iter().filter_map(|(is_on, endpoint)| is_on.then_some(endpoint)).collect()
 }

@@ -207,13 +207,16 @@ impl Returned<'_> {
         let expire = self.gate.sessions.lifetime;
         let expires_on =
             grant.expires_on.or_else(|| expire.map(|expire| self.arrival.now.saturating_add(expire)));
-        Session {
+        let mut session = Session {
             created_at: Some(self.arrival.now),
             expires_on,
             tokens: grant.tokens,
             nonce: Some(nonce),
             identity: grant.identity,
-        }
+            ..Session::default()
+        };
+        self.gate.mark(&mut session, self.arrival.now);
+        session
     }
 
     fn redeem_failed(&mut self, error: &RedeemError, clear_csrf: HeaderValue) -> Response<Body> {

@@ -102,7 +102,9 @@ async fn with_password(
         }
     };
     gate.log_auth(arrival, AuthStatus::Success, user, "Authenticated via HtpasswdFile");
-    let session = Arc::new(Session { created_at: Some(arrival.now), identity, ..Session::default() });
+    let mut session = Session { created_at: Some(arrival.now), identity, ..Session::default() };
+    gate.mark(&mut session, arrival.now);
+    let session = Arc::new(session);
     record.identify(&session);
     match authenticate::replace(gate, arrival, &session).await {
         Ok(set_cookies) => {

@@ -1,15 +1,18 @@
-//! `<prefix>/sign_out`: ends the session here, tells the provider if configured, and goes to the target.
+//! `<prefix>/sign_out`: ends the session here, tells the provider if configured, and goes to the target, or to the provider
+//! that shall end its session too.
 
 use std::sync::Arc;
 
-use doorward_core::SecretString;
+use doorward_core::{SecretString, Tokens};
 use doorward_net::Body;
+use doorward_oidc::{EndSession, Provider};
+use doorward_session::Session;
 use http::{Response, StatusCode};
 
 use crate::{
     authenticate::{self, Freshness, Standing, authenticate},
     form::Form,
-    gate::Gate,
+    gate::{Gate, ProviderLogout, TokensAtSignOut},
     handle::with_cookies,
     ingress::Arrival,
     pages::Problem,
@@ -45,8 +48,15 @@ pub(crate) async fn answer(gate: &Arc<Gate>, mut arrival: Arrival, record: &mut 
     });
     let location = filled_in(target.as_str(), &arrival, id_token.as_ref());
     let ended = authenticate::end_sessions(gate, &arrival).await;
-    if let (Some(provider), Some(_)) = (&gate.sign_in.provider, visitor.session()) {
+    let mut location = location;
+    if let (Some(provider), Some(session)) = (&gate.sign_in.provider, visitor.session()) {
         provider.backend_logout(id_token.as_ref()).await;
+        // Passwords and bearer tokens are no logins of the provider that could end.
+        if visitor.key.is_some() && session.tokens != Tokens::default() {
+            take_back(gate, provider, session);
+            let back = form.first("rd").map_or("", |_| target.as_str());
+            location = at_provider(gate, &arrival, (provider, id_token.as_ref()), back).unwrap_or(location);
+        }
     }
     let response = match ended.store {
         Ok(()) => respond::redirect(StatusCode::FOUND, &location, &arrival.facts.method),
@@ -55,13 +65,59 @@ pub(crate) async fn answer(gate: &Arc<Gate>, mut arrival: Arrival, record: &mut 
     with_cookies(response, ended.set_cookies)
 }
 
+/// Where the provider signs people out, if it is to (`--provider-logout`); the target comes back as the state. Any page
+/// can send a browser here: then the provider gets no ID token, and asks its user.
+fn at_provider(
+    gate: &Gate,
+    arrival: &Arrival,
+    (provider, id_token): (&Provider, Option<&SecretString>),
+    target: &str,
+) -> Option<String> {
+    if gate.sign_out.provider == ProviderLogout::Off {
+        return None;
+    }
+    let end = EndSession {
+        id_token: id_token.filter(|_| !is_from_elsewhere(arrival)),
+        return_to: &gate.redirects.signed_out_uri.for_request(&arrival.facts),
+        state: target,
+    };
+    match provider.end_session_url(&end) {
+        Ok(url) => Some(url),
+        Err(reason) => {
+            tracing::warn!(%reason, "Nobody is signed out at the provider");
+            None
+        }
+    }
+}
+
+/// Has the provider take the tokens back (`--revoke-tokens`), without anybody waiting for it.
+fn take_back(gate: &Gate, provider: &Provider, session: &Session) {
+    if gate.sign_out.tokens == TokensAtSignOut::LeftAlone {
+        return;
+    }
+    let Ok(place) = Arc::clone(&gate.sign_out.revocations).try_acquire_owned() else {
+        tracing::warn!("So many tokens are being taken back that those of a session are left alone");
+        return;
+    };
+    let (provider, tokens) = (provider.clone(), session.tokens.clone());
+    tokio::spawn(async move {
+        provider.revoke(&tokens).await;
+        drop(place);
+    });
+}
+
+/// Whether a page of another site led here (Fetch Metadata).
+fn is_from_elsewhere(arrival: &Arrival) -> bool {
+    arrival.headers().get_all("sec-fetch-site").iter().any(|site| site == "cross-site")
+}
+
 /// The target with the ID token in its place, as the logout addresses of providers want it. Any page can send a browser
 /// here, so the token goes nowhere if another site did, and never to this site itself, whose applications log addresses.
 fn filled_in(target: &str, arrival: &Arrival, id_token: Option<&SecretString>) -> String {
     if !target.contains(ID_TOKEN_PLACEHOLDER) {
         return target.to_owned();
     }
-    let from_elsewhere = arrival.headers().get_all("sec-fetch-site").iter().any(|site| site == "cross-site");
+    let from_elsewhere = is_from_elsewhere(arrival);
     let to_this_site = target.starts_with('/');
     let token = id_token.filter(|_| !from_elsewhere && !to_this_site).map_or("", |token| token.expose());
     target.replace(ID_TOKEN_PLACEHOLDER, token)

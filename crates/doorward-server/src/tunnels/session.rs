@@ -12,6 +12,7 @@ use crate::{
     authenticate::{Known, Standing, Visitor},
     gate::Gate,
     ingress::Arrival,
+    refresh::End,
 };
 
 /// The tether of a connection that is opened with a stored session; nothing where another credential, or none, opens it.
@@ -55,6 +56,12 @@ impl Recheck {
             Err(LoadError::Unavailable(_)) => return Check::Unknown,
             Err(LoadError::Absent | LoadError::Invalid(_)) => return Check::Over(Close::UNAUTHENTICATED),
         };
+        match gate.over(&session, now).await {
+            // Whoever looks at an open page uses it, but does not prolong the session.
+            Ok(None | Some(End::Unused)) => {}
+            Ok(Some(_)) => return Check::Over(Close::UNAUTHENTICATED),
+            Err(_) => return Check::Unknown,
+        }
         let who = Attempt::Accepted(Who { identity: &session.identity, provenance: *provenance });
         match gate.access.policy.decide(facts, Judged::Own, who) {
             Verdict::Permit(_) => Check::Good,

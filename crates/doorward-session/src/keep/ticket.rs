@@ -73,11 +73,7 @@ impl TicketKeeper {
         Ok(Loaded { session, origin: Origin::Ticket(ticket), sealed_with })
     }
 
-    pub(super) async fn create(
-        &self,
-        session: &Session,
-        visit: &Visit<'_>,
-    ) -> Result<Vec<HeaderValue>, SaveError> {
+    pub(super) async fn create(&self, session: &Session, visit: &Visit<'_>) -> Result<Saved, SaveError> {
         // A ticket that was there before the login may be known to somebody else (bugs-not-to-copy, A2).
         let ticket = Ticket::random(&self.jar.name)?;
         let sealed = Self::seal(session, &ticket, visit)?;
@@ -86,7 +82,8 @@ impl TicketKeeper {
             // The new login stands; the old session is reachable only for who holds the old cookie.
             tracing::warn!(%error, "the session before this login could not be deleted");
         }
-        Ok(self.set_cookies(session, &ticket, visit))
+        let set_cookies = self.set_cookies(session, &ticket, visit);
+        Ok(Saved { key: SessionKey::of_ticket(&ticket), set_cookies })
     }
 
     pub(super) async fn update(
@@ -101,7 +98,7 @@ impl TicketKeeper {
         let sealed = Self::seal(session, ticket, visit)?;
         // A plain write would bring back what a sign-out has removed since the session was loaded, and undo what
         // somebody else has refreshed since the lock ran out.
-        match self.store.replace_under(held, ticket.id(), &sealed, self.ttl).await? {
+        match self.store.replace_under(held, ticket.id(), &sealed, self.left(session, visit.now)).await? {
             Replaced::NothingThere => Ok(Updated::Ended),
             Replaced::LockLost => Ok(Updated::Overtaken),
             Replaced::Done => {
@@ -118,6 +115,13 @@ impl TicketKeeper {
             Origin::Cookie(_) => Vec::new(),
         };
         Saved { key: loaded.key(), set_cookies }
+    }
+
+    /// How long the store keeps a session from now on. One that was not made anew by a refresh does not live longer by
+    /// being written.
+    fn left(&self, session: &Session, now: Timestamp) -> Option<Duration> {
+        let age = session.created_at.map_or(Duration::ZERO, |created| now.since(created));
+        self.ttl.map(|ttl| ttl.saturating_sub(age).max(Duration::from_secs(1)))
     }
 
     fn seal(session: &Session, ticket: &Ticket, visit: &Visit<'_>) -> Result<Vec<u8>, SaveError> {

@@ -28,6 +28,7 @@ fn session() -> Session {
                 ("nothing".to_owned(), json!(null)),
             ]),
         },
+        ..Session::default()
     }
 }
 

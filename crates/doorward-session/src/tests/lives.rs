@@ -72,7 +72,7 @@ async fn load(keeper: &Keeper, browser: &Browser, now: Timestamp) -> Result<Load
 async fn create(keeper: &Keeper, browser: &mut Browser, session: &Session) {
     let headers = browser.headers();
     let visit = Visit { cookies: &RequestCookies::new(&headers), host: HOST, now: NOW };
-    browser.obey(&keeper.create(session, &visit).await.unwrap());
+    browser.obey(&keeper.create(session, &visit).await.unwrap().set_cookies);
 }
 
 async fn update(keeper: &Keeper, browser: &mut Browser, session: &Session, loaded: &Loaded) {
@@ -124,7 +124,7 @@ async fn a_session_of_any_size_comes_back_in_as_many_cookies_as_it_takes() {
     }
     let headers = HeaderMap::new();
     let visit = Visit { cookies: &RequestCookies::new(&headers), host: HOST, now: NOW };
-    assert_eq!(keeper.create(&session(200_000), &visit).await, Err(SaveError::TooLarge));
+    assert_eq!(keeper.create(&session(200_000), &visit).await.unwrap_err(), SaveError::TooLarge);
 }
 
 #[tokio::test]
@@ -133,7 +133,7 @@ async fn every_part_is_full_but_the_last() {
     let headers = HeaderMap::new();
     let visit = Visit { cookies: &RequestCookies::new(&headers), host: HOST, now: NOW };
     for length in 2700..2830 {
-        let lines = keeper.create(&session(length), &visit).await.unwrap();
+        let lines = keeper.create(&session(length), &visit).await.unwrap().set_cookies;
         let (last, full) = lines.split_last().unwrap();
         assert!(full.iter().all(|line| line.len() == 4000) && last.len() <= 4000, "{length}");
     }

@@ -61,6 +61,7 @@ fn session(value: &Value) -> Session {
             preferred_username: optional(value, "pu"),
             additional: claims.map(|(name, value)| (name.clone(), value.clone())).collect::<BTreeMap<_, _>>(),
         },
+        ..Session::default()
     }
 }
 

@@ -8,12 +8,14 @@ use std::{
 use aws_lc_rs::rand;
 use doorward_core::{Secret, SecretString, Timestamp};
 use doorward_options::{Options, format_duration};
-use doorward_server::inject::Injection;
+use doorward_server::{gate::SessionLimits, inject::Injection};
 use doorward_session::{
-    CookieConfig, CookieName, CookieSecret, CookieTransport, CsrfKeeper, Keeper, PerRequest, PreviousSecret,
-    SameSite, ScriptAccess, StoredTokens,
+    CookieConfig, CookieName, CookieSecret, CookieTransport, CsrfKeeper, Keeper, Ledger, PerRequest,
+    PreviousSecret, SameSite, ScriptAccess, StoredTokens, Tickets,
 };
-use doorward_store::{Authorities, RedisConfig, RedisServers, RedisUrl, Store, TlsVerification};
+use doorward_store::{
+    Authorities, MemoryLimits, RedisConfig, RedisServers, RedisUrl, Store, TlsVerification,
+};
 
 use super::{problems::Problems, provider::secret_or_file};
 
@@ -25,6 +27,24 @@ pub(crate) struct Keeping {
     /// Previous secrets that are written down.
     named: Vec<SecretString>,
     store: StoreChoice,
+    ledger: LedgerChoice,
+}
+
+/// What sessions and logins under way are kept with.
+pub(crate) struct Keepers {
+    pub sessions: Keeper,
+    pub logins: CsrfKeeper,
+    pub ledger: Option<Ledger>,
+}
+
+/// Where the ledger of sessions is, if there is one.
+#[derive(Clone, Debug, PartialEq)]
+enum LedgerChoice {
+    None,
+    /// Where the sessions are.
+    WithSessions,
+    Memory,
+    Redis(Box<RedisConfig>),
 }
 
 /// Where the cookie secret comes from.
@@ -54,6 +74,8 @@ enum StoreChoice {
 pub(crate) struct Kept {
     secrets: Secrets,
     store: Option<(StoreChoice, Arc<Store>)>,
+    /// What the ledger is in, if not where the sessions are.
+    ledger: Option<(LedgerChoice, Arc<Store>)>,
 }
 
 /// Cookie secrets as they are written.
@@ -89,11 +111,6 @@ impl Secrets {
 const CLOCK_SKEW: Duration = Duration::from_mins(5);
 
 impl Keeping {
-    /// `--cookie-expire`, unless it is unlimited.
-    pub(crate) fn lifetime(&self) -> Option<Duration> {
-        Some(self.cookies.expire).filter(|expire| !expire.is_zero())
-    }
-
     /// Whether the cookie secret has to come from the store of the built-in server.
     pub(crate) const fn needs_stored_secret(&self) -> bool {
         matches!(self.current, Current::Stored)
@@ -117,6 +134,8 @@ pub(crate) fn config(
     let csrf_limit =
         natural("cookie-csrf-per-request-limit", options.cookie_csrf_per_request_limit, problems);
     let store = store(options, problems);
+    let ledger = ledger(options, problems);
+    own_limits(options, problems);
     let (secret, current) = current?;
     let (previous, named) = named?;
     let cookies = CookieConfig {
@@ -139,7 +158,48 @@ pub(crate) fn config(
         secret,
         previous,
     };
-    Some(Keeping { cookies, current, named, store: store? })
+    Some(Keeping { cookies, current, named, store: store?, ledger: ledger? })
+}
+
+/// The limits that oauth2-proxy does not have. Zero stands for none.
+pub(crate) fn limits(options: &Options) -> SessionLimits {
+    let limit = |limit: Duration| Some(limit).filter(|limit| !limit.is_zero());
+    SessionLimits { idle: limit(options.session_idle_timeout), longest: limit(options.session_max_lifetime) }
+}
+
+fn own_limits(options: &Options, problems: &mut Problems<'_>) {
+    const LEAST: Duration = Duration::from_secs(10);
+    let SessionLimits { idle, longest } = limits(options);
+    if idle.is_some_and(|idle| idle < LEAST) {
+        let message = "session_idle_timeout is shorter than 10s";
+        problems.add("session-idle-timeout", message, "write 10s or more, or 0 for no limit");
+    }
+    if let (Some(idle), Some(longest)) = (idle, longest)
+        && longest <= idle
+    {
+        let message = "session_max_lifetime is not longer than session_idle_timeout, which then does nothing";
+        problems.add("session-max-lifetime", message, "lengthen it, or drop one of the two");
+    }
+}
+
+/// There is a ledger if anybody may end the sessions of others.
+fn ledger(options: &Options, problems: &mut Problems<'_>) -> Option<LedgerChoice> {
+    let is_needed =
+        options.backchannel_logout || options.frontchannel_logout || !options.admin_groups.is_empty();
+    match (options.session_ledger_type.as_str(), options.session_store_type.as_str()) {
+        ("memory" | "redis", _) if !is_needed => Some(LedgerChoice::None),
+        ("memory" | "redis", "redis") => Some(LedgerChoice::WithSessions),
+        ("memory", _) => Some(LedgerChoice::Memory),
+        ("redis", _) => match redis(options, problems)? {
+            StoreChoice::Redis(config) => Some(LedgerChoice::Redis(config)),
+            StoreChoice::Cookie => None,
+        },
+        (other, _) => {
+            let message = format!("unknown session ledger type {other:?}");
+            problems.add("session-ledger-type", message, "write memory or redis");
+            None
+        }
+    }
 }
 
 fn secret(
@@ -387,8 +447,8 @@ pub(crate) async fn connect(
     stored: Option<SecretString>,
     former: Option<&Kept>,
     problems: &mut Problems<'_>,
-) -> Option<(Keeper, CsrfKeeper, Kept)> {
-    let Keeping { mut cookies, current, named, store: choice } = keeping;
+) -> Option<(Keepers, Kept)> {
+    let Keeping { mut cookies, current, named, store: choice, ledger } = keeping;
     let current = match (current, stored) {
         (Current::Written(text), _) => text,
         (Current::Stored, Some(text)) => {
@@ -413,18 +473,40 @@ pub(crate) async fn connect(
             (Keeper::ticket(&cookies, Arc::clone(&store)), Some((choice, store)))
         }
         (StoreChoice::Redis(config), None) => {
-            let option = match config.servers {
-                RedisServers::Single(_) => "redis-connection-url",
-                RedisServers::Sentinel { .. } => "redis-sentinel-connection-urls",
-                RedisServers::Cluster(_) => "redis-cluster-connection-urls",
-            };
-            let mend = "start Redis, or correct address, user, password and TLS options";
-            let store = Store::connect_redis((**config).clone()).await;
-            let store = problems.take(option, store, mend)?;
-            problems.take(option, store.probe(cookies.name.as_str()).await, mend)?;
-            let store = Arc::new(store);
+            let store = reach(config, &cookies.name, problems).await?;
             (Keeper::ticket(&cookies, Arc::clone(&store)), Some((choice, store)))
         }
     };
-    Some((keeper, csrf, Kept { secrets, store }))
+    let known = former.and_then(|former| former.ledger.clone()).filter(|(former, _)| *former == ledger);
+    let beside = match (&ledger, known) {
+        (LedgerChoice::None | LedgerChoice::WithSessions, _) => None,
+        (LedgerChoice::Memory | LedgerChoice::Redis(_), Some((_, store))) => Some(store),
+        (LedgerChoice::Memory, None) => Some(Arc::new(Store::memory(LEDGER_LIMITS))),
+        (LedgerChoice::Redis(config), None) => Some(reach(config, &cookies.name, problems).await?),
+    };
+    let (place, tickets) = match (&beside, &store) {
+        (Some(beside), _) => (Some(beside), Tickets::Elsewhere),
+        (None, Some((_, store))) if ledger == LedgerChoice::WithSessions => (Some(store), Tickets::InStore),
+        (None, _) => (None, Tickets::Elsewhere),
+    };
+    let lifetime = Some(cookies.expire).filter(|expire| !expire.is_zero());
+    let book = place.map(|store| Ledger::new(Arc::clone(store), cookies.name.clone(), lifetime, tickets));
+    let keepers = Keepers { sessions: keeper, logins: csrf, ledger: book };
+    Some((keepers, Kept { secrets, store, ledger: beside.map(|store| (ledger, store)) }))
+}
+
+/// Sessions that somebody ended; of more than these, those that would expire first are forgotten.
+const LEDGER_LIMITS: MemoryLimits = MemoryLimits { entries: 100_000, bytes: 64 * 1024 * 1024 };
+
+async fn reach(config: &RedisConfig, name: &CookieName, problems: &mut Problems<'_>) -> Option<Arc<Store>> {
+    let option = match config.servers {
+        RedisServers::Single(_) => "redis-connection-url",
+        RedisServers::Sentinel { .. } => "redis-sentinel-connection-urls",
+        RedisServers::Cluster(_) => "redis-cluster-connection-urls",
+    };
+    let mend = "start Redis, or correct address, user, password and TLS options";
+    let store = Store::connect_redis(config.clone()).await;
+    let store = problems.take(option, store, mend)?;
+    problems.take(option, store.probe(name.as_str()).await, mend)?;
+    Some(Arc::new(store))
 }

@@ -9,19 +9,24 @@ use crate::codec::{MAX_SESSION_BYTES, Unencodable, Unsealable};
 use crate::cookie::config::StoredTokens;
 use crate::session::Session;
 
+/// Keys of our own, which the reference passes over.
+const LOGGED_IN_AT: &str = "dli";
+const SEEN_AT: &str = "dls";
+
 /// The map of `session`, created at `created_at`.
 pub(crate) fn encode(
     session: &Session,
     created_at: Timestamp,
     keep: StoredTokens,
 ) -> Result<Vec<u8>, Unencodable> {
-    let Session { created_at: _, expires_on, tokens, nonce, identity } = session;
+    let Session { created_at: _, expires_on, tokens, nonce, identity, logged_in_at, seen_at } = session;
     let Identity { user, email, groups, preferred_username, additional } = identity;
     let Tokens { access, id, refresh } = tokens;
     let tokens =
         [("at", access), ("it", id), ("rt", refresh)].map(|(name, token)| (name, kept(token.as_ref(), keep)));
     let nonce = nonce.as_ref().filter(|nonce| !nonce.is_empty());
     let texts = [("e", email), ("u", user)];
+    let own_times = [(LOGGED_IN_AT, logged_in_at), (SEEN_AT, seen_at)];
     let entries = 1
         + usize::from(expires_on.is_some())
         + tokens.iter().filter(|(_, token)| token.is_some()).count()
@@ -29,7 +34,8 @@ pub(crate) fn encode(
         + texts.iter().filter(|(_, text)| !text.is_empty()).count()
         + usize::from(!groups.is_empty())
         + usize::from(!preferred_username.is_empty())
-        + usize::from(!additional.is_empty());
+        + usize::from(!additional.is_empty())
+        + own_times.iter().filter(|(_, time)| time.is_some()).count();
     let mut writer = Writer::with_capacity(session.weight());
     writer.map(entries)?;
     writer.text("ca")?;
@@ -52,6 +58,11 @@ pub(crate) fn encode(
         writer.text(text)?;
     }
     encode_rest(&mut writer, identity)?;
+    for (name, time) in own_times {
+        let Some(time) = time else { continue };
+        writer.text(name)?;
+        writer.time(*time)?;
+    }
     let bytes = writer.into_bytes();
     if bytes.len() > MAX_SESSION_BYTES { Err(Unencodable) } else { Ok(bytes) }
 }
@@ -104,6 +115,8 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Session, Unsealable> {
             b"g" => session.identity.groups = reader.texts()?,
             b"pu" => session.identity.preferred_username = reader.text()?.into(),
             b"ac" => session.identity.additional = claims(&mut reader)?,
+            name if name == LOGGED_IN_AT.as_bytes() => session.logged_in_at = reader.time()?,
+            name if name == SEEN_AT.as_bytes() => session.seen_at = reader.time()?,
             _ => reader.skip()?,
         }
     }

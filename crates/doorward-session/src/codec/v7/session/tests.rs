@@ -50,6 +50,8 @@ fn a_whole_session_comes_back_and_tokens_may_be_left_out() {
             preferred_username: "p".to_owned(),
             additional: BTreeMap::from([("x".to_owned(), json!(["1", {"y": null}]))]),
         },
+        logged_in_at: Some(Timestamp { seconds: 4, nanos: 1 }),
+        seen_at: Some(Timestamp { seconds: 7, nanos: 0 }),
     };
     let created_at = session.created_at.unwrap();
     let all = encode(&session, created_at, StoredTokens::All).unwrap();
