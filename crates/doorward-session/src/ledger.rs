@@ -189,6 +189,10 @@ impl Ledger {
     async fn remove(&self, names: &[Name<'_>], now: Timestamp) -> Result<Vec<SessionKey>, StoreError> {
         let mut keys = Vec::new();
         for session in self.listed(names, now).await? {
+            // Those that their browser ended stay in the list until they would have expired.
+            if self.store.get(&session.ticket).await?.is_none() {
+                continue;
+            }
             self.store.delete(&session.ticket).await?;
             keys.push(SessionKey::of_stored(session.ticket));
         }
@@ -200,7 +204,6 @@ impl Ledger {
         let email = user.to_lowercase();
         let mut there = Vec::new();
         for session in self.listed(&of_user(user, &email), now).await? {
-            // Those that their browser ended stay in the list until they would have expired.
             if self.store.get(&session.ticket).await?.is_some() {
                 there.push(session);
             }

@@ -38,6 +38,8 @@ mod logging;
 #[cfg(test)]
 mod login;
 #[cfg(test)]
+mod logouts;
+#[cfg(test)]
 mod matrix;
 #[cfg(test)]
 mod native;
