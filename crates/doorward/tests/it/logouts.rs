@@ -21,23 +21,24 @@ fn now() -> u64 {
 
 /// A logout token of the provider, with changes; null removes.
 fn logout_token(provider: &Provider, changes: Value) -> String {
-    signed(provider, changes, Token { header: typed("logout+jwt"), ..Token::default() })
+    signed(provider, changes, &Token { header: typed("logout+jwt"), ..Token::default() })
 }
 
 fn typed(kind: &str) -> Map<String, Value> {
     Map::from_iter([("typ".to_owned(), json!(kind))])
 }
 
-fn signed(provider: &Provider, changes: Value, token: Token) -> String {
+fn signed(provider: &Provider, changes: Value, token: &Token) -> String {
     let mut claims = json!({
         "iss": provider.issuer(), "aud": Provider::CLIENT_ID, "iat": now(), "exp": now() + 120,
         "jti": format!("{:?}", SystemTime::now()), "events": { EVENT: {} },
     });
-    for (name, value) in changes.as_object().unwrap() {
+    let Value::Object(changes) = changes else { panic!("members belong to an object") };
+    for (name, value) in changes {
         if value.is_null() {
-            claims.as_object_mut().unwrap().remove(name);
+            claims.as_object_mut().unwrap().remove(&name);
         } else {
-            claims[name] = value.clone();
+            claims[name] = value;
         }
     }
     token.sign(&claims)
@@ -109,7 +110,7 @@ fn a_forged_or_repeated_logout_token_ends_nothing() {
     let provider = &stage.provider;
     let with = |signature| {
         let token = Token { header: typed("logout+jwt"), signature, ..Token::default() };
-        signed(provider, json!({"sid": "s1"}), token)
+        signed(provider, json!({"sid": "s1"}), &token)
     };
     let mut forged: Vec<String> = [
         Signature::Corrupted,
@@ -138,7 +139,7 @@ fn a_forged_or_repeated_logout_token_ends_nothing() {
         forged.push(logout_token(provider, changes));
     }
     let at = Token { header: typed("at+jwt"), ..Token::default() };
-    forged.extend([signed(provider, json!({"sid": "s1"}), at), provider.id_token(), "x".to_owned()]);
+    forged.extend([signed(provider, json!({"sid": "s1"}), &at), provider.id_token(), "x".to_owned()]);
     for token in &forged {
         let answer = post(&stage, token);
         assert_eq!(answer.status, 400, "{token}");
@@ -428,7 +429,7 @@ fn the_way_back_leads_nowhere_that_a_sign_out_would_not() {
 fn where_the_provider_has_no_such_endpoint_the_sign_out_is_ours_alone() {
     let stage = Stage::before(
         |provider| {
-            provider.set(|knobs| _ = knobs.discovery.insert("end_session_endpoint".into(), Value::Null))
+            provider.set(|knobs| _ = knobs.discovery.insert("end_session_endpoint".into(), Value::Null));
         },
         |launch| launch.flag("--provider-logout").flag("--post-logout-redirect-url=https://app.example"),
     );
