@@ -9,8 +9,9 @@ use std::{
 };
 
 use bytes::Bytes;
+use doorward_accounts::{Activity, InvalidToken, TokenName};
 use doorward_authn::{
-    gateway::{Authenticator, Finding, Presented},
+    gateway::{Authenticator, Finding, Kind, Presented},
     x509::Shown,
 };
 use doorward_core::Timestamp;
@@ -136,6 +137,15 @@ impl Recheck {
     }
 
     async fn of_credential(&self, authenticator: &Authenticator, now: Timestamp) -> Check {
+        if let (Kind::Opaque(own, _), Some(name)) = (authenticator.kind(), TokenName::parse(&self.credential))
+        {
+            // Looking on is no use of a token: it would never be unused for too long.
+            return match own.accounts.validate_name(&name, Activity::DoesNotCount, now).await {
+                Ok(_) => Check::Good,
+                Err(InvalidToken::Unavailable(_)) => Check::Unknown,
+                Err(_) => Check::Over(Close::UNAUTHENTICATED),
+            };
+        }
         let presented = Presented {
             headers: &self.headers,
             query: self.query.as_deref(),

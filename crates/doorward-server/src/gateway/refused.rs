@@ -42,13 +42,18 @@ pub(crate) const FORBIDDEN: &str = "You may not do this here.";
 /// A login that is younger, in seconds, and still not what a route asks for is not followed by another.
 const FRESH: u64 = 60;
 
+/// As much of a credential's name as logs show of it.
+const CREDENTIAL_SHOWN: usize = 15;
+
 /// For logs: who it is, who vouches, and by which credential.
 pub(crate) fn words(who: &Principal) -> String {
     let Principal { user, authenticator, credential, .. } = who;
     if credential.is_empty() {
         return format!("{} by {authenticator}", user.name);
     }
-    format!("{} by {authenticator} ({credential})", user.name)
+    // The beginning of a hash tells credentials apart.
+    let shown = credential.get(..CREDENTIAL_SHOWN).unwrap_or(credential);
+    format!("{} by {authenticator} ({shown})", user.name)
 }
 
 /// The answer in the form of the route.
