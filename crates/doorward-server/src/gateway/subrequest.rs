@@ -1,8 +1,9 @@
 //! The questions of forward-auth proxies (`<prefix>/auth`) about requests that a route is about. 202 with the headers that
 //! the application is to get; else the route's own answer, and never a redirect.
 //!
-//! The route is the one that matches the request in question. A question may also name the route (`?route=<id>`), or a
-//! policy that everybody known is to be judged by (`?policy=<name>`).
+//! The route is the one that matches the request in question. If none does, the options' rules judge it where there are
+//! upstreams of theirs, and else it is refused. A question may also name the route (`?route=<id>`), or a policy that
+//! everybody known is to be judged by (`?policy=<name>`).
 
 use std::sync::Arc;
 
@@ -45,6 +46,10 @@ pub(crate) async fn answer(
         (None, None) => match gateway.find(arrival, Judged::Original) {
             Crossing::Over(on) => Some(judge(&case, &on, record).await),
             Crossing::Unclear(why) => Some(refused::unclear(gate, arrival, &why, record)),
+            // As for a request that would be carried on.
+            Crossing::Nowhere if gate.upstreams.is_empty() => {
+                Some(refused::unanswerable(&case, "no route is about the request", record))
+            }
             Crossing::Nowhere | Crossing::Document(_) => None,
         },
         (Some(id), None) => Some(by_route(&case, id, record).await),
