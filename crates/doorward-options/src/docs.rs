@@ -11,6 +11,7 @@ pub fn help() -> String {
          \x20      doorward demo [address]\n\
          \x20      doorward user|client|token|keys ...\n\
          \x20      doorward convert [flags]\n\
+         \x20      doorward explain --url=URL [--as=USER] ... [flags]\n\
          \x20      doorward schema\n\
          \x20      doorward completion bash|zsh|fish\n\
          \x20      doorward man\n\n\

@@ -25,6 +25,9 @@ pub fn man() -> String {
          .B doorward convert\n\
          .RI [ flags ]\n\
          .br\n\
+         .B doorward explain\n\
+         .RI \\-\\-url=URL...\n\
+         .br\n\
          .B doorward schema\n\
          .br\n\
          .B doorward completion\n\

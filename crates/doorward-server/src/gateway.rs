@@ -11,6 +11,7 @@ mod handles;
 mod lasting;
 mod outbound;
 mod refused;
+pub(crate) mod rehearsal;
 mod road;
 mod subrequest;
 mod who;
@@ -27,7 +28,7 @@ use http::HeaderName;
 
 use crate::api::{ErrorFormat, IdentityForm};
 
-pub(crate) use road::{Case, Crossing, cross};
+pub(crate) use road::{Case, Crossing, OnRoute, cross};
 pub(crate) use subrequest::answer as answer_question;
 
 /// `gateway` of doorward.yaml.

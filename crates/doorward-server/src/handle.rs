@@ -17,6 +17,7 @@ use doorward_authn::websocket;
 use doorward_authz::{Constraints, Denial, DenialReason, Judged, Verdict};
 use doorward_core::{Grounds, Permit, Target, Timestamp, request::Scheme};
 use doorward_net::{Body, Peer};
+use doorward_oauth::Endpoint;
 use doorward_telemetry::{ClientField, Pings};
 use doorward_upstream::{ForwardError, Forwarding, Route as UpstreamRoute, Upstream, asks_for_websocket};
 use http::{
@@ -32,7 +33,7 @@ use crate::{
     explain::{self, Explanation, Outcome, Reason},
     form::Form,
     gate::{Gate, HttpsPolicy, JsonErrors, LoginsFor, ProviderButton},
-    gateway::{self, Crossing},
+    gateway::{self, Crossing, Gateway},
     ingress::{Arrival, Connection, Malformed, StrangersHeaders},
     inject::{drop_forwarding, drop_misleading},
     login::{self, Login},
@@ -68,18 +69,18 @@ async fn answered(
             return malformed(&connection, refusal);
         }
     };
-    if has_encoded_dots(&arrival.facts.target) {
-        let reason = "the path holds percent-encoded dot segments, which programs read differently";
-        return malformed(&connection, Malformed { status: StatusCode::BAD_REQUEST, reason });
-    }
-    if let Some(clean) = clean_path(&arrival.facts.target).filter(|_| gate.cleans_paths()) {
-        return Recorded::unrecorded(respond::redirect(StatusCode::MOVED_PERMANENTLY, &clean, &Method::POST));
-    }
     let uri = arrival.facts.target.uri().clone();
-    let endpoint = gate.oauth.as_ref().and_then(|server| server.find(arrival.facts.host_str(), uri.path()));
-    let route = match &endpoint {
-        Some(endpoint) => endpoints::oauth::route(endpoint),
-        None => gate.routes.find(uri.path(), || arrival.user_agent()),
+    let (endpoint, route) = match way(&gate, &arrival, uri.path()) {
+        Way::Malformed(refusal) => return malformed(&connection, refusal),
+        Way::Cleaned(clean) => {
+            let redirect = respond::redirect(StatusCode::MOVED_PERMANENTLY, &clean, &Method::POST);
+            return Recorded::unrecorded(redirect);
+        }
+        Way::OAuth(endpoint) => {
+            let route = endpoints::oauth::route(&endpoint);
+            (Some(endpoint), route)
+        }
+        Way::Route(route) => (None, route),
     };
     let mut record = Record::begin(&gate, &arrival, gate.visibility(route));
     let is_probe = matches!(route, Route::Ping | Route::Ready);
@@ -97,6 +98,30 @@ async fn answered(
         None => answer(&gate, route, arrival, &mut record).await,
     };
     record.finish(response)
+}
+
+/// Whose road a request takes.
+pub(crate) enum Way<'p> {
+    Malformed(Malformed),
+    /// Nobody's: it is sent to the path that it means.
+    Cleaned(String),
+    OAuth(Endpoint),
+    Route(Route<'p>),
+}
+
+/// Finds whose road a request takes. `path` is its own.
+pub(crate) fn way<'p>(gate: &Gate, arrival: &Arrival, path: &'p str) -> Way<'p> {
+    if has_encoded_dots(&arrival.facts.target) {
+        let reason = "the path holds percent-encoded dot segments, which programs read differently";
+        return Way::Malformed(Malformed { status: StatusCode::BAD_REQUEST, reason });
+    }
+    if let Some(clean) = clean_path(&arrival.facts.target).filter(|_| gate.cleans_paths()) {
+        return Way::Cleaned(clean);
+    }
+    match gate.oauth.as_ref().and_then(|server| server.find(arrival.facts.host_str(), path)) {
+        Some(endpoint) => Way::OAuth(endpoint),
+        None => Way::Route(gate.routes.find(path, || arrival.user_agent())),
+    }
 }
 
 /// The answer to a request that cannot be read. It has no record, so the message is all that the log says of it.
@@ -156,20 +181,10 @@ async fn own_page(
 
 /// The road to the application.
 async fn proxied(gate: &Arc<Gate>, arrival: Box<Arrival>, record: &mut Record) -> Response<Body> {
-    if let Some(gateway) = &gate.gateway {
-        let crossing = gateway.find(&arrival, Judged::Own);
-        if !matches!(crossing, Crossing::Nowhere) || gate.upstreams.is_empty() {
-            return Box::pin(gateway::cross(gate, gateway, (crossing, arrival), record)).await;
-        }
+    if let Some((gateway, crossing)) = crossing(gate, &arrival) {
+        return Box::pin(gateway::cross(gate, gateway, (crossing, arrival), record)).await;
     }
-    let found = gate.upstreams.find(&arrival.facts.target);
-    // An upstream that forwards nothing answers questions of a forward-auth proxy: those concern another request.
-    let judged = match &found {
-        UpstreamRoute::Found(upstream) if upstream.is_static() && arrival.facts.original.is_some() => {
-            Judged::Original
-        }
-        _ => Judged::Own,
-    };
+    let (found, judged) = upstream_of(gate, &arrival);
     let decided = decide(gate, &arrival, judged, record).await;
     match decided.decision {
         Decision::Permitted { permit, visitor } => {
@@ -205,6 +220,27 @@ async fn proxied(gate: &Arc<Gate>, arrival: Box<Arrival>, record: &mut Record) -
             with_cookies(denied(gate, &arrival, &denial, &who), decided.set_cookies)
         }
     }
+}
+
+/// Where the gateway has a say in a request, and which.
+pub(crate) fn crossing<'g>(gate: &'g Gate, arrival: &Arrival) -> Option<(&'g Gateway, Crossing<'g>)> {
+    let gateway = gate.gateway.as_deref()?;
+    let crossing = gateway.find(arrival, Judged::Own);
+    let is_ours = !matches!(crossing, Crossing::Nowhere) || gate.upstreams.is_empty();
+    is_ours.then_some((gateway, crossing))
+}
+
+/// The upstream of a request that no route is about, and what is judged of it.
+pub(crate) fn upstream_of<'g>(gate: &'g Gate, arrival: &Arrival) -> (UpstreamRoute<'g>, Judged) {
+    let found = gate.upstreams.find(&arrival.facts.target);
+    // An upstream that forwards nothing answers questions of a forward-auth proxy: those concern another request.
+    let judged = match &found {
+        UpstreamRoute::Found(upstream) if upstream.is_static() && arrival.facts.original.is_some() => {
+            Judged::Original
+        }
+        _ => Judged::Own,
+    };
+    (found, judged)
 }
 
 /// What steps 3 and 4 came to, for proxying, forward-auth and userinfo alike.
@@ -471,7 +507,7 @@ fn add_slash(arrival: &Arrival) -> Response<Body> {
 }
 
 /// `--force-https`: the same address with https, where the client is known to have come without.
-fn https_redirect(gate: &Gate, arrival: &Arrival) -> Option<Response<Body>> {
+pub(crate) fn https_redirect(gate: &Gate, arrival: &Arrival) -> Option<Response<Body>> {
     let HttpsPolicy::Required { port } = gate.https else { return None };
     if arrival.facts.scheme == Some(Scheme::Https) {
         return None;

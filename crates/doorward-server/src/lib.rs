@@ -21,6 +21,7 @@ mod presence;
 mod record;
 pub mod redirects;
 pub mod refresh;
+pub mod rehearsal;
 mod respond;
 pub mod routes;
 mod sessions;

@@ -65,6 +65,14 @@ use crate::{demo::GROUNDS_HEADER, files::Files};
 /// No stop waits longer than this for requests under way, also where nobody set a limit: some thirty years.
 const LONGEST_DRAIN: Duration = Duration::from_hours(24 * 365 * 30);
 
+/// Whom a configuration contacts when it is put to work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    Everybody,
+    /// Neither stores nor identity providers: for decisions about requests that nobody sends.
+    Nobody,
+}
+
 /// How people sign in, before anything is contacted.
 #[derive(Debug)]
 pub(crate) struct Provided {
@@ -72,6 +80,7 @@ pub(crate) struct Provided {
     main: Box<doorward_oidc::Config>,
     extra: Vec<doorward_oidc::Config>,
     at: SignInAt,
+    reach: Reach,
 }
 
 /// A configuration that has been checked but has not contacted anybody.
@@ -98,6 +107,17 @@ pub(crate) struct Checked {
 }
 
 impl Checked {
+    /// The same, to be tried beside the program that serves it: with empty stores of its own, and without asking
+    /// identity providers.
+    pub(crate) fn rehearsed(self) -> Self {
+        Self {
+            provided: Provided { reach: Reach::Nobody, ..self.provided },
+            auth_server: self.auth_server.map(auth_server::Plan::rehearsed),
+            keeping: self.keeping.rehearsed(),
+            ..self
+        }
+    }
+
     /// Sentences for the log, about the options and where they are written.
     pub(crate) fn notices(&self, sources: &Sources) -> Vec<String> {
         sources.warnings().iter().chain(&self.notices).cloned().collect()
@@ -328,7 +348,7 @@ fn provided(
     };
     let provided = main.map(|main| {
         let extra = provider::extra_issuers(options, &main, problems);
-        Provided { main: Box::new(main), extra, at }
+        Provided { main: Box::new(main), extra, at, reach: Reach::Everybody }
     });
     (first, provided)
 }
@@ -541,11 +561,14 @@ fn schedule(period: Duration, injection: &Injection) -> Schedule {
 
 /// The main provider, and those whose bearer tokens are accepted.
 async fn contact(
-    Provided { main, extra, at }: Provided,
+    Provided { main, extra, at, reach }: Provided,
     opened: Option<&Opened>,
     (options, former): (&Options, Option<&Former>),
     problems: &mut Problems<'_>,
 ) -> Option<Contacted> {
+    if reach == Reach::Nobody {
+        return Some(Contacted::default());
+    }
     let main = match (at, opened) {
         (SignInAt::BuiltIn, Some(opened)) => opened.own_provider(*main, problems).await?,
         (SignInAt::BuiltIn, None) => return None,

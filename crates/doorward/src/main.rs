@@ -2,6 +2,7 @@
 
 mod assemble;
 mod demo;
+mod explain;
 mod files;
 mod manage;
 mod reload;
@@ -23,6 +24,9 @@ fn main() -> ExitCode {
     match args.first().and_then(|word| word.to_str()) {
         Some("demo") => return finish(run::demo(rest)),
         Some(word) if manage::COMMANDS.contains(&word) => return finish(manage::run(&args)),
+        Some("explain") => {
+            return explain::run(rest).unwrap_or_else(|failure| finish(Err(failure)));
+        }
         Some("completion") => return completion(rest),
         Some("convert") => return finish(run::convert_to_native(rest)),
         Some("schema") => {

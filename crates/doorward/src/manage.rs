@@ -57,7 +57,7 @@ enum Command {
 /// Runs a command; `args` begin with one of [`COMMANDS`].
 pub(crate) fn run(args: &[OsString]) -> Result<(), Failure> {
     let words: Option<Vec<String>> = args.iter().map(|word| word.to_str().map(ToOwned::to_owned)).collect();
-    let Words { positional, own, others } = Words::split(words.ok_or_else(usage)?);
+    let Words { positional, own, others } = Words::split(words.ok_or_else(usage)?, &OWN_FLAGS);
     let command = Command::read(positional, own).ok_or_else(usage)?;
     let command = match command {
         Command::AddClient { id, redirect_uris } => return add_client(&id, &redirect_uris),
@@ -78,20 +78,21 @@ fn failed(error: impl std::fmt::Display) -> Failure {
 }
 
 /// The arguments, sorted.
-struct Words {
-    positional: VecDeque<String>,
+pub(crate) struct Words {
+    pub(crate) positional: VecDeque<String>,
     own: BTreeMap<&'static str, Vec<String>>,
     /// Options of the program, which say where the records are.
-    others: Vec<OsString>,
+    pub(crate) others: Vec<OsString>,
 }
 
 const OWN_FLAGS: [&str; 6] =
     ["--full-name", "--email", "--group", "--password-file", "--redirect-uri", "--user"];
 
 impl Words {
-    fn split(words: Vec<String>) -> Self {
+    /// `own` are the flags of the command.
+    pub(crate) fn split(words: Vec<String>, own: &[&'static str]) -> Self {
         let mut split = Self { positional: VecDeque::new(), own: BTreeMap::new(), others: Vec::new() };
-        let mut words = words.into_iter();
+        let mut words = words.into_iter().peekable();
         while let Some(word) = words.next() {
             if !word.starts_with("--") {
                 split.positional.push_back(word);
@@ -99,15 +100,28 @@ impl Words {
             }
             let (flag, value) = match word.split_once('=') {
                 Some((flag, value)) => (flag.to_owned(), Some(value.to_owned())),
-                None => (word, words.next()),
+                None => (word, None),
             };
-            match (OWN_FLAGS.into_iter().find(|own| *own == flag), value) {
+            let known = own.iter().copied().find(|own| *own == flag);
+            // A flag of the program may stand alone.
+            let value = value.or_else(|| words.next_if(|next| known.is_some() || !next.starts_with("--")));
+            match (known, value) {
                 (Some(own), value) => split.own.entry(own).or_default().extend(value),
                 (None, Some(value)) => split.others.push(format!("{flag}={value}").into()),
                 (None, None) => split.others.push(flag.into()),
             }
         }
         split
+    }
+
+    /// All values of a flag of the command.
+    pub(crate) fn all(&mut self, flag: &str) -> Vec<String> {
+        self.own.remove(flag).unwrap_or_default()
+    }
+
+    /// The last of them.
+    pub(crate) fn last(&mut self, flag: &str) -> Option<String> {
+        self.all(flag).pop()
     }
 }
 

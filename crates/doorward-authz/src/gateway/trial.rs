@@ -109,6 +109,11 @@ impl<'a> Trial<'a> {
         Self { trace: Trace::On(Vec::new()), ..self }
     }
 
+    /// Whose request it is.
+    pub const fn who(&self) -> &'a Principal {
+        self.who
+    }
+
     /// What has been judged, in order; nothing unless the trial is [`Self::traced`].
     pub fn steps(&self) -> &[Step] {
         match &self.trace {

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 use doorward_authn::gateway::{Authenticator, Kind};
 use doorward_authz::{
     Constraints, Judged,
-    gateway::{Asked, Exchange, Found as FoundRoute, Grant, Route, Ruling, Search, Unclear},
+    gateway::{Asked, Exchange, Found as FoundRoute, Grant, Route, Ruling, Search, Trial, Unclear},
 };
 use doorward_core::{PathParameters, Principal, SecretString, Target, request::Scheme};
 use doorward_gateway::Document;
@@ -62,6 +62,16 @@ pub(crate) struct OnRoute<'a> {
 }
 
 impl Gateway {
+    /// What routes are matched with.
+    pub(crate) fn asked(arrival: &Arrival, judged: Judged) -> Asked<'_> {
+        let exchange = match judged {
+            Judged::Own if asks_for_websocket(&arrival.request) => Exchange::WebSocket,
+            Judged::Original if names_websocket(arrival.headers()) => Exchange::WebSocket,
+            _ => Exchange::Plain,
+        };
+        Asked { facts: &arrival.facts, judged, headers: arrival.headers(), exchange }
+    }
+
     /// The route of a request.
     pub(crate) fn find(&self, arrival: &Arrival, judged: Judged) -> Crossing<'_> {
         let uri = arrival.facts.target.uri();
@@ -70,13 +80,7 @@ impl Gateway {
         if let (Judged::Own, Some(document)) = (judged, document) {
             return Crossing::Document(document);
         }
-        let exchange = match judged {
-            Judged::Own if asks_for_websocket(&arrival.request) => Exchange::WebSocket,
-            Judged::Original if names_websocket(arrival.headers()) => Exchange::WebSocket,
-            _ => Exchange::Plain,
-        };
-        let headers = arrival.headers();
-        match self.routes.find(&Asked { facts: &arrival.facts, judged, headers, exchange }) {
+        match self.routes.find(&Self::asked(arrival, judged)) {
             Search::Found(FoundRoute { place, route, params }) => match self.plans.get(place) {
                 Some(plan) => Crossing::Over(OnRoute { route, plan, params }),
                 None => Crossing::Nowhere,
@@ -169,13 +173,31 @@ impl<'a> Case<'a> {
         (known, headers, target, seen): (&Known, &HeaderMap, &Target, &Seen),
         record: &mut Record,
     ) -> Result<Box<Grant>, Turned> {
-        let Self { gate, gateway, arrival, .. } = *self;
+        let Self { gate, arrival, .. } = *self;
         if let Err(denial) = self.is_admitted(known) {
             let explanation = Explanation::denial(&denial);
             gate.explain(arrival, record, explanation);
             let refusal = Refusal::Forbidden(refused::FORBIDDEN.to_owned());
             return Err(refused::answer(self, on, &refusal).into());
         }
+        let mut trial = on.route.trial(&known.principal, arrival.now);
+        match self.judge(on, (&mut trial, headers, target, seen)).await {
+            Ruling::Permit(grant) => {
+                record.permit_to(grant.permit.grounds(), &refused::words(&known.principal));
+                Ok(grant)
+            }
+            ruling => Err(refused::ruled(self, on, (known, ruling), record).into()),
+        }
+    }
+
+    /// What the route says to it. The parameters are those of [`Self::rule`].
+    pub(crate) async fn judge(
+        &self,
+        on: &OnRoute<'_>,
+        (trial, headers, target, seen): (&mut Trial<'_>, &HeaderMap, &Target, &Seen),
+    ) -> Ruling {
+        let Self { gateway, arrival, .. } = *self;
+        let who = trial.who();
         let (hidden_headers, hidden_parameters) = credentials_of(&on.plan.authenticate);
         let expose = match on.plan.expose {
             ExposeCredentials::ToPolicies => Expose::Credentials,
@@ -195,24 +217,18 @@ impl<'a> Case<'a> {
             protocol: arrival.request.version(),
             headers,
             peer: self.peer(),
-            peer_principal: certified(on, &known.principal),
+            peer_principal: certified(on, who),
             body: seen.for_policies(),
-            who: &known.principal,
+            who,
             route: on.route.id.as_str(),
             params: &on.params,
             expose,
         });
-        match on.route.decide(&gateway.policies, &question).await {
-            Ruling::Permit(grant) => {
-                record.permit_to(grant.permit.grounds(), &refused::words(&known.principal));
-                Ok(grant)
-            }
-            ruling => Err(refused::ruled(self, on, (known, ruling), record).into()),
-        }
+        trial.run(&gateway.policies, &question).await
     }
 
     /// Somebody with a session has to be somebody who would get one now, and who fits what the question asks for.
-    fn is_admitted(&self, known: &Known) -> Result<(), doorward_authz::Denial> {
+    pub(crate) fn is_admitted(&self, known: &Known) -> Result<(), doorward_authz::Denial> {
         let identity = &known.session.identity;
         if known.origin == Origin::Session {
             self.gate.access.policy.check_at_login(identity)?;

@@ -156,7 +156,7 @@ impl Gathered {
     }
 }
 
-fn nobody_in_particular(authenticator: Arc<str>, arrival: &Arrival) -> Known {
+pub(crate) fn nobody_in_particular(authenticator: Arc<str>, arrival: &Arrival) -> Known {
     let session =
         Session { created_at: Some(arrival.now), identity: Identity::anonymous(), ..Session::default() };
     Known {
@@ -218,7 +218,7 @@ async fn by_session(case: &Case<'_>, authenticator: &Authenticator) -> BySession
 
 /// Somebody with a session. The claims are those of the ID token that the session was made with, and those that were
 /// taken up at the login; `None` if nobody may be called so.
-fn principal_of(session: &Session, authenticator: &Arc<str>, naming: Naming) -> Option<Principal> {
+pub(crate) fn principal_of(session: &Session, authenticator: &Arc<str>, naming: Naming) -> Option<Principal> {
     let Identity { user, email, groups, preferred_username, additional } = &session.identity;
     let mut claims =
         session.tokens.id.as_ref().and_then(|token| claims_of(token.expose())).unwrap_or_default();
@@ -266,7 +266,7 @@ fn claims_of(id_token: &str) -> Option<Map<String, Value>> {
 }
 
 /// Somebody with another credential, as the headers of [`crate::inject`] describe people. It lives for one request.
-fn session_of(gate: &Gate, principal: &Principal, arrival: &Arrival) -> Session {
+pub(crate) fn session_of(gate: &Gate, principal: &Principal, arrival: &Arrival) -> Session {
     let wanted = gate.injection.additional_claims();
     let additional =
         wanted.filter_map(|name| Some((name.to_owned(), principal.claim(name)?.clone()))).collect();

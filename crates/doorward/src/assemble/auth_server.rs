@@ -60,6 +60,11 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    /// The same server with records that nobody knows of, asking nobody.
+    pub(crate) fn rehearsed(self) -> Self {
+        Self { records: RecordsPlan::passing(), providers: Vec::new(), first_user: FirstUser::None, ..self }
+    }
+
     /// What looks at the certificates of clients.
     pub(crate) fn wants_client_certificates(&self) -> Option<&str> {
         self.providers.iter().find(|planned| planned.wants_client_certificates()).map(Planned::place)

@@ -47,6 +47,13 @@ enum LedgerChoice {
     Redis(Box<RedisConfig>),
 }
 
+impl Keeping {
+    /// The same without a store, where no session will be looked for.
+    pub(crate) fn rehearsed(self) -> Self {
+        Self { store: StoreChoice::Cookie, ..self }
+    }
+}
+
 /// Where the cookie secret comes from.
 #[derive(Debug)]
 enum Current {

@@ -26,6 +26,13 @@ pub(crate) struct RecordsPlan {
     pub(crate) seal: Seal,
 }
 
+impl RecordsPlan {
+    /// Records that end with the process.
+    pub(crate) const fn passing() -> Self {
+        Self { records: RecordsConfig::Memory, seal: Seal::Passing }
+    }
+}
+
 /// Where the key comes from.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Seal {
