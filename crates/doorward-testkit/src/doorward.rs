@@ -43,6 +43,8 @@ pub struct Doorward {
     readers: Vec<thread::JoinHandle<()>>,
     /// Files of this launch.
     folder: Folder,
+    /// What it was started with.
+    started: (String, Vec<String>, Vec<(String, String)>),
     pub address: SocketAddr,
     issued: Option<Issued>,
 }
@@ -160,8 +162,13 @@ impl Launch {
         let log = Arc::new(Mutex::new(String::new()));
         let readers =
             vec![collect(child.stdout.take().unwrap(), &log), collect(child.stderr.take().unwrap(), &log)];
-        let Self { folder, address, issued, .. } = self;
-        let mut doorward = Doorward { child, log, readers, folder, address, issued };
+        let filled = |text: &String| self.folder.fill_in(text);
+        let flags = self.flags.iter().map(filled).collect();
+        let environment =
+            self.environment.iter().map(|(name, value)| (name.clone(), filled(value))).collect();
+        let Self { program, folder, address, issued, .. } = self;
+        let started = (program, flags, environment);
+        let mut doorward = Doorward { child, log, readers, folder, started, address, issued };
         let mut browser = doorward.browser();
         eventually("the program answers /ping", || {
             if let Some(status) = doorward.child.try_wait().unwrap() {
@@ -203,6 +210,18 @@ impl Launch {
 }
 
 impl Doorward {
+    /// Runs another command of the program with the same flags and variables, and waits for its end.
+    #[track_caller]
+    pub fn command(&self, words: &[&str]) -> Exit {
+        let (program, flags, environment) = &self.started;
+        let mut command = Command::new(program);
+        command.args(words).args(flags).stdin(Stdio::null());
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
+        let output = command.output().expect("the program can be started");
+        let text = [output.stdout, output.stderr].concat();
+        Exit { code: output.status.code(), output: String::from_utf8_lossy(&text).into_owned() }
+    }
+
     /// A browser with an empty cookie jar.
     pub fn browser(&self) -> Browser {
         Browser::new(self.address)

@@ -18,6 +18,8 @@ mod built_in;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod explain;
+#[cfg(test)]
 mod forwarded;
 #[cfg(test)]
 mod frames;
