@@ -25,6 +25,8 @@ mod http;
 #[cfg(test)]
 mod keycloak_direct;
 #[cfg(test)]
+mod logouts;
+#[cfg(test)]
 mod nginx;
 #[cfg(test)]
 mod parts;

@@ -98,6 +98,24 @@ impl Keycloak {
         assert_eq!(answer.status, 204, "{}", answer.body);
     }
 
+    /// Another client like `doorward`, which is told at this address when a session ends.
+    pub(crate) async fn client_with_back_channel(&self, id: &str, url: &str) {
+        let text = fs::read_to_string(root().join("scripts/realm-doorward.json")).expect("the realm file");
+        let realm: serde_json::Value = serde_json::from_str(&text).expect("the realm is JSON");
+        let clients = realm["clients"].as_array().expect("clients");
+        let mut client = clients.iter().find(|one| one["clientId"] == "doorward").expect("ours").clone();
+        client["clientId"] = id.into();
+        client["attributes"]["backchannel.logout.url"] = url.into();
+        let token = self.administrator_token().await;
+        let request = ::http::Request::post(format!("{}/admin/realms/doorward/clients", self.url))
+            .header("authorization", format!("Bearer {token}"))
+            .header("content-type", "application/json")
+            .body(client.to_string().into())
+            .expect("a valid request");
+        let answer = send(request).await;
+        assert!(matches!(answer.status, 201 | 409), "{} {}", answer.status, answer.body);
+    }
+
     async fn administrator_token(&self) -> String {
         let url = format!("{}/realms/master/protocol/openid-connect/token", self.url);
         let fields = [
