@@ -1,5 +1,7 @@
 //! How requests are turned away on a route, and how that is explained: one line for each.
 
+use std::time::Duration;
+
 use doorward_authn::gateway::{Kind, Refusal as BadCredential};
 use doorward_authz::{
     Judged,
@@ -39,8 +41,9 @@ use crate::{
 
 /// What somebody hears who may not.
 pub(crate) const FORBIDDEN: &str = "You may not do this here.";
-/// A login that is younger, in seconds, and still not what a route asks for is not followed by another.
-const FRESH: u64 = 60;
+/// A login that is younger and still not what a route asks for has just come back from a provider that does not heed it: it
+/// is not followed by another.
+const JUST_NOW: Duration = Duration::from_secs(5);
 
 /// As much of a credential's name as logs show of it.
 const CREDENTIAL_SHOWN: usize = 15;
@@ -123,7 +126,9 @@ fn nobody(case: &Case<'_>, on: &OnRoute<'_>, shortfall: &Shortfall, record: &mut
     let explained = Explanation::new(Outcome::Login, shortfall.reason(), message);
     case.explain(on, record, explained.because(&shortfall.detail()));
     if can_sign_in {
-        return ask_for_login(case.gate, case.arrival);
+        let step_up = on.route.step_up.as_ref();
+        let demanding = step_up.and_then(|step_up| demanding_login(case, step_up, AccountChoice::Any));
+        return demanding.unwrap_or_else(|| ask_for_login(case.gate, case.arrival));
     }
     answer(case, on, &Refusal::Unauthenticated)
 }
@@ -212,27 +217,34 @@ fn as_policy_wants(case: &Case<'_>, on: &OnRoute<'_>, wanted: PolicyAnswer) -> R
 
 /// People sign in again, in the way that is wanted; programs are told (RFC 9470 section 3).
 fn stronger_login(case: &Case<'_>, on: &OnRoute<'_>, known: &Known, step_up: &StepUp) -> Response<Body> {
-    let Case { gate, arrival, .. } = *case;
-    let max_age = step_up.max_age.map(|age| age.as_secs());
-    let is_fresh = known.session.age(arrival.now).is_some_and(|age| age.as_secs() < FRESH);
-    let begins = matches!(arrival.facts.method, Method::GET | Method::HEAD);
-    let may_help = known.origin == Origin::Session && begins && !is_fresh && gate.sign_in.provider.is_some();
-    if may_help && case.can_sign_in(on) {
-        let wished = gate.wished_target(arrival);
-        let target = gate.return_target(arrival, wished.as_deref(), OwnEndpoints::Refused);
-        let mut demands = Vec::new();
-        if !step_up.acr.is_empty() {
-            demands.push(("acr_values", step_up.acr.join(" ")));
+    let Case { arrival, .. } = *case;
+    let is_fresh = known.session.age(arrival.now).is_some_and(|age| age < JUST_NOW);
+    if known.origin == Origin::Session && !is_fresh && case.can_sign_in(on) {
+        let is_too_old = is_too_old(&known.principal, step_up, arrival.now);
+        let account = if is_too_old { AccountChoice::Anew } else { AccountChoice::Any };
+        if let Some(redirect) = demanding_login(case, step_up, account) {
+            return redirect;
         }
-        demands.extend(max_age.map(|seconds| ("max_age", seconds.to_string())));
-        let account = if is_too_old(&known.principal, step_up, arrival.now) {
-            AccountChoice::Anew
-        } else {
-            AccountChoice::Any
-        };
-        return login::begin(gate, arrival, &Login { account, demands, ..Login::to(target) });
     }
+    let max_age = step_up.max_age.map(|age| age.as_secs());
     answer(case, on, &Refusal::StepUp(Wanted { acr: step_up.acr.clone(), max_age }))
+}
+
+/// The way to a provider that is told what the login has to be like; nothing for requests that a login would lose.
+fn demanding_login(case: &Case<'_>, step_up: &StepUp, account: AccountChoice) -> Option<Response<Body>> {
+    let Case { gate, arrival, .. } = *case;
+    let begins = matches!(arrival.facts.method, Method::GET | Method::HEAD);
+    if !begins || gate.sign_in.provider.is_none() {
+        return None;
+    }
+    let wished = gate.wished_target(arrival);
+    let target = gate.return_target(arrival, wished.as_deref(), OwnEndpoints::Refused);
+    let mut demands = Vec::new();
+    if !step_up.acr.is_empty() {
+        demands.push(("acr_values", step_up.acr.join(" ")));
+    }
+    demands.extend(step_up.max_age.map(|age| ("max_age", age.as_secs().to_string())));
+    Some(login::begin(gate, arrival, &Login { account, demands, ..Login::to(target) }))
 }
 
 /// Whether the time of the login is what is wrong with it.
