@@ -7,7 +7,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io, mem,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
@@ -22,7 +22,7 @@ pub(crate) const PERIOD: Duration = Duration::from_millis(250);
 /// How many further times a file is read although it looks the same: clocks of file systems are coarse.
 const FURTHER_READS: u8 = 8;
 
-/// What stands in a file; nothing if it cannot be read.
+/// What stands in a file, or which names in a folder; nothing if it cannot be read.
 type Content = Option<Sum>;
 type Sum = [u8; digest::SHA256_OUTPUT_LEN];
 
@@ -30,6 +30,7 @@ type Sum = [u8; digest::SHA256_OUTPUT_LEN];
 #[derive(Debug, Default)]
 pub(crate) struct Files {
     contents: RefCell<BTreeMap<PathBuf, Content>>,
+    folders: RefCell<BTreeSet<PathBuf>>,
     empty: EmptyConfig,
     found_empty: Cell<bool>,
 }
@@ -43,6 +44,18 @@ pub(crate) enum EmptyConfig {
     Refused,
 }
 
+/// A file that was named, or found in a folder that was named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Below {
+    pub(crate) path: PathBuf,
+    /// The folders between.
+    pub(crate) under: Vec<String>,
+}
+
+/// So many files are looked for below a folder, and so deep.
+const MOST_BELOW: usize = 10_000;
+const DEEPEST: usize = 16;
+
 impl Files {
     pub(crate) fn new(empty: EmptyConfig) -> Self {
         Self { empty, ..Self::default() }
@@ -52,6 +65,47 @@ impl Files {
         let read = fs::read(path);
         self.contents.borrow_mut().insert(path.to_owned(), read.as_deref().ok().map(sum));
         read
+    }
+
+    /// The file `path`; of a folder, all files below it whose names have one of these endings, in the order of their
+    /// names. From now on a new one is a change. What begins with a dot is left out, which Kubernetes and editors use for
+    /// things of their own. Nothing is read yet.
+    pub(crate) fn below(&self, path: &Path, endings: &[&str]) -> io::Result<Vec<Below>> {
+        let mut found = Vec::new();
+        if fs::metadata(path)?.is_dir() {
+            self.walk(path, (&[], endings), &mut found)?;
+        } else {
+            found.push(Below { path: path.to_owned(), under: Vec::new() });
+        }
+        Ok(found)
+    }
+
+    fn walk(
+        &self,
+        folder: &Path,
+        (under, endings): (&[String], &[&str]),
+        found: &mut Vec<Below>,
+    ) -> io::Result<()> {
+        let names = names(folder)?;
+        self.contents.borrow_mut().insert(folder.to_owned(), Some(sum_of_names(&names)));
+        self.folders.borrow_mut().insert(folder.to_owned());
+        if under.len() > DEEPEST {
+            return Err(io::Error::other(format!("folders are nested deeper than {DEEPEST}")));
+        }
+        for name in names {
+            let path = folder.join(&name);
+            let ends = |ending: &&str| path.extension().is_some_and(|its| its == *ending);
+            if fs::metadata(&path)?.is_dir() {
+                let under: Vec<String> = under.iter().cloned().chain([name]).collect();
+                self.walk(&path, (&under, endings), found)?;
+            } else if endings.iter().any(ends) {
+                found.push(Below { path, under: under.to_vec() });
+            }
+            if found.len() > MOST_BELOW {
+                return Err(io::Error::other(format!("there are more than {MOST_BELOW} files")));
+            }
+        }
+        Ok(())
     }
 
     /// A file that holds options.
@@ -88,6 +142,26 @@ fn sum(content: &[u8]) -> Sum {
     sum
 }
 
+/// What is in a folder, sorted.
+fn names(folder: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name().into_string();
+        let name =
+            name.map_err(|name| io::Error::other(format!("the name {} is not text", name.display())))?;
+        if !name.starts_with('.') {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn sum_of_names(names: &[String]) -> Sum {
+    // No name holds a slash.
+    sum(names.join("/").as_bytes())
+}
+
 /// Looks at files for changes.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
@@ -99,8 +173,12 @@ pub(crate) struct Watch {
 impl Watch {
     /// A change is one against what these files held when they were read.
     pub(crate) fn new(files: Files) -> Self {
-        let files = files.contents.into_inner().into_iter();
-        Self { files: files.map(|(path, content)| Watched::new(path, content)).collect(), candidate: None }
+        let folders = files.folders.into_inner();
+        let watched = |(path, content): (PathBuf, Content)| {
+            let kind = if folders.contains(&path) { Kind::Folder } else { Kind::File };
+            Watched::new((path, kind), content)
+        };
+        Self { files: files.contents.into_inner().into_iter().map(watched).collect(), candidate: None }
     }
 
     /// As [`Watch::new`], for files that were read in vain: those of the configuration in use are watched too.
@@ -109,7 +187,7 @@ impl Watch {
         let former = mem::replace(self, attempt);
         for watched in former.files {
             if self.files.iter().all(|file| file.path != watched.path) {
-                self.files.push(Watched::new(watched.path, watched.seen));
+                self.files.push(Watched::new((watched.path, watched.kind), watched.seen));
             }
         }
     }
@@ -157,10 +235,18 @@ impl Watch {
 #[derive(Debug)]
 struct Watched {
     path: PathBuf,
+    kind: Kind,
     loaded: Content,
     seen: Content,
     stamp: Option<Stamp>,
     further_reads: u8,
+}
+
+/// As what it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    File,
+    Folder,
 }
 
 /// What a changed file usually has different.
@@ -174,8 +260,8 @@ struct Stamp {
 }
 
 impl Watched {
-    const fn new(path: PathBuf, loaded: Content) -> Self {
-        Self { path, loaded, seen: loaded, stamp: None, further_reads: FURTHER_READS }
+    fn new((path, kind): (PathBuf, Kind), loaded: Content) -> Self {
+        Self { path, kind, loaded, seen: loaded, stamp: None, further_reads: FURTHER_READS }
     }
 
     fn look(&mut self) {
@@ -184,6 +270,10 @@ impl Watched {
             self.seen = None;
             return;
         };
+        if metadata.is_dir() && self.kind == Kind::Folder {
+            self.seen = names(&self.path).ok().map(|names| sum_of_names(&names));
+            return;
+        }
         if !metadata.is_file() {
             // A pipe gives its content once: looking at it would take it away, or wait for ever.
             return;

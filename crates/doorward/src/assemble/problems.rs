@@ -6,7 +6,7 @@ use std::{fs, io, os::unix::fs::MetadataExt as _, path::Path};
 use doorward_core::{Secret, SecretString};
 use doorward_options::{OptionError, Sources, problem};
 
-use crate::files::Files;
+use crate::files::{Below, Files};
 
 /// The complaints so far.
 #[derive(Debug)]
@@ -56,6 +56,11 @@ impl<'a> Problems<'a> {
     /// As [`Problems::read`], for text.
     pub(crate) fn read_text(&self, path: impl AsRef<Path>) -> io::Result<String> {
         self.files.read_text(path.as_ref())
+    }
+
+    /// The files that a path of the configuration stands for: [`Files::below`].
+    pub(crate) fn files_below(&self, path: &Path, endings: &[&str]) -> io::Result<Vec<Below>> {
+        self.files.below(path, endings)
     }
 
     /// As [`Problems::read`], for a file that others may not read. `mend` says how to come by one.

@@ -155,3 +155,33 @@ fn an_unchanged_file_is_read_no_more_after_a_while() {
     check(&mut watch, &[false; 2 * FURTHER_READS as usize]);
     assert_eq!(watch.files[0].further_reads, 0);
 }
+
+#[test]
+fn a_file_that_comes_or_goes_below_a_folder_is_a_change() {
+    let scratch = Scratch::new();
+    fs::create_dir(scratch.path("sub")).unwrap();
+    for name in ["b.rego", "a.rego", "note.txt", ".hidden.rego", "sub/c.rego"] {
+        fs::write(scratch.path(name), name).unwrap();
+    }
+    let files = Files::default();
+    let below = files.below(&scratch.0, &["rego"]).unwrap();
+    let found: Vec<_> = below
+        .iter()
+        .map(|Below { path, under }| (path.strip_prefix(&scratch.0).unwrap(), under.join("/")))
+        .collect();
+    let expected = [("a.rego", ""), ("b.rego", ""), ("sub/c.rego", "sub")];
+    assert_eq!(found, expected.map(|(path, under)| (Path::new(path), under.to_owned())));
+    let mut watch = Watch::new(files);
+    check(&mut watch, &[false, false]);
+    fs::write(scratch.path(".hidden.rego"), "more").unwrap();
+    check(&mut watch, &[false, false]);
+    fs::write(scratch.path("sub/d.rego"), "d").unwrap();
+    check(&mut watch, &[false, true]);
+    fs::remove_file(scratch.path("sub/d.rego")).unwrap();
+    check(&mut watch, &[false]);
+    fs::remove_file(scratch.path("sub/c.rego")).unwrap();
+    check(&mut watch, &[false, true]);
+    let named = Files::default().below(&scratch.path("note.txt"), &["rego"]).unwrap();
+    assert_eq!(named.len(), 1, "a file that is named counts whatever its name");
+    assert!(Files::default().below(&scratch.path("none"), &["rego"]).is_err());
+}
