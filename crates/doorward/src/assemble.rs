@@ -21,7 +21,7 @@ pub(crate) mod secret_source;
 pub(crate) mod sessions;
 pub(crate) mod upstreams;
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{borrow::Cow, iter, sync::Arc, time::Duration};
 
 use doorward_accounts::NewUser;
 use doorward_authn::{
@@ -29,6 +29,7 @@ use doorward_authn::{
     htpasswd::Htpasswd,
 };
 use doorward_core::redirect::AllowedHosts;
+use doorward_gateway::IssuerConfig;
 use doorward_oauth::config::Consent;
 use doorward_oidc::Provider;
 use doorward_options::{
@@ -37,9 +38,11 @@ use doorward_options::{
 };
 use doorward_server::{
     Gate,
+    api::ApiAuth,
     gate::{
         Access, Bearer, ProviderButton, ProviderLogout, Sessions, SignIn, SignOut, Telemetry, TokensAtSignOut,
     },
+    gateway::Gateway,
     inject::{ClientCopies, Injection},
     pages::Pages,
     redirects::{self, Redirects, RelativeRedirectUrl, SecureCookies},
@@ -90,9 +93,7 @@ pub(crate) struct Checked {
     notices: Vec<String>,
     pub listeners: Listeners,
     provided: Provided,
-    auth_server: Option<auth_server::Plan>,
-    api: Option<api_auth::Plan>,
-    demo_user: Option<NewUser>,
+    own: OwnPlan,
     button: ProviderButton,
     keeping: Keeping,
     access: Access,
@@ -112,7 +113,11 @@ impl Checked {
     pub(crate) fn rehearsed(self) -> Self {
         Self {
             provided: Provided { reach: Reach::Nobody, ..self.provided },
-            auth_server: self.auth_server.map(auth_server::Plan::rehearsed),
+            own: OwnPlan {
+                auth_server: self.own.auth_server.map(auth_server::Plan::rehearsed),
+                gateway: self.own.gateway.map(gateway::Plan::rehearsed),
+                ..self.own
+            },
             keeping: self.keeping.rehearsed(),
             ..self
         }
@@ -122,6 +127,15 @@ impl Checked {
     pub(crate) fn notices(&self, sources: &Sources) -> Vec<String> {
         sources.warnings().iter().chain(&self.notices).cloned().collect()
     }
+}
+
+/// What doorward.yaml plans.
+#[derive(Debug)]
+struct OwnPlan {
+    auth_server: Option<auth_server::Plan>,
+    api: Option<api_auth::Plan>,
+    gateway: Option<gateway::Plan>,
+    demo_user: Option<NewUser>,
 }
 
 /// A gate that is ready to serve, and what the configuration after this one takes over.
@@ -141,6 +155,7 @@ pub(crate) struct Former {
     providers: Vec<Provider>,
     kept: sessions::Kept,
     accounts: Option<KeptAccounts>,
+    gateway_keys: gateway::KeptKeys,
     /// What was said about it.
     pub notices: Vec<String>,
 }
@@ -186,7 +201,6 @@ pub(crate) fn check(
         written = legacy::structured(options, &mut problems);
         (&written, Form::Flat)
     };
-    gateway::check(own, &mut problems);
     let checked = checked(&Written { options, structured, form, own }, &mut problems, purpose, former);
     let found = problems.into_found();
     match checked {
@@ -229,9 +243,8 @@ fn checked(
         Purpose::Demo(_) => Consent::Prompt,
     };
     let around = Surroundings { options, structured, sign_in: at, consent };
-    let auth_server = auth_server::plan(own, around, problems);
+    let Plans { auth_server, api, gateway } = plans(own, around, former, problems);
     let server = auth_server.as_ref().and_then(Option::as_ref);
-    let api = api_auth::plan(own, server, problems);
     let options = adapted(written, at, server, problems);
     let options = options.as_ref();
     let (first_provider, provided) = provided((options, structured), at, server, problems);
@@ -239,8 +252,8 @@ fn checked(
     let former_logging = former.and_then(|former| former.logging.as_ref());
     let logging = logging::open(options, former_logging, problems);
     let planned_api = api.as_ref().and_then(Option::as_ref);
-    let certificates =
-        api_auth::client_certificates(planned_api, server, &structured.server, options, problems);
+    let planned = (planned_api, server, gateway.as_ref().and_then(Option::as_ref));
+    let certificates = api_auth::client_certificates(planned, &structured.server, options, problems);
     let listeners = listeners::config(options, structured, form, certificates, problems);
     let client_copies = match (form, options.skip_auth_strip_headers) {
         (Form::Structured, _) | (Form::Flat, true) => ClientCopies::Removed,
@@ -278,9 +291,7 @@ fn checked(
         notices: problems.take_notices(),
         listeners,
         provided: provided?,
-        auth_server: auth_server?,
-        api: api?,
-        demo_user,
+        own: OwnPlan { auth_server: auth_server?, api: api?, gateway: gateway?, demo_user },
         button: if options.skip_provider_button { ProviderButton::Skipped } else { ProviderButton::Shown },
         keeping: keeping?,
         access: access?,
@@ -292,6 +303,36 @@ fn checked(
         redirects: redirects?,
         refresh_period: options.cookie_refresh,
     })
+}
+
+/// What doorward.yaml plans, each checked.
+#[expect(clippy::option_option, reason = "outer: did it work; inner: is it there")]
+struct Plans {
+    auth_server: Option<Option<auth_server::Plan>>,
+    api: Option<Option<api_auth::Plan>>,
+    gateway: Option<Option<gateway::Plan>>,
+}
+
+fn plans(
+    own: Option<&Own>,
+    around: Surroundings<'_>,
+    former: Option<&Former>,
+    problems: &mut Problems<'_>,
+) -> Plans {
+    let mut auth_server = auth_server::plan(own, around, problems);
+    let server = auth_server.as_ref().and_then(Option::as_ref);
+    let api = api_auth::plan(own, server, problems);
+    let beside = gateway::Beside {
+        server,
+        api: api.as_ref().and_then(Option::as_ref),
+        former: former.map(|former| &former.gateway_keys),
+    };
+    let gateway = gateway::plan(own, beside, problems);
+    gateway::inline_secrets(own, around.options, problems);
+    if let (Some(Some(server)), Some(Some(gateway))) = (&mut auth_server, &gateway) {
+        server.keep_keys_for_gateway(gateway.algorithms());
+    }
+    Plans { auth_server, api, gateway }
 }
 
 /// The options, with what goes without saying where the built-in server signs people in.
@@ -409,9 +450,7 @@ pub(crate) async fn connect(
         notices: _,
         listeners,
         provided,
-        auth_server,
-        api,
-        demo_user,
+        own,
         button,
         keeping,
         access,
@@ -423,10 +462,10 @@ pub(crate) async fn connect(
         redirects,
         refresh_period,
     } = checked;
-    let planned = (auth_server, demo_user);
-    let opened = Box::pin(open_server(planned, former, &mut problems)).await;
-    let Some(opened) = opened else { return Err(problems.into_found()) };
-    let api = api.map(|api| api.ready(opened.as_ref().map(|opened| &opened.accounts), provided.at));
+    let own = Box::pin(open_own(own, (options, provided.at), former, &mut problems)).await;
+    let Some(OwnParts { opened, api, gateway, gateway_keys, accounts }) = own else {
+        return Err(problems.into_found());
+    };
     let contacted = contact(provided, opened.as_ref(), (options, former), &mut problems).await;
     let kept = keep(keeping, opened.as_ref(), former, &mut problems).await;
     let metrics = metrics(former, &mut problems);
@@ -436,30 +475,37 @@ pub(crate) async fn connect(
         return Err(problems.into_found());
     };
     let htpasswd = htpasswd.map(|users| succeeding(users, former));
-    let state = if options.encode_state { StateEncoding::Base64 } else { StateEncoding::Plain };
     let refresh = desk(schedule(refresh_period, &injection), former);
     let gate = Arc::new(Gate {
         ingress,
         routes: routes(options),
         redirects,
         oauth: opened.as_ref().map(|opened| Arc::clone(&opened.server)),
-        sign_in: SignIn { provider, htpasswd, bearer, button, state },
+        sign_in: SignIn { provider, htpasswd, bearer, button, state: state(options) },
         sessions: kept_sessions(keepers, refresh, options, opened.as_ref()),
         sign_out: sign_out(options, former),
         access,
         api,
         injection,
         upstreams,
-        gateway: None,
+        gateway,
         pages,
         telemetry: Telemetry { logs: Arc::clone(&logging.logs), metrics },
         https: listeners.https,
-        drain: Some(options.shutdown_timeout).filter(|limit| !limit.is_zero()).unwrap_or(LONGEST_DRAIN),
+        drain: drain(options),
     });
-    let accounts = opened.map(|opened| opened.kept);
-    let former =
-        Former { gate: Arc::clone(&gate), logging: Some(logging), providers, kept, accounts, notices };
+    let (gate_of_former, logging) = (Arc::clone(&gate), Some(logging));
+    let former = Former { gate: gate_of_former, logging, providers, kept, accounts, gateway_keys, notices };
     Ok(Assembled { gate, listeners, former })
+}
+
+fn state(options: &Options) -> StateEncoding {
+    if options.encode_state { StateEncoding::Base64 } else { StateEncoding::Plain }
+}
+
+/// How long requests under way may go on after a stop.
+fn drain(options: &Options) -> Duration {
+    Some(options.shutdown_timeout).filter(|limit| !limit.is_zero()).unwrap_or(LONGEST_DRAIN)
 }
 
 /// What is counted goes on across configurations.
@@ -514,7 +560,7 @@ fn succeeding(users: Htpasswd, former: Option<&Former>) -> Arc<Htpasswd> {
 
 /// The built-in server, if there is to be one.
 async fn open_server(
-    (plan, demo_user): (Option<auth_server::Plan>, Option<NewUser>),
+    (plan, demo_user): (Option<(auth_server::Plan, Option<IssuerConfig>)>, Option<NewUser>),
     former: Option<&Former>,
     problems: &mut Problems<'_>,
 ) -> Option<Option<Opened>> {
@@ -525,6 +571,66 @@ async fn open_server(
         opened.add(user, problems).await?;
     }
     Some(Some(opened))
+}
+
+/// What doorward.yaml came to.
+#[derive(Debug)]
+struct OwnParts {
+    opened: Option<Opened>,
+    api: Option<Box<ApiAuth>>,
+    gateway: Option<Box<Gateway>>,
+    gateway_keys: gateway::KeptKeys,
+    /// The store, if anything needs one.
+    accounts: Option<KeptAccounts>,
+}
+
+async fn open_own(
+    plan: OwnPlan,
+    (options, at): (&Options, SignInAt),
+    former: Option<&Former>,
+    problems: &mut Problems<'_>,
+) -> Option<OwnParts> {
+    let OwnPlan { auth_server, api, mut gateway, demo_user } = plan;
+    let signer = gateway.as_ref().and_then(gateway::Plan::issuer).cloned();
+    let planned = (auth_server.map(|plan| (plan, signer)), demo_user);
+    let opened = Box::pin(open_server(planned, former, problems)).await?;
+    let kept = former.and_then(|former| former.accounts.as_ref());
+    let accounts = match (&opened, gateway.as_mut().and_then(gateway::Plan::take_records)) {
+        (Some(opened), _) => Some(opened.kept.clone()),
+        (None, Some(records)) => Some(auth_server::open_accounts(records, kept, problems).await?),
+        (None, None) => None,
+    };
+    let api = api.map(|api| api.ready(opened.as_ref().map(|opened| &opened.accounts), at));
+    let (gateway, gateway_keys) = match gateway {
+        Some(plan) => {
+            let around = (options, opened.as_ref(), at);
+            let ready = open_gateway(plan, around, accounts.as_ref(), problems)?;
+            (Some(ready.gateway), ready.keys)
+        }
+        None => (None, gateway::KeptKeys::default()),
+    };
+    Some(OwnParts { opened, api, gateway, gateway_keys, accounts })
+}
+
+fn open_gateway(
+    plan: gateway::Plan,
+    (options, opened, at): (&Options, Option<&Opened>, SignInAt),
+    accounts: Option<&KeptAccounts>,
+    problems: &mut Problems<'_>,
+) -> Option<gateway::Ready> {
+    let accounts = accounts.map(KeptAccounts::accounts);
+    let cookies = session_cookies(options, opened);
+    let signer = match opened {
+        Some(opened) => opened.signer.clone(),
+        None => gateway::signer(plan.issuer(), accounts, problems),
+    };
+    plan.ready((accounts, signer), (cookies, at.naming()), problems)
+}
+
+/// The cookies of our own sessions and of the built-in server's.
+fn session_cookies(options: &Options, opened: Option<&Opened>) -> Vec<OwnCookies> {
+    let servers = opened.into_iter().flat_map(|opened| opened.server.cookie_names());
+    iter::once(options.cookie_name.as_str()).chain(servers).map(OwnCookies::of).collect()
 }
 
 /// The keepers of sessions, with a cookie secret of the built-in server's where nobody wrote one.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use doorward_accounts::Accounts;
 use doorward_authn::{
-    chain::{Chain, Naming, Opaque},
+    chain::{Chain, Opaque},
     front_proxy::{FrontProxy, IdentityHeaders},
     token_review::{self, OnError, TokenReview},
     x509::ClientCa,
@@ -27,7 +27,7 @@ use doorward_server::api::{
 use http::HeaderName;
 use url::Url;
 
-use super::{auth_server, auth_server::SignInAt, client_ca, problems::Problems};
+use super::{auth_server, auth_server::SignInAt, client_ca, gateway, problems::Problems};
 
 /// The longest time for which answers of a token reviewer may be kept.
 const LONGEST_CACHE: Duration = Duration::from_secs(10);
@@ -65,8 +65,10 @@ pub(crate) fn plan(
     let x509 = written.x509.as_ref().map(|x509| {
         client_ca::read("apiAuth.x509", (x509.client_ca.as_str(), x509.crl_files.as_slice()), problems)
     });
-    let front_proxy = written.request_header.as_ref().map(|proxy| front_proxy(proxy, problems));
-    let review = written.token_review.as_ref().map(|review| token_review(review, problems));
+    let front_proxy =
+        written.request_header.as_ref().map(|proxy| front_proxy("apiAuth.requestHeader", proxy, problems));
+    let review =
+        written.token_review.as_ref().map(|review| token_review("apiAuth.tokenReview", review, problems));
     let (anonymous, anonymous_paths) = anonymous(&written.anonymous, problems);
     let impersonation = impersonation(&written.impersonation, problems);
     let identity = identity(written, problems);
@@ -100,12 +102,13 @@ pub(crate) fn plan(
 }
 
 impl Plan {
+    /// How applications are told who it is, unless a route says otherwise.
+    pub(crate) const fn identity(&self) -> &IdentityForm {
+        &self.identity
+    }
+
     /// The setting of the server room. `accounts` are those of the built-in server, whose tokens count.
     pub(crate) fn ready(self, accounts: Option<&Arc<Accounts>>, at: SignInAt) -> Box<ApiAuth> {
-        let naming = match at {
-            SignInAt::BuiltIn => Naming::Preferred,
-            SignInAt::Elsewhere => Naming::Address,
-        };
         let opaque =
             accounts.map(|accounts| Opaque { accounts: Arc::clone(accounts), audiences: Vec::new() });
         Box::new(ApiAuth {
@@ -114,7 +117,7 @@ impl Plan {
                 x509: self.x509,
                 opaque,
                 review: self.review,
-                naming,
+                naming: at.naming(),
             },
             anonymous: self.anonymous,
             impersonation: self.impersonation,
@@ -128,8 +131,7 @@ impl Plan {
 /// Whether clients are asked for certificates. If so, there has to be a way on which one can come. Only TLS brings that of
 /// a front proxy; that of a client may also stand in a header of a trusted proxy.
 pub(crate) fn client_certificates(
-    api: Option<&Plan>,
-    server: Option<&auth_server::Plan>,
+    (api, server, gateway): (Option<&Plan>, Option<&auth_server::Plan>, Option<&gateway::Plan>),
     listener: &Server,
     options: &Options,
     problems: &mut Problems<'_>,
@@ -142,8 +144,10 @@ pub(crate) fn client_certificates(
     }
     let of_proxy = api.and_then(|api| api.front_proxy.as_ref()).map(|_| "apiAuth.requestHeader");
     let of_proxy = of_proxy.or_else(|| server.and_then(auth_server::Plan::wants_proxy_certificates));
+    let of_proxy = of_proxy.or_else(|| gateway.and_then(gateway::Plan::wants_proxy_certificates));
     let of_client = api.and_then(|api| api.x509.as_ref()).map(|_| "apiAuth.x509");
     let of_client = of_client.or_else(|| server.and_then(auth_server::Plan::wants_client_certificates));
+    let of_client = of_client.or_else(|| gateway.and_then(gateway::Plan::wants_client_certificates));
     let is_secure = !matches!(listener.secure_bind_address.as_str(), "" | "-");
     let message = "client certificates come over TLS, and no listener speaks it";
     if let (Some(place), false) = (of_proxy, is_secure) {
@@ -165,7 +169,7 @@ fn header(place: &str, name: &str, problems: &mut Problems<'_>) -> Option<Header
 
 /// Those that are written, or the usual ones.
 fn headers(
-    key: &str,
+    place: &str,
     written: &[String],
     usual: Vec<HeaderName>,
     problems: &mut Problems<'_>,
@@ -173,39 +177,47 @@ fn headers(
     if written.is_empty() {
         return Some(usual);
     }
-    let place = format!("apiAuth.requestHeader.{key}");
-    let read: Vec<_> = written.iter().map(|name| header(&place, name, problems)).collect();
+    let read: Vec<_> = written.iter().map(|name| header(place, name, problems)).collect();
     read.into_iter().collect()
 }
 
-fn front_proxy(written: &own::RequestHeader, problems: &mut Problems<'_>) -> Option<FrontProxy> {
-    let place = "apiAuth.requestHeader";
+/// A proxy in front that names the user, written at `place`.
+pub(super) fn front_proxy(
+    place: &str,
+    written: &own::RequestHeader,
+    problems: &mut Problems<'_>,
+) -> Option<FrontProxy> {
+    let of = |key: &str| format!("{place}.{key}");
     let ca = client_ca::read(place, (written.client_ca.as_str(), written.crl_files.as_slice()), problems);
     let usual = IdentityHeaders::default();
-    let user = headers("usernameHeaders", &written.username_headers, usual.user, problems);
-    let uid = headers("uidHeaders", &written.uid_headers, usual.uid, problems);
-    let groups = headers("groupHeaders", &written.group_headers, usual.groups, problems);
+    let user = headers(&of("usernameHeaders"), &written.username_headers, usual.user, problems);
+    let uid = headers(&of("uidHeaders"), &written.uid_headers, usual.uid, problems);
+    let groups = headers(&of("groupHeaders"), &written.group_headers, usual.groups, problems);
     let mut extra_prefixes = usual.extra_prefixes;
     if !written.extra_header_prefixes.is_empty() {
         let ends = |prefix: &String| prefix.ends_with('-');
         if !written.extra_header_prefixes.iter().all(ends) {
-            let place = "apiAuth.requestHeader.extraHeaderPrefixes";
-            problems.add(place, "a prefix ends with a dash", "write for example X-Remote-Extra-");
+            let mend = "write for example X-Remote-Extra-";
+            problems.add(&of("extraHeaderPrefixes"), "a prefix ends with a dash", mend);
         }
         extra_prefixes = written.extra_header_prefixes.iter().map(|prefix| prefix.to_lowercase()).collect();
     }
     if written.allowed_names.is_empty() {
-        problems.notice(
-            "Every certificate of apiAuth.requestHeader.clientCA may name any user. allowedNames restricts that to \
-             proxies.",
-        );
+        problems.notice(format!(
+            "Every certificate of {place}.clientCA may name any user. allowedNames restricts that to proxies."
+        ));
     }
     let headers = IdentityHeaders { user: user?, uid: uid?, groups: groups?, extra_prefixes };
     Some(FrontProxy { ca: ca?, allowed_names: written.allowed_names.clone(), headers })
 }
 
-fn token_review(written: &own::TokenReview, problems: &mut Problems<'_>) -> Option<TokenReview> {
-    let place = |key: &str| format!("apiAuth.tokenReview.{key}");
+/// Somebody else who judges tokens, written at `place`.
+pub(super) fn token_review(
+    place: &str,
+    written: &own::TokenReview,
+    problems: &mut Problems<'_>,
+) -> Option<TokenReview> {
+    let place = |key: &str| format!("{place}.{key}");
     let url = Url::parse(&written.url).map_err(|error| format!("{:?}: {error}", written.url));
     let mend = "write https://…/apis/authentication.k8s.io/v1/tokenreviews";
     let url = problems.take(&place("url"), url, mend);

@@ -10,6 +10,7 @@ mod records;
 use std::time::Duration;
 
 use doorward_accounts::{LEAST_INACTIVITY, Rules, Scopes};
+use doorward_authn::chain::Naming;
 use doorward_core::SecretString;
 use doorward_jose::Algorithm;
 use doorward_oauth::{
@@ -28,13 +29,12 @@ use doorward_options::{
     },
 };
 
-pub(crate) use self::open::{KeptAccounts, Opened, open, open_records};
-use self::{
-    issuer::Addresses,
-    providers::Planned,
-    records::{RecordsPlan, records},
+use self::{issuer::Addresses, providers::Planned, records::records};
+pub(crate) use self::{
+    open::{KeptAccounts, Opened, open, open_accounts, open_records},
+    records::RecordsPlan,
 };
-use super::{Form, problems::Problems};
+use super::{Form, gateway, problems::Problems};
 
 /// The name by which `--provider` asks for the built-in server.
 pub(crate) const PROVIDER: &str = "doorward";
@@ -46,6 +46,16 @@ pub(crate) use doorward_oauth::config::PROXY_CLIENT;
 pub(crate) enum SignInAt {
     BuiltIn,
     Elsewhere,
+}
+
+impl SignInAt {
+    /// What people are called whom a session describes.
+    pub(crate) const fn naming(self) -> Naming {
+        match self {
+            Self::BuiltIn => Naming::Preferred,
+            Self::Elsewhere => Naming::Address,
+        }
+    }
 }
 
 /// The server as configured, nothing of it opened.
@@ -95,6 +105,21 @@ impl Plan {
             },
             ..doorward_oidc::Config::new(issuer.as_str().to_owned(), PROXY_CLIENT.to_owned())
         }
+    }
+
+    /// How it calls itself.
+    pub(crate) fn issuer(&self) -> &str {
+        self.config.issuer.as_str()
+    }
+
+    /// The hosts on which it answers; none: on all.
+    pub(crate) fn hosts(&self) -> &[String] {
+        &self.config.hosts
+    }
+
+    /// The gateway signs with these, with keys of its own.
+    pub(crate) fn keep_keys_for_gateway(&mut self, algorithms: &[Algorithm]) {
+        self.rules = with_gateway_keys(self.rules.clone(), algorithms);
     }
 
     /// Whether browsers reach the server over TLS.
@@ -203,17 +228,18 @@ pub(crate) fn plan(
     let (providers, first_user) = providers::plan(server, around, problems);
     let clients = clients::clients(server, problems);
     let config = addresses.and_then(|addresses| config(server, addresses, problems));
+    let exchange = gateway::exchange(own, problems);
     if problems.count() > before {
         return None;
     }
     let signing = signing?.unwrap_or(Algorithm::Rs256);
     let rules = with_keys(&rules, signing, &clients);
-    let config = Config { clients, signing, own_consent: around.consent, ..config? };
+    let config = Config { clients, signing, own_consent: around.consent, exchange, ..config? };
     let sketches = providers.iter().map(Planned::sketch).collect();
     if let Err(error) = (Config { providers: sketches, ..config.clone() }).check() {
         for mistake in &error.mistakes {
             let (message, mend) = mistake.rsplit_once("; ").unwrap_or((mistake, "correct it"));
-            problems.add(&place_of(mistake, server), message, mend);
+            problems.add(&place_of(mistake, server, &config), message, mend);
         }
         return None;
     }
@@ -222,8 +248,13 @@ pub(crate) fn plan(
 }
 
 /// Where in the file a mistake stands: the sentence names what it is about. Of two of a name, the second is meant.
-fn place_of(mistake: &str, server: &AuthServer) -> String {
+fn place_of(mistake: &str, server: &AuthServer, config: &Config) -> String {
     let is_about = |what: &str, name: &str| mistake.contains(&format!("{what} {name:?}"));
+    if mistake.starts_with("a rule for token exchange") {
+        let mut rules = config.exchange.rules.iter();
+        let rule = rules.position(|rule| is_about("client", &rule.client)).unwrap_or_default();
+        return format!("gateway.exchangeRules[{rule}]");
+    }
     let client = server.clients.iter().rposition(|client| is_about("client", &client.id));
     let provider = server.identity_providers.iter().rposition(|provider| {
         is_about("identity provider", &provider.name)
@@ -257,6 +288,16 @@ fn with_keys(rules: &Rules, signing: Algorithm, clients: &[Client]) -> Rules {
     let of_clients = clients.iter().filter_map(|client| client.access_token_max_age);
     let longest_signed = of_clients.chain([rules.access, Duration::from_hours(1)]).max().unwrap_or_default();
     Rules { algorithms, longest_signed, ..rules.clone() }
+}
+
+/// The rules with what the gateway signs with.
+pub(crate) fn with_gateway_keys(mut rules: Rules, algorithms: &[Algorithm]) -> Rules {
+    for algorithm in algorithms {
+        if !rules.gateway_algorithms.contains(algorithm) {
+            rules.gateway_algorithms.push(*algorithm);
+        }
+    }
+    rules
 }
 
 /// Where the records are and by which rules they change, for commands that work on them without a server.

@@ -48,6 +48,8 @@ pub struct Authenticator {
     pub client_id: String,
     pub client_secret: SecretString,
     pub client_secret_file: String,
+    /// `basic` or `post`.
+    pub client_auth: String,
     /// `json` or `jwt`.
     pub accept: String,
     pub cache_ttl: Option<Duration>,
@@ -102,6 +104,7 @@ pub struct Credential {
     pub kind: String,
     pub ttl: Option<Duration>,
     pub claims: Vec<String>,
+    pub algorithm: String,
     pub split_token: bool,
     pub token_url: String,
     pub client_id: String,
@@ -110,12 +113,15 @@ pub struct Credential {
     pub audience: String,
     pub resource: String,
     pub scopes: Vec<String>,
-    pub subject_token_type: String,
-    pub requested_token_type: String,
+    /// `presented` or `signed`.
+    pub subject: String,
+    pub subject_audience: String,
     pub ca_file: String,
     pub header: String,
     /// `gateway`, `iap`, `cloudflareAccess` or `pomerium`.
     pub style: String,
+    pub issuer: String,
+    pub bind_to_request: bool,
 }
 
 /// One of `gateway.exchangeRules`: who may exchange what for what (RFC 8693).
@@ -210,7 +216,7 @@ pub struct CredentialUse {
 /// `tokenResponses` of a route.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TokenResponses {
-    pub fields: Vec<String>,
+    pub fields: Option<Vec<String>>,
     pub cookies: Vec<String>,
 }
 
@@ -329,6 +335,7 @@ records! {
         client_id: "clientID",
         client_secret: "clientSecret",
         client_secret_file: "clientSecretFile",
+        client_auth: "clientAuth",
         accept: "accept",
         cache_ttl: "cacheTtl",
         token_file: "tokenFile",
@@ -369,6 +376,7 @@ records! {
         kind: "type",
         ttl: "ttl",
         claims: "claims",
+        algorithm: "algorithm",
         split_token: "splitToken",
         token_url: "tokenURL",
         client_id: "clientID",
@@ -377,11 +385,13 @@ records! {
         audience: "audience",
         resource: "resource",
         scopes: "scopes",
-        subject_token_type: "subjectTokenType",
-        requested_token_type: "requestedTokenType",
+        subject: "subject",
+        subject_audience: "subjectAudience",
         ca_file: "caFile",
         header: "header",
         style: "style",
+        issuer: "issuer",
+        bind_to_request: "bindToRequest",
     }
     ExchangeRule {
         client: "client",

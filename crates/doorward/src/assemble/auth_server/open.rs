@@ -9,7 +9,11 @@ use std::{
 
 use doorward_accounts::{Accounts, Bootstrap, NewUser, Rules, SealKey, users::BOOTSTRAP_USER};
 use doorward_core::{ClientIp, Secret, SecretString, Timestamp};
-use doorward_oauth::{Call, Config, OAuthServer, config::secret_name};
+use doorward_gateway::IssuerConfig;
+use doorward_oauth::{
+    Call, Config, OAuthServer,
+    config::{Exchange, secret_name},
+};
 use doorward_oidc::{
     ClientSecret, HttpConfig, LocalProvider,
     http::local::{LocalRequest, LocalRequests},
@@ -24,7 +28,7 @@ use super::{
     providers::KeptProviders,
     records::{self, Beside, RecordsPlan, Seal},
 };
-use crate::assemble::problems::Problems;
+use crate::assemble::{gateway, problems::Problems};
 
 /// Under which the store keeps the cookie secret, if nobody wrote one.
 const COOKIE_SECRET: &str = "cookie-secret";
@@ -33,6 +37,8 @@ const COOKIE_SECRET: &str = "cookie-secret";
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) server: Arc<OAuthServer>,
+    /// Who signs for the gateway.
+    pub(crate) signer: Option<Arc<doorward_gateway::Issuer>>,
     pub(crate) accounts: Arc<Accounts>,
     pub(crate) kept: KeptAccounts,
     issuer: Url,
@@ -51,7 +57,7 @@ pub(crate) struct KeptAccounts {
 
 /// Opens the store unless `former` has it open, and makes the server.
 pub(crate) async fn open(
-    plan: Plan,
+    (plan, signer): (Plan, Option<IssuerConfig>),
     former: Option<&KeptAccounts>,
     problems: &mut Problems<'_>,
 ) -> Option<Opened> {
@@ -74,7 +80,9 @@ pub(crate) async fn open(
     if problems.count() > before {
         return None;
     }
-    let config = Config { providers: connected, ..config };
+    let signer = gateway::signer(signer.as_ref(), Some(&accounts), problems);
+    let exchange = Exchange { issuer: signer.clone(), ..config.exchange };
+    let config = Config { providers: connected, exchange, ..config };
     let issuer = Url::parse(config.issuer.as_str());
     let issuer = problems.take("authServer.issuer", issuer, "write a whole URL")?;
     let server = match OAuthServer::new(config.clone(), Arc::clone(&accounts)) {
@@ -89,7 +97,28 @@ pub(crate) async fn open(
     if let FirstUser::Admin(password) = first_user {
         make_first_user(&accounts, password, &config, problems).await?;
     }
-    Some(Opened { server, accounts, kept, issuer })
+    Some(Opened { server, signer, accounts, kept, issuer })
+}
+
+/// The store alone, where nobody serves it but something has to be kept in it.
+pub(crate) async fn open_accounts(
+    (plan, rules): (RecordsPlan, Rules),
+    former: Option<&KeptAccounts>,
+    problems: &mut Problems<'_>,
+) -> Option<KeptAccounts> {
+    match accounts(plan, rules, former).await {
+        Ok(kept) => Some(kept),
+        Err(Closed { place, message, mend }) => {
+            problems.add(place, message, mend);
+            None
+        }
+    }
+}
+
+impl KeptAccounts {
+    pub(crate) const fn accounts(&self) -> &Arc<Accounts> {
+        &self.accounts
+    }
 }
 
 /// Why the store did not open.
