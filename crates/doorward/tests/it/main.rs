@@ -24,6 +24,8 @@ mod forwarded;
 #[cfg(test)]
 mod frames;
 #[cfg(test)]
+mod gateway;
+#[cfg(test)]
 mod greedy;
 #[cfg(test)]
 mod grpc;
