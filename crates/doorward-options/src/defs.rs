@@ -319,6 +319,10 @@ options! {
         /// plain HTTP address.
         https_address: Text = ":443",
             "https-address", "OAUTH2_PROXY_HTTPS_ADDRESS", Legacy, Implemented;
+        /// Address on which Envoy asks whether requests may pass (ext_authz, over gRPC and HTTP). Nothing means
+        /// off. Only Envoy should reach it.
+        ext_authz_address: Text = "",
+            "ext-authz-address", "OAUTH2_PROXY_EXT_AUTHZ_ADDRESS", Core, Implemented;
         /// Send plain HTTP requests to the same URL under https.
         force_https: Bool = "false",
             "force-https", "OAUTH2_PROXY_FORCE_HTTPS", Core, Implemented;

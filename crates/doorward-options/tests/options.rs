@@ -63,13 +63,14 @@ fn our_row(def: &OptionDef) -> (String, Vec<String>) {
 }
 
 /// The options that oauth2-proxy does not have, in the order of the alphabet.
-const OUR_OWN: [&str; 16] = [
+const OUR_OWN: [&str; 17] = [
     "--admin-group",
     "--backchannel-logout",
     "--compat",
     "--cookie-secret-previous",
     "--cookie-secret-previous-file",
     "--doorward-config",
+    "--ext-authz-address",
     "--frontchannel-logout",
     "--log-format",
     "--post-logout-redirect-url",

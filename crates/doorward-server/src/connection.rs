@@ -37,9 +37,10 @@ use tokio::{
 };
 
 use crate::{
+    ext_authz,
     gate::{Gate, Limits},
     handle::handle,
-    ingress::Connection,
+    ingress::{Connection, Duty},
     presence::{Presence, Roll},
     streams::{Answering, Streams},
 };
@@ -75,6 +76,7 @@ struct Job {
     tls: Option<TlsServerConfig>,
     slot: Slot,
     presence: Arc<Presence>,
+    duty: Duty,
 }
 
 /// The worker threads.
@@ -116,7 +118,7 @@ impl Workers {
 
     /// Accepts from this listener until it is dropped. While as many connections are open as the process can bear, idle
     /// ones are closed, and new ones wait in the kernel's backlog.
-    pub async fn accept_from(&self, listener: &Listener) -> Infallible {
+    pub async fn accept_from(&self, listener: &Listener, duty: Duty) -> Infallible {
         let next = AtomicUsize::new(0);
         let (mut full, mut failed) = (Seldom::default(), Seldom::default());
         loop {
@@ -126,7 +128,7 @@ impl Workers {
                     let index = next.fetch_add(1, Ordering::Relaxed) % self.inboxes.len().max(1);
                     if let Some(inbox) = self.inboxes.get(index) {
                         let presence = self.roll.enter(Instant::now());
-                        let _ = inbox.send(Job { socket, tls: listener.tls(), slot, presence }).await;
+                        let _ = inbox.send(Job { socket, tls: listener.tls(), slot, presence, duty }).await;
                     }
                 }
                 Err(error) => {
@@ -228,7 +230,7 @@ struct ConnectionTask {
 
 impl ConnectionTask {
     async fn serve(self, job: Job) {
-        let Job { socket, tls, slot, presence } = job;
+        let Job { socket, tls, slot, presence, duty } = job;
         let Accepted { socket, peer } = match socket.register() {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -239,14 +241,14 @@ impl ConnectionTask {
         match tls {
             None => {
                 let worker = self.worker;
-                let connection = Connection { peer, scheme: Scheme::Http, worker, certificates: None };
+                let connection = Connection { peer, scheme: Scheme::Http, worker, certificates: None, duty };
                 self.speak_http(Held::new(socket, slot), connection, presence).await;
             }
             Some(config) => match handshake(socket, &config, HANDSHAKE).await {
                 Ok(stream) => {
                     let certificates = shown_certificates(&stream).and_then(Shown::new);
                     let worker = self.worker;
-                    let connection = Connection { peer, scheme: Scheme::Https, worker, certificates };
+                    let connection = Connection { peer, scheme: Scheme::Https, worker, certificates, duty };
                     self.speak_http(Held::new(stream, slot), connection, presence).await;
                 }
                 Err(error) => tracing::debug!("A TLS handshake failed: {error}"),
@@ -270,8 +272,14 @@ impl ConnectionTask {
             } else {
                 request.map(|body| Body::upload(body, UPLOAD_PAUSE))
             };
-            let answer = handle(gate.load_full(), Arc::clone(&connection), request);
-            async move { Ok::<_, Infallible>(answer.await.map(|body| Answering::new(body, busy))) }
+            let (gate, connection) = (gate.load_full(), Arc::clone(&connection));
+            async move {
+                let answer = match connection.duty {
+                    Duty::Carry => handle(gate, connection, request).await,
+                    Duty::Tell => Box::pin(ext_authz::answer(gate, connection, request)).await,
+                };
+                Ok::<_, Infallible>(answer.map(|body| Answering::new(body, busy)))
+            }
         });
         let builder = http_builder(self.limits);
         let stream = TokioIo::new(Flowing::new(stream, DOWNLOAD_PAUSE));

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use url::Url;
 
 use crate::api::{Impersonation, ImpersonationRule, Targets, impersonation};
-use crate::ingress::{Config, Connection, Forwarded, StrangersHeaders};
+use crate::ingress::{Config, Connection, Duty, Forwarded, StrangersHeaders};
 
 /// Header lines that a trusted proxy sent. What is believed is one host, and a target that begins with a path.
 pub fn forwarded(bytes: &[u8]) {
@@ -74,7 +74,7 @@ fn trusting() -> Option<(Config, Connection)> {
     };
     let config = Config { forwarded, request_id_header: HeaderName::from_static("x-request-id") };
     let (peer, scheme, worker) = (Peer::Unix, Scheme::Http, WorkerId(0));
-    Some((config, Connection { peer, scheme, worker, certificates: None }))
+    Some((config, Connection { peer, scheme, worker, certificates: None, duty: Duty::Carry }))
 }
 
 #[cfg(test)]

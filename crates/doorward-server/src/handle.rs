@@ -31,10 +31,11 @@ use crate::{
     authenticate::{self, Freshness, Known, Standing, Visitor, authenticate},
     endpoints,
     explain::{self, Explanation, Outcome, Reason},
+    ext_authz,
     form::Form,
     gate::{Gate, HttpsPolicy, JsonErrors, LoginsFor, ProviderButton},
     gateway::{self, Crossing, Gateway},
-    ingress::{Arrival, Connection, Malformed, StrangersHeaders},
+    ingress::{Arrival, Connection, Duty, Malformed, StrangersHeaders},
     inject::{drop_forwarding, drop_misleading},
     login::{self, Login},
     pages::{self, Links, Problem},
@@ -190,10 +191,15 @@ async fn proxied(gate: &Arc<Gate>, arrival: Box<Arrival>, record: &mut Record) -
         Decision::Permitted { permit, visitor } => {
             let session = visitor.session().cloned();
             let grounds = permit.grounds().clone();
+            let told = arrival.connection.duty == Duty::Tell;
             let response = match found {
+                _ if told => {
+                    let passage = Passage { permit, arrival, visitor: &visitor };
+                    Box::pin(forward(gate, None, passage, record)).await
+                }
                 UpstreamRoute::Found(upstream) => {
                     let passage = Passage { permit, arrival, visitor: &visitor };
-                    Box::pin(forward(gate, upstream, passage, record)).await
+                    Box::pin(forward(gate, Some(upstream), passage, record)).await
                 }
                 UpstreamRoute::AddSlash => add_slash(&arrival),
                 UpstreamRoute::NotFound => respond::text_error(StatusCode::NOT_FOUND, "404 page not found\n"),
@@ -340,14 +346,17 @@ struct Passage<'a> {
     visitor: &'a Visitor,
 }
 
+/// Carries a request on; without an upstream, tells what would be carried.
 async fn forward(
     gate: &Arc<Gate>,
-    upstream: &Upstream,
+    upstream: Option<&Upstream>,
     passage: Passage<'_>,
     record: &mut Record,
 ) -> Response<Body> {
     let Passage { permit, mut arrival, visitor } = passage;
-    record.route(upstream.id());
+    if let Some(upstream) = upstream {
+        record.route(upstream.id());
+    }
     let session = visitor.session();
     let mut request = std::mem::take(&mut arrival.request);
     gate.injection.scrub(request.headers_mut(), session.map(AsRef::as_ref));
@@ -374,6 +383,7 @@ async fn forward(
     if let Some(api) = &gate.api {
         api.tell(&mut identity, visitor.caller.as_deref());
     }
+    let Some(upstream) = upstream else { return ext_authz::told(permit, &request, identity) };
     let how = Forwarding {
         peer: match &arrival.connection.peer {
             Peer::Ip(address) => Some(address.ip().to_canonical()),

@@ -40,6 +40,16 @@ pub struct Connection {
     pub worker: WorkerId,
     /// What the client showed in the TLS handshake; `None` if it was not asked, or has none.
     pub certificates: Option<Arc<Shown>>,
+    pub duty: Duty,
+}
+
+/// What becomes of a request that may pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duty {
+    /// We carry it to its application.
+    Carry,
+    /// Whoever asks does ([`crate::ext_authz`]).
+    Tell,
 }
 
 /// How forwarding headers are read.

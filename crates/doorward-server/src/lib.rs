@@ -7,6 +7,7 @@ mod authenticate;
 pub mod connection;
 mod endpoints;
 mod explain;
+mod ext_authz;
 mod form;
 #[doc(hidden)]
 pub mod fuzz;

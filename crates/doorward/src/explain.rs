@@ -15,7 +15,7 @@ use doorward_core::{Timestamp, request::Scheme};
 use doorward_net::{Body, Peer, WorkerId};
 use doorward_options::Loaded;
 use doorward_server::{
-    ingress::Connection,
+    ingress::{Connection, Duty},
     rehearsal::{End, Line, Rehearsal, Sender, Told, rehearse},
 };
 use http::{HeaderName, HeaderValue, Method, Request, header::HOST};
@@ -117,6 +117,7 @@ fn rehearsal(words: &mut Words) -> Result<Rehearsal, Failure> {
         scheme,
         worker: WorkerId(0),
         certificates: None,
+        duty: Duty::Carry,
     };
     Ok(Rehearsal { request, connection, sender: sender(words)?, now: Timestamp::from(SystemTime::now()) })
 }

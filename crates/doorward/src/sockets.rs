@@ -10,6 +10,7 @@ use doorward_server::{
     Gate,
     connection::{Workers, serve_metrics},
     gate::Limits,
+    ingress::Duty,
 };
 use tokio::task::{AbortHandle, JoinSet};
 
@@ -36,6 +37,8 @@ struct Open {
 enum Service {
     Requests,
     Metrics,
+    /// Questions of Envoy.
+    Checks,
 }
 
 /// What to listen on from now on. Whatever was not bound before is bound.
@@ -63,11 +66,12 @@ impl Sockets {
         listeners: Listeners,
         sources: &Sources,
     ) -> Result<Plan, Vec<OptionError>> {
-        let Listeners { requests, metrics, https: _ } = listeners;
+        let Listeners { requests, metrics, checks, https: _ } = listeners;
         let requests = requests.into_iter().map(|endpoint| (Service::Requests, endpoint));
         let metrics = metrics.into_iter().map(|endpoint| (Service::Metrics, endpoint));
+        let checks = checks.into_iter().map(|endpoint| (Service::Checks, endpoint));
         let (mut plan, mut errors) = (Vec::new(), Vec::new());
-        for (service, Endpoint { option, address, tls }) in requests.chain(metrics) {
+        for (service, Endpoint { option, address, tls }) in requests.chain(metrics).chain(checks) {
             if let Some(open) = self.open.iter().find(|open| open.is_for(service, &address)) {
                 if open.address != address {
                     tracing::warn!("The mode of {address} changes with the next start of the program only.");
@@ -120,7 +124,12 @@ impl Sockets {
             Service::Requests => {
                 tracing::info!("Listening on {address}.");
                 let workers = Arc::clone(&self.workers);
-                self.tasks.spawn(async move { workers.accept_from(&listener).await })
+                self.tasks.spawn(async move { workers.accept_from(&listener, Duty::Carry).await })
+            }
+            Service::Checks => {
+                tracing::info!("Answering Envoy's questions on {address}.");
+                let workers = Arc::clone(&self.workers);
+                self.tasks.spawn(async move { workers.accept_from(&listener, Duty::Tell).await })
             }
             Service::Metrics => {
                 tracing::info!("Serving metrics on {address}.");

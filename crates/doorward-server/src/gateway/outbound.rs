@@ -18,6 +18,7 @@ use http_body::Body as _;
 
 use crate::{
     api::{failure, identity},
+    ext_authz,
     gate::Gate,
     gateway::{
         Gateway, RoutePlan, effects, handles, lasting, refused,
@@ -25,7 +26,7 @@ use crate::{
         who::Known,
     },
     handle::may_have_trailers,
-    ingress::{Arrival, StrangersHeaders},
+    ingress::{Arrival, Duty, StrangersHeaders},
     inject::{drop_forwarding, drop_misleading, normalised, remove_if},
     record::Record,
 };
@@ -173,6 +174,9 @@ pub(crate) async fn carry(
     let mut request = std::mem::take(&mut arrival.request);
     *request.uri_mut() = target.uri().clone();
     outbound.apply(gateway, on.plan, request.headers_mut());
+    if arrival.connection.duty == Duty::Tell {
+        return ext_authz::told(permit, &request, outbound.set);
+    }
     if let Some(handles) = &on.plan.token_responses {
         match handles::take_body(handles, &mut request, arrival.now).await {
             Ok(originals) => outbound.secrets.extend(originals),

@@ -16,7 +16,8 @@ fn config(client_ip_header: &'static str) -> Config {
 
 fn read(config: &Config, peer: &str, request: Builder) -> Result<RequestFacts, Malformed> {
     let peer = Peer::Ip(format!("{peer}:4000").parse().unwrap());
-    let connection = Connection { peer, scheme: Scheme::Http, worker: WorkerId(0), certificates: None };
+    let connection =
+        Connection { peer, scheme: Scheme::Http, worker: WorkerId(0), certificates: None, duty: Duty::Carry };
     let now = Timestamp::from(std::time::SystemTime::UNIX_EPOCH);
     config.read(&connection, request.body(Body::Empty).unwrap(), now).map(|arrival| arrival.facts)
 }

@@ -18,6 +18,8 @@ use super::{Form, problems::Problems, secret_source};
 pub(crate) struct Listeners {
     pub requests: Vec<Endpoint>,
     pub metrics: Vec<Endpoint>,
+    /// Where Envoy asks.
+    pub checks: Vec<Endpoint>,
     pub https: HttpsPolicy,
 }
 
@@ -63,7 +65,9 @@ pub(crate) fn config(
         problems.add("http-address", message, "write server.bindAddress, such as 127.0.0.1:4180");
     }
     let metrics = endpoints(&structured.metrics_server, METRICS, ClientCertificates::NotAsked, problems);
-    Listeners { requests, metrics, https: https_policy(options, &structured.server) }
+    let checks = endpoint(("ext-authz-address", &options.ext_authz_address), None, problems);
+    let checks = checks.into_iter().collect();
+    Listeners { requests, metrics, checks, https: https_policy(options, &structured.server) }
 }
 
 /// `--force-https` also works behind a proxy that ends TLS: then the port in the address is left alone.

@@ -8,6 +8,8 @@
 #[cfg(test)]
 mod chain;
 #[cfg(test)]
+mod envoy;
+#[cfg(test)]
 mod identity_provider;
 #[cfg(test)]
 mod kubectl;

@@ -1,0 +1,176 @@
+//! Envoy asks before it carries a request (`ext_authz`, over gRPC and over HTTP), on the listener of `--ext-authz-address`.
+
+use std::{
+    net::{SocketAddr, TcpStream},
+    process::{Child, Command, Stdio},
+};
+
+use doorward_testkit::{Answer, Browser, Request, eventually, free_address};
+use serde_json::{Value, json};
+
+use crate::{
+    place::{Place, Store},
+    tool,
+};
+
+/// How Envoy asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Grpc,
+    Http,
+}
+
+const WAYS: [Way; 2] = [Way::Grpc, Way::Http];
+
+/// Envoy in front of the application of a place. It ends with the test.
+struct Envoy {
+    process: Child,
+    address: SocketAddr,
+    place: Place,
+}
+
+impl Drop for Envoy {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Envoy {
+    fn start(way: Way, change: impl FnOnce(&mut Value)) -> Self {
+        let (asked, address) = (free_address(), free_address());
+        let place = Place::with(Store::Embedded, |settings| {
+            settings["listeners"] = json!({"ext_authz_address": asked.to_string()});
+            change(settings);
+        });
+        let application = place.echo.address();
+        let settings = configuration(way, [asked, address, application]);
+        let file = place.path("envoy.json");
+        std::fs::write(&file, settings.to_string()).unwrap();
+        let mut command = Command::new(tool::installed("envoy/envoy"));
+        command.arg("--config-path").arg(&file).args(["--concurrency", "1", "--use-dynamic-base-id"]);
+        command.args(["--log-level", "error"]).stdout(Stdio::null());
+        let mut process = command.spawn().unwrap();
+        eventually("Envoy listens", || {
+            assert_eq!(process.try_wait().unwrap(), None, "Envoy ended at once");
+            TcpStream::connect(address).is_ok()
+        });
+        Self { process, address, place }
+    }
+
+    fn send(&self, request: Request) -> Answer {
+        Browser::new(self.address).send(request)
+    }
+}
+
+fn cluster(name: &str, address: SocketAddr, protocol: &Value) -> Value {
+    json!({
+        "name": name, "type": "STATIC", "connect_timeout": "5s",
+        "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+            "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+            "explicit_http_config": protocol,
+        }},
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [{"endpoint": {"address": {
+            "socket_address": {"address": address.ip().to_string(), "port_value": address.port()}}}}]}]},
+    })
+}
+
+fn configuration(way: Way, [asked, address, application]: [SocketAddr; 3]) -> Value {
+    let every = json!({"patterns": [{"safe_regex": {"regex": ".*"}}]});
+    let mut check = json!({
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz",
+        "transport_api_version": "V3",
+    });
+    match way {
+        Way::Grpc => {
+            check["grpc_service"] = json!({"envoy_grpc": {"cluster_name": "doorward"}, "timeout": "5s"});
+            check["encode_raw_headers"] = true.into();
+        }
+        Way::Http => {
+            let server = json!({"uri": format!("http://{asked}"), "cluster": "doorward", "timeout": "5s"});
+            check["allowed_headers"] = every.clone();
+            check["http_service"] = json!({
+                "server_uri": server,
+                "authorization_response": {
+                    "allowed_upstream_headers": every, "allowed_client_headers": every,
+                },
+            });
+        }
+    }
+    let protocol = match way {
+        Way::Grpc => json!({"http2_protocol_options": {}}),
+        Way::Http => json!({"http_protocol_options": {}}),
+    };
+    let router = json!({"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"});
+    let manager = json!({
+        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "front",
+        "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [
+            {"match": {"prefix": "/"}, "route": {"cluster": "application"}}]}]},
+        "http_filters": [
+            {"name": "envoy.filters.http.ext_authz", "typed_config": check},
+            {"name": "envoy.filters.http.router", "typed_config": router},
+        ],
+    });
+    json!({"static_resources": {
+        "listeners": [{
+            "name": "front",
+            "address": {"socket_address": {"address": address.ip().to_string(), "port_value": address.port()}},
+            "filter_chains": [{"filters": [
+                {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}],
+        }],
+        "clusters": [
+            cluster("doorward", asked, &protocol),
+            cluster("application", application, &json!({"http_protocol_options": {}})),
+        ],
+    }})
+}
+
+#[test]
+fn who_is_known_passes_and_the_application_hears_who_it_is() {
+    for way in WAYS {
+        let envoy = Envoy::start(way, |_| ());
+        let token = envoy.place.token();
+        let request = Request::get("/orders?x=1")
+            .header("Authorization", &format!("Bearer {token}"))
+            .header("X-Remote-User", "root")
+            .header("X_Remote_User", "root")
+            .header("X-Forwarded-User", "root");
+        let answer = envoy.send(request);
+        assert_eq!(answer.status, 200, "{way:?} {}", answer.text());
+        let seen = answer.echoed();
+        assert_eq!(seen.all("x-remote-user"), ["alice"], "{way:?}");
+        assert!(seen.all("authorization").is_empty(), "{way:?}: the token was for us");
+        assert!(!answer.text().contains("root"), "{way:?} {}", answer.text());
+    }
+}
+
+#[test]
+fn nobody_passes_without_a_credential_or_with_a_bad_one() {
+    for way in WAYS {
+        let envoy = Envoy::start(way, |_| ());
+        for request in [
+            Request::get("/orders"),
+            Request::get("/orders").header("Authorization", "Bearer sha256~bad"),
+            Request::get("/orders").header("X-Forwarded-Uri", "/healthz"),
+            Request::get("/orders").header("X-Remote-User", "alice"),
+        ] {
+            let answer = envoy.send(request.header("Accept", "application/json"));
+            assert_eq!(answer.status, 401, "{way:?} {}", answer.text());
+            assert!(answer.headers.has("www-authenticate"), "{way:?}");
+        }
+        let page = envoy.send(Request::get("/orders").header("Accept", "text/html"));
+        assert!([302, 401, 403].contains(&page.status), "{way:?} {}", page.status);
+        assert_eq!(envoy.place.echo.seen().len(), 0, "{way:?}");
+    }
+}
+
+#[test]
+fn our_own_pages_are_there_through_envoy_and_never_the_applications() {
+    for (way, status) in [(Way::Grpc, 200), (Way::Http, 403)] {
+        let envoy = Envoy::start(way, |_| ());
+        let page = envoy.send(Request::get("/robots.txt"));
+        assert_eq!((page.status, page.text().contains("Disallow")), (status, true), "{way:?}");
+        assert_eq!(envoy.place.echo.seen().len(), 0, "{way:?}");
+    }
+}
