@@ -1,9 +1,12 @@
 //! `doorward explain` says what the server does, and by which rule.
 
 use doorward_testkit::{Browser, Doorward, Echo, Exit, Launch, Request, until};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::{PROGRAM, Stage};
+use crate::{
+    gateway::Gated,
+    support::{PROGRAM, Stage},
+};
 
 /// Explains a GET of this path at the server's own address.
 #[track_caller]
@@ -85,4 +88,83 @@ fn an_explanation_needs_neither_the_records_nor_the_provider() {
     assert_eq!(doorward.browser().send(Request::get("/x").header("Accept", "application/json")).status, 401);
     let told = explained(&doorward, "/x", &[]);
     assert_eq!(told.code, Some(3), "{}", told.output);
+}
+
+/// Below `gateway`, with an authenticator `jwt` and one `opaque`.
+const ROUTES: &str = "
+  routes:
+    - {id: health, match: {path: /health}, upstream: UPSTREAM, authenticate: [anonymous], authorize: {public: true}}
+    - id: orders
+      match: {path: '/orders/{id}', methods: [GET]}
+      upstream: [{when: {groups: {any: [ops]}}, url: 'UPSTREAM'}, {url: 'UPSTREAM'}]
+      authenticate: [opaque, jwt]
+      authorize: {all: [{scopes: {any: ['orders:read']}}, {not: {users: [mallory]}}]}
+      credential: {use: none}
+    - {id: admin, match: {path: /admin/}, upstream: UPSTREAM, authenticate: [jwt], authorize: {groups: {any: [admins]}}, stepUp: {acr: [mfa]}}
+";
+
+#[test]
+fn a_decision_of_a_route_is_explained_to_its_end() {
+    let gated = Gated::launch(ROUTES, |launch| launch.flag("--log-format=json"));
+    let doorward = &gated.doorward;
+    let alice = |more: &[&'static str]| [&["--as=alice", "--scope=orders:read"][..], more].concat();
+    let eve = |more: &[&'static str]| [&["--as=eve", "--group=admins"][..], more].concat();
+    let rows: [(&str, Vec<&str>, i32, &[&str]); 10] = [
+        ("/health", vec![], 0, &["route       health: yes", "permit: anonymous, which rule health allows"]),
+        (
+            "/orders/7",
+            vec![],
+            3,
+            &["health: no: another path", "a credential is needed, and none came (route orders)"],
+        ),
+        (
+            "/orders/7",
+            alice(&[]),
+            0,
+            &[
+                "route         id is \"7\"",
+                "asked       opaque, jwt (in this order)",
+                "known       alice by opaque",
+                "authorize   all: yes",
+                "authorize     scopes: any of orders:read: yes",
+                "authorize     not: yes",
+                "authorize       users: mallory: no: the user is not among those named",
+                "authorize   upstream 0: no: the user is in none of the right groups",
+                "authorize   upstream 1: yes",
+                "(upstream 1)",
+                "credential  none",
+                "decision    permit: known, and route orders is fulfilled",
+            ],
+        ),
+        ("/orders/7", alice(&["--authenticator=jwt", "--group=ops"]), 0, &["alice by jwt", "(upstream 0)"]),
+        ("/orders/7", alice(&["--authenticator=session"]), 3, &["session is not asked here (route orders)"]),
+        ("/orders/7", vec!["--as=bob"], 3, &["missing scopes orders:read", "(route orders)"]),
+        (
+            "/orders/7",
+            alice(&["--method=POST"]),
+            3,
+            &["orders: no: another method", "404: no route is about it"],
+        ),
+        ("/orders/a%2fb", alice(&[]), 3, &["400: programs read the path in different ways"]),
+        ("/admin/x", eve(&[]), 3, &["a stronger or fresher login is needed", "(route admin)"]),
+        (
+            "/admin/x",
+            eve(&["--claim=acr=mfa"]),
+            0,
+            &["signed in with acr mfa: yes", "route admin is fulfilled"],
+        ),
+    ];
+    for (target, words, code, says) in rows {
+        let told = explained(doorward, target, &words);
+        for says in says {
+            assert!(told.output.contains(says), "{target} {words:?}: no {says:?} in\n{}", told.output);
+        }
+        assert_eq!(told.code, Some(code), "{target} {words:?}: {}", told.output);
+    }
+    let token = gated.jwt(&json!({"scope": "orders:read"}));
+    assert_eq!(gated.with_token("/orders/7?a", &token).status, 200);
+    assert_eq!(logged_rule(doorward, "/orders/7?a").as_deref(), Some("orders"));
+    let token = gated.jwt(&json!({"scope": "other"}));
+    assert_eq!(gated.with_token("/orders/7?b", &token).status, 403);
+    assert_eq!(logged_rule(doorward, "/orders/7?b").as_deref(), Some("orders"));
 }
