@@ -9,7 +9,7 @@ pub fn help() -> String {
     let mut text = String::from(
         "Usage: doorward [flags]\n\
          \x20      doorward demo [address]\n\
-         \x20      doorward user|client|token|keys ...\n\
+         \x20      doorward user|client|token|keys|session ...\n\
          \x20      doorward convert [flags]\n\
          \x20      doorward explain --url=URL [--as=USER] ... [flags]\n\
          \x20      doorward schema\n\

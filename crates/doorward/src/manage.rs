@@ -1,6 +1,8 @@
-//! `doorward user`, `client`, `token` and `keys`: what an operator does to the records of the built-in server. The records
+//! `doorward user`, `client`, `token`, `keys` and `session`: what an operator does to the records of the built-in server. The records
 //! are found as the server finds them, through `--doorward-config`. Records in a file belong to one process: the
 //! server has to be stopped meanwhile. Secrets that are made here are printed once, and kept nowhere in clear.
+
+mod sessions;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -27,7 +29,7 @@ use crate::{
 };
 
 /// The words that begin such a command.
-pub(crate) const COMMANDS: [&str; 4] = ["user", "client", "token", "keys"];
+pub(crate) const COMMANDS: [&str; 5] = ["user", "client", "token", "keys", "session"];
 
 const USAGE: &str = "\
 doorward user add NAME [--full-name=TEXT] [--email=ADDRESS] [--group=GROUP]... [--password-file=FILE]
@@ -56,6 +58,9 @@ enum Command {
 
 /// Runs a command; `args` begin with one of [`COMMANDS`].
 pub(crate) fn run(args: &[OsString]) -> Result<(), Failure> {
+    if args.first().is_some_and(|word| word == "session") {
+        return sessions::run(args);
+    }
     let words: Option<Vec<String>> = args.iter().map(|word| word.to_str().map(ToOwned::to_owned)).collect();
     let Words { positional, own, others } = Words::split(words.ok_or_else(usage)?, &OWN_FLAGS);
     let command = Command::read(positional, own).ok_or_else(usage)?;

@@ -189,6 +189,37 @@ fn own_limits(options: &Options, problems: &mut Problems<'_>) {
     }
 }
 
+/// The ledger of a running server, for commands. It has to be where others reach it.
+pub(crate) async fn ledger_for_commands(options: &Options, problems: &mut Problems<'_>) -> Option<Ledger> {
+    let mend = "write a name that is a token";
+    let name = problems.take("cookie-name", CookieName::try_from(options.cookie_name.clone()), mend);
+    let (config, tickets) = match ledger(options, problems)? {
+        LedgerChoice::None => {
+            let message = "the server notes nothing about sessions with these options";
+            problems.add(
+                "admin-group",
+                message,
+                "set it, or backchannel-logout, for the server and for this command",
+            );
+            return None;
+        }
+        LedgerChoice::Memory => {
+            let message = "what is in the memory of the server cannot be reached";
+            problems.add("session-ledger-type", message, "use the API of the server, or write redis");
+            return None;
+        }
+        LedgerChoice::Redis(config) => (config, Tickets::Elsewhere),
+        LedgerChoice::WithSessions => match redis(options, problems)? {
+            StoreChoice::Redis(config) => (config, Tickets::InStore),
+            StoreChoice::Cookie => return None,
+        },
+    };
+    let name = name?;
+    let store = reach(&config, &name, problems).await?;
+    let lifetime = Some(options.cookie_expire).filter(|expire| !expire.is_zero());
+    Some(Ledger::new(store, name, lifetime, tickets))
+}
+
 /// There is a ledger if anybody may end the sessions of others.
 fn ledger(options: &Options, problems: &mut Problems<'_>) -> Option<LedgerChoice> {
     let is_needed =

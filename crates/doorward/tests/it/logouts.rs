@@ -321,6 +321,40 @@ fn administrators_list_and_end_sessions() {
 }
 
 #[test]
+fn a_command_lists_and_ends_sessions_in_redis() {
+    let redis = Redis::start(&[]);
+    let [kind, url] = redis.flags();
+    let flags = [kind.as_str(), url.as_str(), "--admin-group=admins"];
+    let stage = Stage::new(&flags);
+    let (one, two) = (signed_in(&stage, "alice", "s1"), signed_in(&stage, "alice", "s2"));
+    let bob = signed_in(&stage, "bob", "s3");
+    let command = |words: &[&str], flags: &[&str]| {
+        let output =
+            std::process::Command::new(crate::support::PROGRAM).args(words).args(flags).output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8(text).unwrap())
+    };
+    let (is_done, listed) = command(&["session", "list", "alice@example.com"], &flags);
+    assert!(is_done, "{listed}");
+    let ids: Vec<&str> = listed.lines().map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!(ids.len(), 2, "{listed}");
+    assert!(command(&["session", "end", "alice", "--id", ids[0]], &flags).0);
+    assert!(!command(&["session", "end", "alice", "--id", ids[0]], &flags).0);
+    assert_eq!([is_in(&one), is_in(&two)].iter().filter(|is_in| **is_in).count(), 1);
+    assert!(command(&["session", "end", "alice"], &flags).0);
+    assert_eq!((is_in(&one), is_in(&two), is_in(&bob)), (false, false, true));
+    // What it cannot do, and why.
+    for (words, flags, expected) in [
+        (&["session", "list"][..], &flags[..], "doorward session list USER"),
+        (&["session", "end", "alice"], &flags[..2], "admin-group: "),
+        (&["session", "end", "alice"], &flags[2..], "session-ledger-type: "),
+    ] {
+        let (is_done, text) = command(words, flags);
+        assert!(!is_done && text.contains(expected), "{text}");
+    }
+}
+
+#[test]
 fn nobody_but_administrators_learns_or_ends_anything() {
     let flags = ["--admin-group=admins", "--skip-auth-route=^/oauth2/admin", "--htpasswd-file={file:users}"];
     let stage = Stage::launch(|launch| launch.file("users", CAROL).flags(flags));
