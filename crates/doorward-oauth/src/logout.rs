@@ -278,6 +278,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_administrator_sees_logins_and_ends_them_by_names_that_open_nothing() {
+        let browser = Browser::signed_in(TokensOnLogout::Revoke).await;
+        let server = &browser.test.server;
+        let logins = server.sessions_of("alice", NOW).await.unwrap();
+        let [login] = logins.as_slice() else { panic!("{logins:?}") };
+        assert_eq!(login.provider, "local");
+        assert!(!browser.cookie.contains(&login.id) && login.id != browser.sid().await);
+        assert_eq!(server.sessions_of("nobody", NOW).await.unwrap(), []);
+        assert!(!server.end_session_of("alice", &browser.sid().await, NOW).await.unwrap());
+        assert!(!server.end_session_of("nobody", &login.id, NOW).await.unwrap());
+        assert!(browser.is_signed_in().await);
+        assert!(server.end_session_of("alice", &login.id, NOW).await.unwrap());
+        assert!(!browser.is_signed_in().await);
+        let userinfo = call("GET", "/oauth/userinfo").bearer(text(&browser.tokens, "access_token"));
+        assert_eq!(browser.test.send(userinfo).await.status(), 401, "revokeTokensOnLogout counts here too");
+        let browser = Browser::signed_in(TokensOnLogout::Keep).await;
+        assert_eq!(browser.test.server.end_sessions_of("alice", NOW).await.unwrap(), 1);
+        assert!(!browser.is_signed_in().await);
+    }
+
+    #[tokio::test]
     async fn without_a_good_hint_the_user_is_asked_and_nothing_ends() {
         let browser = Browser::signed_in(TokensOnLogout::Keep).await;
         let access = text(&browser.tokens, "access_token").to_owned();
