@@ -45,6 +45,8 @@ pub struct Opaque {
     pub accounts: Arc<Accounts>,
     /// The resources that are ours, besides none.
     pub audiences: Vec<String>,
+    /// Who signs tokens in place of others (`iss`), where the named authenticators of the gateway take these too.
+    pub gateway: Option<Arc<str>>,
 }
 
 /// The name of somebody whom a session or signed token describes.

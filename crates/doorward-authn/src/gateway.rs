@@ -5,6 +5,7 @@
 //! hash of the whole credential, so that none ever answers with what another has found.
 
 mod claims;
+mod derived;
 pub mod introspection;
 pub mod jwt;
 mod kept;
@@ -12,7 +13,7 @@ pub mod source;
 
 use std::{fmt, sync::Arc};
 
-use doorward_accounts::{User, ValidToken};
+use doorward_accounts::{Origin, Source as TokenSource, User, ValidToken};
 use doorward_core::{Principal, SecretString, Timestamp};
 use http::HeaderMap;
 use serde_json::{Map, Value};
@@ -28,6 +29,7 @@ pub use introspection::{Introspection, IntrospectionConfig};
 pub use jwt::{JwtAuthorizer, JwtConfig};
 pub use source::{Source, Sources};
 
+use derived::of_derived_token;
 use source::Offer;
 
 /// One way to come in, as the configuration names it.
@@ -260,10 +262,14 @@ impl Authenticator {
             return TokenFinding::Bad(Description::Malformed, Doubt::new(token_id(token), why));
         }
         match &self.kind {
-            Kind::Opaque(own, _) => {
-                let judged = judged::opaque(own, token, now).await;
-                judged.of_token(token, |(vouched, valid)| of_own_token(&self.name, vouched, valid))
-            }
+            Kind::Opaque(own, _) => match judged::opaque(own, token, now).await {
+                Judged::Nothing => {
+                    let judged = judged::derived(own, token, now).await;
+                    judged
+                        .of_token(token, |(vouched, derived)| of_derived_token(&self.name, vouched, derived))
+                }
+                judged => judged.of_token(token, |(vouched, valid)| of_own_token(&self.name, vouched, valid)),
+            },
             Kind::Jwt(jwt, _) => jwt.attempt(&self.name, token, now).await,
             Kind::Introspection(server, _) => server.attempt(&self.name, token, now).await,
             Kind::TokenReview(review, _) => {
@@ -353,6 +359,7 @@ pub(crate) fn of_own_token(name: &Arc<str>, vouched: Vouched, valid: ValidToken)
     let email = user.map(|user| describe(user, &mut say)).unwrap_or_default();
     Principal {
         email,
+        origin: Some(Origin::new(TokenSource::Token(token.name.clone())).to_claim()),
         client_id: token.client.clone(),
         scopes: token.scopes.iter().map(str::to_owned).collect(),
         claims,

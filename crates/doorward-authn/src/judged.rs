@@ -4,7 +4,7 @@
 use std::fmt::Display;
 
 use ::aws_lc_rs::digest::{SHA256, digest};
-use doorward_accounts::{Accounts, Activity, InvalidToken, TokenName, ValidToken};
+use doorward_accounts::{Accounts, Activity, DerivedToken, InvalidToken, TokenName, ValidToken};
 use doorward_core::{Timestamp, UserInfo, user_info::ANONYMOUS};
 use http::HeaderMap;
 
@@ -117,6 +117,24 @@ pub(crate) async fn own_token(
         Err(InvalidToken::NotOurs) => Judged::Nothing,
         Err(InvalidToken::Unavailable(error)) => Judged::Unknown(Doubt::new(credential, &error)),
         Err(why) => Judged::Bad(Doubt::new(credential, &why)),
+    }
+}
+
+/// Whom a token is about that the gateway has signed in place of another.
+pub(crate) async fn derived(own: &Opaque, token: &str, now: Timestamp) -> Judged<(Vouched, DerivedToken)> {
+    let Some(issuer) = &own.gateway else { return Judged::Nothing };
+    let credential = || token_id(token);
+    match own.accounts.validate_derived(token, issuer, now).await {
+        Ok(derived) if !derived.audience.iter().any(|one| own.audiences.contains(one)) => {
+            Judged::Bad(Doubt::new(credential(), "the token is for another resource"))
+        }
+        Ok(derived) => match admit(derived.user_info.clone()) {
+            Some(user) => Judged::Good((Vouched { user, credential: credential() }, derived)),
+            None => Judged::Bad(Doubt::new(credential(), RESERVED)),
+        },
+        Err(InvalidToken::NotOurs) => Judged::Nothing,
+        Err(InvalidToken::Unavailable(error)) => Judged::Unknown(Doubt::new(credential(), &error)),
+        Err(why) => Judged::Bad(Doubt::new(credential(), &why)),
     }
 }
 

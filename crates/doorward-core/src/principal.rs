@@ -26,6 +26,8 @@ pub struct Principal {
     pub session: Option<String>,
     /// Names the credential in logs and caches: a hash of it.
     pub credential: String,
+    /// For a token of our own, what it came from, as tokens that are made in its place have to say: nobody else may.
+    pub origin: Option<Value>,
     /// When the credential ends by itself.
     pub expires: Option<Timestamp>,
 }

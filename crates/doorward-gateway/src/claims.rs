@@ -5,7 +5,7 @@ use doorward_jose::Claims;
 use serde_json::{Value, json};
 
 /// What the gateway alone says; nobody selects these.
-const RESERVED: [&str; 15] = [
+const RESERVED: [&str; 16] = [
     "iss",
     "sub",
     "aud",
@@ -21,6 +21,7 @@ const RESERVED: [&str; 15] = [
     "authz",
     "rid",
     "cnf",
+    "origin",
 ];
 
 /// Claims that cannot be selected.

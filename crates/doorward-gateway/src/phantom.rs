@@ -8,6 +8,7 @@
 use std::{sync::Arc, time::Duration};
 
 use aws_lc_rs::digest;
+use doorward_accounts::ORIGIN;
 use doorward_core::{SecretString, Timestamp};
 use doorward_jose::{Algorithm, Claims};
 use quick_cache::{Weighter, sync::Cache};
@@ -132,6 +133,13 @@ impl Phantom {
         say(&mut claims, "sid", who.session.as_deref().unwrap_or_default());
         if let Some(actor) = &who.actor {
             claims.insert("act".to_owned(), actor.clone());
+        }
+        // An application may exchange it for another (RFC 8693), as long as the client's own counts.
+        if let Some(origin) = &who.origin {
+            claims.insert(ORIGIN.to_owned(), origin.clone());
+            if let Some(may_act) = who.claims.get("may_act") {
+                claims.insert("may_act".to_owned(), may_act.clone());
+            }
         }
         if let Some(context) = bearer.context {
             claims.insert("authz".to_owned(), context.clone());

@@ -74,7 +74,11 @@ impl Stage {
                 headers: IdentityHeaders::default(),
             }),
             x509: Some(ca(certificates::CLIENTS)),
-            opaque: Some(Opaque { accounts: Arc::clone(&accounts), audiences: vec!["https://ours".into()] }),
+            opaque: Some(Opaque {
+                accounts: Arc::clone(&accounts),
+                audiences: vec!["https://ours".into()],
+                gateway: None,
+            }),
             review: None,
             naming: Naming::Preferred,
         };

@@ -109,8 +109,11 @@ impl Plan {
 
     /// The setting of the server room. `accounts` are those of the built-in server, whose tokens count.
     pub(crate) fn ready(self, accounts: Option<&Arc<Accounts>>, at: SignInAt) -> Box<ApiAuth> {
-        let opaque =
-            accounts.map(|accounts| Opaque { accounts: Arc::clone(accounts), audiences: Vec::new() });
+        let opaque = accounts.map(|accounts| Opaque {
+            accounts: Arc::clone(accounts),
+            audiences: Vec::new(),
+            gateway: None,
+        });
         Box::new(ApiAuth {
             chain: Chain {
                 front_proxy: self.front_proxy,

@@ -111,7 +111,8 @@ impl Planned {
         let kind = match self.kind {
             PlannedKind::Ready(kind) => kind,
             PlannedKind::Opaque { audiences, sources } => {
-                Kind::Opaque(Opaque { accounts: Arc::clone(accounts?), audiences }, sources)
+                let gateway = own_issuers.first().map(|issuer| Arc::from(issuer.as_str()));
+                Kind::Opaque(Opaque { accounts: Arc::clone(accounts?), audiences, gateway }, sources)
             }
             PlannedKind::Jwt { mut config, sources } => {
                 let is_own = own_issuers.contains(&config.issuer);
