@@ -3,7 +3,7 @@
 //! from, together with what was taken back on the way; then family and user, as for any token.
 
 use doorward_core::{Timestamp, UserInfo};
-use doorward_jose::{Claims, VerifiedClaims};
+use doorward_jose::Claims;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -112,7 +112,20 @@ impl Accounts {
             Err(KeysError::Sealed(_) | KeysError::Key(_)) => return Err(Unavailable::Unreadable.into()),
         };
         let verified = keys.verify(raw, now).map_err(|_| InvalidToken::NotOurs)?;
-        let signed = Signed::read(verified, issuer, now)?;
+        if verified.token_type() != Some(ACCESS_TYPE) {
+            return Err(InvalidToken::NotOurs);
+        }
+        self.judge_derived(verified.into_claims(), issuer, now).await
+    }
+
+    /// As [`Self::validate_derived`], of claims that somebody has seen to be signed by the gateway.
+    pub async fn judge_derived(
+        &self,
+        claims: Claims,
+        issuer: &str,
+        now: Timestamp,
+    ) -> Result<DerivedToken, InvalidToken> {
+        let signed = Signed::read(claims, issuer, now)?;
         let (subject, user, user_info) = self.behind(&signed, now).await?;
         let Signed { claims, jti, origin, client, scopes, audience, expires, .. } = signed;
         Ok(DerivedToken { claims, jti, origin, client, scopes, audience, expires, subject, user, user_info })
@@ -176,11 +189,7 @@ struct Signed {
 }
 
 impl Signed {
-    fn read(verified: VerifiedClaims, issuer: &str, now: Timestamp) -> Result<Self, InvalidToken> {
-        if verified.token_type() != Some(ACCESS_TYPE) {
-            return Err(InvalidToken::NotOurs);
-        }
-        let claims = verified.into_claims();
+    fn read(claims: Claims, issuer: &str, now: Timestamp) -> Result<Self, InvalidToken> {
         let text = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
         let expires = claims.get("exp").and_then(Value::as_i64).map(at).ok_or(InvalidToken::NotOurs)?;
         let (Some(jti), Some(sub), Some(origin)) = (text("jti"), text("sub"), Origin::of(&claims)) else {

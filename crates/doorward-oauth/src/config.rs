@@ -309,8 +309,19 @@ pub struct Exchange {
     pub issuer: Option<Arc<doorward_gateway::Issuer>>,
     /// In order: of several that allow what is asked for, the first counts.
     pub rules: Vec<ExchangeRule>,
+    /// Whose tokens may be presented besides our own, where a rule says so.
+    pub issuers: Vec<TrustedIssuer>,
     /// Whom tokens of the gateway are made out to besides the resources. Clients may serve these too.
     pub audiences: Vec<String>,
+}
+
+/// An issuer of signed tokens elsewhere.
+#[derive(Clone, Debug)]
+pub struct TrustedIssuer {
+    /// What rules call it.
+    pub name: String,
+    /// Of the kind that judges signed tokens.
+    pub authenticator: Arc<doorward_authn::gateway::Authenticator>,
 }
 
 #[cfg(test)]

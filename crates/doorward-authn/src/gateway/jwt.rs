@@ -7,7 +7,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use doorward_accounts::{Accounts, TokenName};
+use doorward_accounts::{Accounts, InvalidToken, Origin, Source, TokenName};
 use doorward_core::{Principal, Timestamp};
 use doorward_jose::{
     Algorithm, AudienceRule, ClaimError, Claims, Demands, KeyId, KeySet, Types, VerifiedClaims, VerifyError,
@@ -22,9 +22,10 @@ pub use super::claims::{ClaimNames, ClaimTest, RequiredClaim};
 use super::{
     Description, TokenFinding,
     claims::{About, check_required, principal},
+    derived::of_derived_token,
     kept::{self, Known, Tokens, Weighed},
 };
-use crate::judged::{self, Doubt, Judged, token_id};
+use crate::judged::{self, Doubt, Judged, Vouched, token_id};
 
 /// Which tokens count.
 #[derive(Clone, Debug)]
@@ -257,9 +258,13 @@ impl JwtAuthorizer {
         let lifetime =
             check_lifetime(&claims, self.config.leeway, now).map_err(|error| claim_flaw(&error))?;
         let about = About { authenticator: name, credential: token_id(token), expires: Some(lifetime.end) };
-        let principal =
+        let mut principal =
             principal(claims, &self.config.names, about).map_err(|reason| (Description::Untold, reason))?;
         check_required(&principal, &self.config.required_claims)?;
+        if let Revocation::Own(_) = self.config.revocation {
+            let name = principal.claims.get("jti").and_then(Value::as_str).and_then(TokenName::parse);
+            principal.origin = name.map(|name| Origin::new(Source::Token(name)).to_claim());
+        }
         Ok((principal, lifetime))
     }
 
@@ -269,6 +274,7 @@ impl JwtAuthorizer {
         let Some(jti) = known.claims.get("jti").and_then(Value::as_str) else {
             return TokenFinding::Bad(Description::Untold, doubt("the token has no jti".to_owned()));
         };
+        let Some(name) = TokenName::parse(jti) else { return self.derived(accounts, &known, now).await };
         match accounts.is_denied(jti, now).await {
             Ok(false) => {}
             Ok(true) => {
@@ -276,8 +282,6 @@ impl JwtAuthorizer {
             }
             Err(error) => return TokenFinding::Unknown(doubt(error.to_string())),
         }
-        // Tokens that the gateway makes for applications stand for none in the store, and live for minutes.
-        let Some(name) = TokenName::parse(jti) else { return TokenFinding::Known(known) };
         match judged::own_token(accounts, (&name, &self.config.audiences), now).await {
             Judged::Good((vouched, _)) if vouched.user == known.user => TokenFinding::Known(known),
             Judged::Good((vouched, valid)) => {
@@ -290,6 +294,26 @@ impl JwtAuthorizer {
             Judged::Nothing => {
                 TokenFinding::Bad(Description::Revoked, doubt("the store does not know the token".to_owned()))
             }
+        }
+    }
+
+    /// A token that the gateway has signed in place of another stands for none in the store: it counts as long as what it
+    /// came from. What it signs for applications alone counts nowhere here.
+    async fn derived(&self, accounts: &Accounts, known: &Known, now: Timestamp) -> TokenFinding {
+        let doubt = |reason: String| Doubt { credential: known.credential.clone(), reason };
+        match accounts.judge_derived(known.claims.clone(), &self.config.issuer, now).await {
+            Ok(derived) => match judged::admit(derived.user_info.clone()) {
+                Some(user) => {
+                    let vouched = Vouched { user, credential: known.credential.clone() };
+                    TokenFinding::Known(Arc::new(of_derived_token(&known.authenticator, vouched, derived)))
+                }
+                None => TokenFinding::Bad(Description::Untold, doubt(judged::RESERVED.to_owned())),
+            },
+            Err(InvalidToken::Unavailable(error)) => TokenFinding::Unknown(doubt(error.to_string())),
+            Err(InvalidToken::Expired) => {
+                TokenFinding::Bad(Description::Expired, doubt("it is over".to_owned()))
+            }
+            Err(why) => TokenFinding::Bad(Description::Revoked, doubt(why.to_string())),
         }
     }
 

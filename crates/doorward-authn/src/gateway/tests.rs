@@ -33,7 +33,8 @@ impl Stage {
         };
         let alice = accounts.add_user(new, NOW).await.unwrap();
         let ca = |pem: &str| ClientCa::from_pem(pem.as_bytes(), &[]).unwrap();
-        let own = Opaque { accounts: Arc::clone(&accounts), audiences: vec!["https://ours".into()] };
+        let own =
+            Opaque { accounts: Arc::clone(&accounts), audiences: vec!["https://ours".into()], gateway: None };
         let edge = FrontProxy {
             ca: ca(certificates::PROXIES),
             allowed_names: vec!["edge".into()],

@@ -14,7 +14,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use self::{
-    party::{Party, PartyError},
+    party::{Foreign, Party, PartyError},
     request::{ExchangeRequest, TokenType},
 };
 use super::TokenError;
@@ -87,7 +87,9 @@ impl ExchangeError {
             Self::Type(name) => {
                 ("invalid_request", format!("{name} names no token type that can be used there"))
             }
-            Self::Token(_, PartyError::Unavailable(_)) => return answer::unavailable(),
+            Self::Token(_, PartyError::Unavailable(_) | PartyError::Issuer(_)) => {
+                return answer::unavailable();
+            }
             Self::Token(_, PartyError::Keys(_)) => return answer::server_error(),
             Self::Token(part, _) => {
                 ("invalid_request", format!("the {} is not valid here", part.parameters().0))
@@ -120,7 +122,9 @@ impl ExchangeError {
 
     pub(super) const fn outcome(&self) -> Outcome {
         match self {
-            Self::Token(_, PartyError::Unavailable(_) | PartyError::Keys(_)) => Outcome::Error,
+            Self::Token(_, PartyError::Unavailable(_) | PartyError::Issuer(_) | PartyError::Keys(_)) => {
+                Outcome::Error
+            }
             _ => Outcome::Deny,
         }
     }
@@ -226,16 +230,13 @@ impl OAuthServer {
     fn may_act(&self, subject: &Party, actor: &Party) -> bool {
         let Some(may_act) = &subject.may_act else { return true };
         let Some(named) = may_act.as_object() else { return false };
-        let is_issuer = |iss: &Value| match &actor.iss {
-            Some(own) => iss == own.as_str(),
-            None => [Some(self.config.issuer.as_str()), self.gateway_issuer()].contains(&iss.as_str()),
+        let ours = [Some(self.config.issuer.as_str()), self.gateway_issuer()];
+        let (sub, is_issuer) = match &actor.foreign {
+            Some(Foreign { iss, sub }) => (sub, named.get("iss").is_some_and(|one| one == iss.as_str())),
+            None => (&actor.sub, named.get("iss").is_none_or(|one| ours.contains(&one.as_str()))),
         };
-        named.contains_key("sub")
-            && named.iter().all(|(name, value)| match name.as_str() {
-                "sub" => *value == actor.sub,
-                "iss" => is_issuer(value),
-                _ => false,
-            })
+        let is_sub = named.get("sub").is_some_and(|one| one == sub.as_str());
+        is_sub && is_issuer && named.keys().all(|name| matches!(name.as_str(), "sub" | "iss"))
     }
 }
 
@@ -271,8 +272,10 @@ impl Exchange<'_> {
         say("sub", subject.sub.as_str().into());
         say("aud", one_or_many(&granted.audience));
         if *requested == TokenType::Id {
+            // It says who somebody is, and is nothing to come in with: so it does not say what it came from.
             say("azp", client.id.as_str().into());
         } else {
+            say(ORIGIN, subject.origin.to_claim());
             say("client_id", client.id.as_str().into());
             say("scope", granted.scopes.to_string().into());
         }
@@ -285,7 +288,6 @@ impl Exchange<'_> {
         if let Some(may_act) = &subject.may_act {
             say("may_act", may_act.clone());
         }
-        say(ORIGIN, subject.origin.to_claim());
         claims
     }
 }

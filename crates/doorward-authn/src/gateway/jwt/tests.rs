@@ -1,4 +1,6 @@
-use doorward_accounts::{LoginFacts, NewToken, NewUser, Rules, Scopes, SealKey, Subject, TokenRules};
+use doorward_accounts::{
+    LoginFacts, NewToken, NewUser, Origin, Rules, Scopes, SealKey, Source, Subject, TokenRules,
+};
 use doorward_oidc::{HttpConfig, IssuerKeysConfig, Trust};
 use doorward_store::Records;
 use doorward_testkit::{Endpoint, Fault, KeyName, Provider, Signature, Token};
@@ -404,14 +406,18 @@ async fn a_token_of_our_own_counts_while_the_store_says_so() {
     assert_eq!(user.user.groups, ["dev", "system:authenticated"]);
     assert_eq!(stage.found(&signed(other.as_str()), after(0)).await, "Revoked");
     assert_eq!(stage.found(&stage.token(json!({"jti": null})), after(0)).await, "Untold");
-    assert_eq!(stage.found(&stage.token(json!({"jti": "made-for-an-application"})), after(0)).await, "alice");
-    accounts.deny_jwt("made-for-an-application", after(600), after(0)).await.unwrap();
-    assert_eq!(
-        stage.found(&stage.token(json!({"jti": "made-for-an-application"})), after(1)).await,
-        "Revoked"
-    );
+    // What is signed for applications alone says nothing of where it came from; what came of an exchange does.
+    let for_applications = stage.token(json!({"jti": "made-for-an-application"}));
+    assert_eq!(stage.found(&for_applications, after(0)).await, "Revoked");
+    let origin = Origin::new(Source::Token(name.clone())).to_claim();
+    let exchanged = stage.token(json!({"jti": "of-an-exchange", "sub": carol.uid, "origin": origin}));
+    assert_eq!(stage.found(&exchanged, after(0)).await, "carol");
+    accounts.deny_jwt("of-an-exchange", after(600), after(0)).await.unwrap();
+    assert_eq!(stage.found(&exchanged, after(1)).await, "Revoked");
+    let exchanged = stage.token(json!({"jti": "of-another", "sub": carol.uid, "origin": origin}));
     accounts.revoke_access(&name, after(1)).await.unwrap();
     assert_eq!(stage.found(&signed(name.as_str()), after(1)).await, "Revoked");
+    assert_eq!(stage.found(&exchanged, after(1)).await, "Revoked");
 }
 
 #[tokio::test]

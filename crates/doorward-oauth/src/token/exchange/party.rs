@@ -4,14 +4,15 @@ use doorward_accounts::{
     Activity, DerivedToken, FamilyId, InvalidToken, KeyRing, KeysError, Origin, Scopes, Source, Subject,
     TokenName, TooFar, Unavailable, User, ValidToken,
 };
-use doorward_core::Timestamp;
+use doorward_authn::gateway::Finding;
+use doorward_core::{Principal, Timestamp};
 use serde_json::{Value, json};
 
 use super::request::{Presented, TokenType};
 use crate::{
     OAuthServer,
     claims::ID_TYPE,
-    config::{Client, SubjectIssuer},
+    config::{Client, SubjectIssuer, TrustedIssuer},
 };
 
 /// Who a token is about.
@@ -20,8 +21,8 @@ pub(super) struct Party {
     pub(super) issuer: SubjectIssuer,
     /// What tokens call it.
     pub(super) sub: String,
-    /// Whose name `sub` is, besides ours.
-    pub(super) iss: Option<String>,
+    /// Of whom another issuer vouches for: what that one calls it.
+    pub(super) foreign: Option<Foreign>,
     /// What people call it.
     pub(super) name: String,
     pub(super) user: Option<User>,
@@ -35,6 +36,13 @@ pub(super) struct Party {
     pub(super) expires: Option<Timestamp>,
     /// The beginning of a hash.
     pub(super) credential: String,
+}
+
+/// Somebody at an issuer elsewhere.
+#[derive(Clone, Debug)]
+pub(super) struct Foreign {
+    pub(super) iss: String,
+    pub(super) sub: String,
 }
 
 /// Why a token is not exchanged. The texts are for the log.
@@ -52,6 +60,9 @@ pub(in crate::token) enum PartyError {
     Unavailable(Unavailable),
     #[error("{0}")]
     Keys(KeysError),
+    /// The keys of an issuer elsewhere cannot be had.
+    #[error("{0}")]
+    Issuer(String),
 }
 
 impl From<Unavailable> for PartyError {
@@ -191,9 +202,35 @@ impl OAuthServer {
             let expires = party.expires.map_or(expires, |of_record| of_record.min(expires));
             return Ok(Party { expires: Some(expires), ..party });
         }
-        let derived = self.derived(token, now).await?;
-        may_present(client, &derived.client, &derived.audience)?;
-        Party::derived(derived)
+        match self.derived(token, now).await {
+            Ok(derived) => {
+                may_present(client, &derived.client, &derived.audience)?;
+                Party::derived(derived)
+            }
+            Err(InvalidToken::NotOurs) => self.foreign_party(token, client, now).await,
+            Err(why) => Err(why.into()),
+        }
+    }
+
+    /// A signed token of one of the issuers whose tokens the client may present. That it is for us, the authenticator
+    /// sees to.
+    async fn foreign_party(&self, token: &str, client: &Client, now: Timestamp) -> Result<Party, PartyError> {
+        let exchange = &self.config.exchange;
+        let named = exchange.rules.iter().filter(|rule| rule.client == client.id);
+        let named: Vec<&SubjectIssuer> = named.flat_map(|rule| &rule.subject_issuers).collect();
+        let mut unavailable = None;
+        for TrustedIssuer { name, authenticator } in &exchange.issuers {
+            let issuer = SubjectIssuer::Trusted(name.clone());
+            if !named.contains(&&issuer) {
+                continue;
+            }
+            match authenticator.attempt_token(token, now).await {
+                Finding::User(principal) => return Party::foreign(issuer, &principal),
+                Finding::Unavailable(why) => unavailable = Some(why),
+                Finding::Refused(_) | Finding::Nothing => (),
+            }
+        }
+        Err(unavailable.map_or(PartyError::Invalid(InvalidToken::NotOurs), PartyError::Issuer))
     }
 }
 
@@ -211,7 +248,7 @@ impl Party {
         Self {
             issuer: SubjectIssuer::Own,
             sub: subject.uid(),
-            iss: None,
+            foreign: None,
             name: subject.name(),
             user,
             session: None,
@@ -237,7 +274,7 @@ impl Party {
         Ok(Self {
             issuer: SubjectIssuer::Own,
             sub: text("sub").unwrap_or_default(),
-            iss: None,
+            foreign: None,
             name: user_info.name,
             user,
             session: text("sid"),
@@ -250,12 +287,35 @@ impl Party {
         })
     }
 
+    /// Nobody from elsewhere is ever called like somebody here: the result names the issuer too.
+    fn foreign(issuer: SubjectIssuer, principal: &Principal) -> Result<Self, PartyError> {
+        let text = |name: &str| principal.claims.get(name).and_then(Value::as_str).map(str::to_owned);
+        let (Some(iss), Some(sub)) = (text("iss"), text("sub")) else {
+            return Err(InvalidToken::NotOurs.into());
+        };
+        let scopes = Scopes::from_names(principal.scopes.iter().map(String::as_str));
+        Ok(Self {
+            issuer,
+            sub: format!("{iss}|{sub}"),
+            name: principal.user.name.clone(),
+            user: None,
+            session: None,
+            scopes: scopes.map_err(|_| InvalidToken::NotOurs)?,
+            act: principal.actor.clone(),
+            may_act: principal.claims.get("may_act").cloned(),
+            origin: Origin::new(Source::Issuer(iss.clone())),
+            expires: principal.expires,
+            credential: principal.credential.chars().take(19).collect(),
+            foreign: Some(Foreign { iss, sub }),
+        })
+    }
+
     /// As an actor of a token (RFC 8693 section 4.1), with those who acted before.
     pub(super) fn acting(&self, before: Option<Value>) -> Value {
-        let mut act = json!({ "sub": self.sub });
-        if let (Some(act), Some(iss)) = (act.as_object_mut(), &self.iss) {
-            act.insert("iss".to_owned(), iss.as_str().into());
-        }
+        let mut act = match &self.foreign {
+            Some(Foreign { iss, sub }) => json!({ "sub": sub, "iss": iss }),
+            None => json!({ "sub": self.sub }),
+        };
         if let (Some(act), Some(before)) = (act.as_object_mut(), before) {
             act.insert("act".to_owned(), before);
         }
