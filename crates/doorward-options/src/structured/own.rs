@@ -89,7 +89,20 @@ pub struct RecordStore {
     pub kind: String,
     pub path: String,
     pub url: SecretString,
+    pub sentinel: Option<RecordSentinel>,
+    /// Some servers of a cluster.
+    pub cluster: Vec<SecretString>,
     pub ca_file: String,
+}
+
+/// `authServer.store.sentinel`: who knows where the master is.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RecordSentinel {
+    /// What the last one says about user, password and TLS is for the servers that they name.
+    pub urls: Vec<SecretString>,
+    pub master: String,
+    /// Of the sentinels themselves.
+    pub password: SecretString,
 }
 
 /// `authServer.tokens`.
@@ -351,7 +364,14 @@ records! {
         kind: "type",
         path: "path",
         url: "url",
+        sentinel: "sentinel",
+        cluster: "cluster",
         ca_file: "caFile",
+    }
+    RecordSentinel {
+        urls: "urls",
+        master: "master",
+        password: "password",
     }
     Tokens {
         access_max_age: "accessMaxAge",

@@ -386,7 +386,7 @@ fn redis_servers(options: &Options, problems: &mut Problems<'_>) -> Option<Redis
         }
         (true, false) => {
             let urls = &options.redis_sentinel_connection_urls;
-            let urls = redis_urls("redis-sentinel-connection-urls", urls, problems);
+            let urls = redis_urls("redis-sentinel-connection-urls", urls.expose(), problems);
             if options.redis_sentinel_master_name.is_empty() {
                 let message = "redis_use_sentinel needs the name of the master";
                 let mend = "write the name that stands in the sentinels' configuration, often mymaster";
@@ -399,13 +399,8 @@ fn redis_servers(options: &Options, problems: &mut Problems<'_>) -> Option<Redis
         }
         (false, true) => {
             let option = "redis-cluster-connection-urls";
-            let urls = redis_urls(option, &options.redis_cluster_connection_urls, problems)?;
-            if urls.iter().any(RedisUrl::is_unix) {
-                let message = "the servers of a cluster are reached by TCP, not by a socket";
-                problems.add(option, message, "write redis://host:6379 or rediss://host:6379");
-                return None;
-            }
-            Some(RedisServers::Cluster(urls))
+            let urls = options.redis_cluster_connection_urls.expose();
+            redis_cluster(option, urls, problems)
         }
         (true, true) => {
             let message = "redis_use_sentinel and redis_use_cluster are mutually exclusive";
@@ -415,12 +410,27 @@ fn redis_servers(options: &Options, problems: &mut Problems<'_>) -> Option<Redis
     }
 }
 
-fn redis_urls(
-    option: &'static str,
-    written: &Secret<Vec<String>>,
+/// Some servers of a cluster, as they stand under `option`.
+pub(crate) fn redis_cluster(
+    option: &str,
+    written: &[String],
+    problems: &mut Problems<'_>,
+) -> Option<RedisServers> {
+    let urls = redis_urls(option, written, problems)?;
+    if urls.iter().any(RedisUrl::is_unix) {
+        let message = "the servers of a cluster are reached by TCP, not by a socket";
+        problems.add(option, message, "write redis://host:6379 or rediss://host:6379");
+        return None;
+    }
+    Some(RedisServers::Cluster(urls))
+}
+
+/// Servers that are spoken to in the same way, as they stand under `option`.
+pub(crate) fn redis_urls(
+    option: &str,
+    written: &[String],
     problems: &mut Problems<'_>,
 ) -> Option<Vec<RedisUrl>> {
-    let written = written.expose();
     if written.is_empty() {
         problems.add(option, "no redis urls provided", REDIS_URL_MEND);
         return None;
@@ -440,7 +450,7 @@ fn redis_urls(
     Some(urls)
 }
 
-fn redis_url(option: &'static str, written: &str, problems: &mut Problems<'_>) -> Option<RedisUrl> {
+fn redis_url(option: &str, written: &str, problems: &mut Problems<'_>) -> Option<RedisUrl> {
     if written.is_empty() {
         problems.add(option, format!("missing setting: {option}"), REDIS_URL_MEND);
         return None;

@@ -41,6 +41,8 @@ mod reverse_proxy;
 #[cfg(test)]
 mod screenshots;
 #[cfg(test)]
+mod several;
+#[cfg(test)]
 mod tabs;
 #[cfg(test)]
 mod traefik;

@@ -10,7 +10,10 @@ use std::{
     thread,
 };
 
-use doorward_testkit::{Answer, Browser, Doorward, Echo, Launch, Provider, Redis, Request, eventually};
+use doorward_testkit::{
+    Answer, Browser, Doorward, Echo, Launch, Provider, Redis, Request, eventually,
+    person::{field, follow, here, sign_in, visit},
+};
 
 use crate::support::{BOB, CAROL, PROGRAM, encoded};
 
@@ -75,51 +78,6 @@ fn said(text: &str, label: &str) -> String {
     let line = text.lines().map(str::trim).find(|line| line.starts_with(&format!("{label} ")));
     let line = line.unwrap_or_else(|| panic!("no {label} in:\n{text}"));
     line.split_whitespace().nth(1).unwrap().to_owned()
-}
-
-/// What stands in a field of a form.
-#[track_caller]
-fn field(page: &Answer, name: &str) -> String {
-    let text = page.text();
-    let (_, after) = text
-        .split_once(&format!("name=\"{name}\" value=\""))
-        .unwrap_or_else(|| panic!("no field {name}: {} {text}", page.status));
-    let (value, _) = after.split_once('"').unwrap();
-    value.replace("&amp;", "&").replace("&#43;", "+")
-}
-
-/// The path and query of an address of the program itself.
-fn here(location: &str) -> String {
-    let after = location
-        .split_once("://")
-        .map_or(location, |(_, rest)| rest.split_once('/').map_or("", |(_, path)| path));
-    if location.starts_with('/') { location.to_owned() } else { format!("/{after}") }
-}
-
-/// A person's browser asks for a page.
-fn visit(browser: &mut Browser, target: &str) -> Answer {
-    browser.send(Request::get(target).header("Accept", "text/html"))
-}
-
-/// Follows redirects until a page comes.
-fn follow(browser: &mut Browser, mut answer: Answer) -> Answer {
-    for _ in 0..10 {
-        if !matches!(answer.status, 302 | 303) {
-            return answer;
-        }
-        answer = visit(browser, &here(answer.location()));
-    }
-    panic!("redirected for ever: {}", answer.location());
-}
-
-/// Signs in at the built-in server by its form, on the way to `/`.
-fn sign_in(browser: &mut Browser, user: &str, password: &str) -> Answer {
-    let first = visit(browser, "/");
-    let page = follow(browser, first);
-    let (then, csrf) = (field(&page, "then"), field(&page, "csrf"));
-    let form = [("then", then.as_str()), ("csrf", &csrf), ("username", user), ("password", password)];
-    let answer = browser.send(Request::form("/oauth/login/local", &form));
-    follow(browser, answer)
 }
 
 /// A token for a program (`oc login`, Ansible), by the challenging client.

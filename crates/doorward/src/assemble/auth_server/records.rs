@@ -10,11 +10,14 @@ use std::{
 use aws_lc_rs::rand;
 use base64_simd::STANDARD;
 use doorward_accounts::SealKey;
-use doorward_core::Secret;
+use doorward_core::{Secret, SecretString};
 use doorward_options::structured::own::{AuthServer, RecordStore};
 use doorward_store::{Authorities, RecordsConfig, RecordsPrefix, RedisConfig, RedisServers, RedisUrl};
 
-use crate::assemble::problems::Problems;
+use crate::assemble::{
+    problems::Problems,
+    sessions::{redis_cluster, redis_urls},
+};
 
 /// Where records are kept if nobody says where.
 const FILE: &str = "doorward.db";
@@ -68,8 +71,9 @@ pub(crate) fn records(server: &AuthServer, problems: &mut Problems<'_>) -> Optio
 const KEY_MEND: &str = "make one with: (umask 077; openssl rand -base64 48 > seal.key)";
 
 fn store(store: &RecordStore, problems: &mut Problems<'_>) -> Option<RecordsConfig> {
-    let RecordStore { kind, path, url, ca_file } = store;
-    let is_for_redis = !url.expose().is_empty() || !ca_file.is_empty();
+    let RecordStore { kind, path, url, sentinel, cluster, ca_file } = store;
+    let is_for_redis =
+        !url.expose().is_empty() || sentinel.is_some() || !cluster.is_empty() || !ca_file.is_empty();
     match kind.as_str() {
         "" | "embedded" if !is_for_redis => {
             let path = if path.is_empty() { FILE } else { path };
@@ -78,7 +82,7 @@ fn store(store: &RecordStore, problems: &mut Problems<'_>) -> Option<RecordsConf
         "memory" if !is_for_redis && path.is_empty() => Some(RecordsConfig::Memory),
         "redis" if path.is_empty() => redis(store, problems),
         "" | "embedded" | "memory" | "redis" => {
-            let message = "url and caFile belong to redis, and path to embedded";
+            let message = "path belongs to embedded, and everything else to redis";
             problems.add("authServer.store", message, "write what belongs to the type, and nothing else");
             None
         }
@@ -87,11 +91,9 @@ fn store(store: &RecordStore, problems: &mut Problems<'_>) -> Option<RecordsConf
 }
 
 fn redis(store: &RecordStore, problems: &mut Problems<'_>) -> Option<RecordsConfig> {
-    let url = store.url.expose().parse::<RedisUrl>().map_err(|error| format!("a URL {error}"));
-    let mend = "write redis://[user:password@]host[:port][/database], or rediss://… for TLS";
-    let url = problems.take("authServer.store.url", url, mend)?;
-    let mut config = RedisConfig::new(RedisServers::Single(url));
-    if !store.ca_file.is_empty() && !store.url.expose().starts_with("rediss:") {
+    let (servers, is_tls) = servers(store, problems)?;
+    let mut config = RedisConfig::new(servers);
+    if !store.ca_file.is_empty() && !is_tls {
         let message = "Redis has no certificate that could be checked: the url does not ask for TLS";
         problems.add("authServer.store.caFile", message, "take it away, or write rediss:// in the url");
     }
@@ -105,6 +107,42 @@ fn redis(store: &RecordStore, problems: &mut Problems<'_>) -> Option<RecordsConf
         config.tls.authorities = Some(problems.take("authServer.store.caFile", read, mend)?);
     }
     Some(RecordsConfig::Redis { servers: Box::new(config), prefix: RecordsPrefix::default() })
+}
+
+/// Which servers there are, and whether they are reached by TLS.
+fn servers(store: &RecordStore, problems: &mut Problems<'_>) -> Option<(RedisServers, bool)> {
+    let is_tls = |url: Option<&SecretString>| url.is_some_and(|url| url.expose().starts_with("rediss:"));
+    let texts = |urls: &[SecretString]| urls.iter().map(|url| url.expose().clone()).collect::<Vec<_>>();
+    let RecordStore { url, sentinel, cluster, .. } = store;
+    match (sentinel, cluster.as_slice()) {
+        (None, []) => {
+            let read = url.expose().parse::<RedisUrl>().map_err(|error| format!("a URL {error}"));
+            let mend = "write redis://[user:password@]host[:port][/database], or rediss://… for TLS";
+            let read = problems.take("authServer.store.url", read, mend)?;
+            Some((RedisServers::Single(read), is_tls(Some(url))))
+        }
+        (Some(sentinel), []) if url.expose().is_empty() => {
+            let place = "authServer.store.sentinel";
+            let urls = redis_urls(&format!("{place}.urls"), &texts(&sentinel.urls), problems);
+            if sentinel.master.is_empty() {
+                let mend = "write the name that stands in the sentinels' configuration, often mymaster";
+                problems.add(&format!("{place}.master"), "missing setting: master", mend);
+                return None;
+            }
+            let password = Some(sentinel.password.clone()).filter(|one| !one.expose().is_empty());
+            let master = sentinel.master.clone();
+            Some((RedisServers::Sentinel { urls: urls?, master, password }, is_tls(sentinel.urls.last())))
+        }
+        (None, urls) if url.expose().is_empty() => {
+            let servers = redis_cluster("authServer.store.cluster", &texts(urls), problems)?;
+            Some((servers, is_tls(urls.last())))
+        }
+        _ => {
+            let message = "url, sentinel and cluster name different servers";
+            problems.add("authServer.store", message, "write one of the three");
+            None
+        }
+    }
 }
 
 /// `Some(None)` if none is named.
