@@ -6,7 +6,7 @@ use std::{
 };
 
 use aws_lc_rs::rand;
-use doorward_core::{Secret, SecretString, Timestamp};
+use doorward_core::{SecretString, Timestamp};
 use doorward_options::{Options, format_duration};
 use doorward_server::{gate::SessionLimits, inject::Injection};
 use doorward_session::{

@@ -1,4 +1,4 @@
-//! Several instances as `docs/several-instances.md` has them: HAProxy in front, Redis with a sentinel behind, and load
+//! Several instances as `docs/several-instances.md` has them: `HAProxy` in front, Redis with a sentinel behind, and load
 //! while the master dies, then an instance, then the store. No session is lost, and nobody gets in who should not.
 
 use std::fs;
@@ -21,7 +21,7 @@ use crate::process::{Leashed, Program, find_program, free_port, scratch};
 const PAGE: &str = "../several-instances.md";
 const PROGRAM: &str = env!("CARGO_BIN_EXE_doorward");
 
-/// Instances of one configuration behind HAProxy.
+/// Instances of one configuration behind `HAProxy`.
 struct Deployment {
     instances: Vec<Doorward>,
     door: SocketAddr,
@@ -38,7 +38,7 @@ enum Credential {
 }
 
 impl Deployment {
-    /// `yaml` says where the store is; `HERE` stands for the folder, and `DOOR` for the address of HAProxy.
+    /// `yaml` says where the store is; `HERE` stands for the folder, and `DOOR` for the address of `HAProxy`.
     fn start(count: usize, yaml: &str, environment: &[(&'static str, &str)]) -> Self {
         let (folder, app) = (scratch("several"), Echo::start());
         let door = SocketAddr::from(([127, 0, 0, 1], free_port()));
@@ -81,7 +81,7 @@ impl Deployment {
         line.unwrap_or_else(|| panic!("no password in {said}")).trim().to_owned()
     }
 
-    /// A person who signs in, in whatever order HAProxy has the instances answer.
+    /// A person who signs in, in whatever order `HAProxy` has the instances answer.
     fn session(&self, user: &str, password: &str) -> Credential {
         let mut browser = Browser::new(self.door);
         let answer = person::sign_in(&mut browser, user, password);
@@ -119,7 +119,7 @@ impl Deployment {
 }
 
 impl Credential {
-    /// Asks for a page of the application, at HAProxy or past it.
+    /// Asks for a page of the application, at `HAProxy` or past it.
     fn ask(&self, at: SocketAddr, door: SocketAddr) -> io::Result<Answer> {
         self.send(Request::get("/page"), at, door)
     }
@@ -127,7 +127,9 @@ impl Credential {
     fn send(&self, request: Request, at: SocketAddr, door: SocketAddr) -> io::Result<Answer> {
         let request = request.header("Host", &door.to_string());
         let request = match self {
-            Self::Session(browser) => request.header("Cookie", &browser.cookie_header()),
+            Self::Session(browser) => {
+                request.header("Accept", "text/html").header("Cookie", &browser.cookie_header())
+            }
             Self::Token(token) => request.header("Authorization", &format!("Bearer {token}")),
         };
         Browser::new(at).try_send(request)
@@ -140,7 +142,7 @@ fn private(path: &Path, text: &str) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("the mode can be set");
 }
 
-/// The page's HAProxy. It has as many servers as the page names; those that are not there are down.
+/// The page's `HAProxy`. It has as many servers as the page names; those that are not there are down.
 fn haproxy(folder: &Path, door: SocketAddr, instances: &[Doorward]) -> Leashed {
     let address = |index: usize| match instances.get(index) {
         Some(instance) => instance.address.to_string(),

@@ -11,7 +11,7 @@ use std::{
 };
 
 use doorward_testkit::{
-    Answer, Browser, Doorward, Echo, Launch, Provider, Redis, Request, eventually,
+    Answer, Doorward, Echo, Launch, Provider, Redis, Request, eventually,
     person::{field, follow, here, sign_in, visit},
 };
 
@@ -212,11 +212,7 @@ fn no_key_of_doorward_yaml_is_passed_over() {
     place.write_secret("seal.key", &"k".repeat(40));
     place.write("ca.pem", include_str!("tls/certificate.pem"));
     for row in [
-        (
-            "authServer:\n  store: {path: HERE/a.db, caFile: HERE/ca.pem}\n",
-            2,
-            "url and caFile belong to redis",
-        ),
+        ("authServer:\n  store: {path: HERE/a.db, caFile: HERE/ca.pem}\n", 2, "path belongs to embedded"),
         (
             "authServer:\n  secretKeyFile: HERE/seal.key\n  store: {type: redis, url: redis://h, caFile: HERE/ca.pem}\n",
             3,
