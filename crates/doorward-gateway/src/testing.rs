@@ -63,6 +63,7 @@ pub(crate) fn alice() -> Principal {
         actor: None,
         session: Some("sid-1".to_owned()),
         credential: "sha256~hash-of-hers".to_owned(),
+        origin: None,
         expires: Some(after(3600)),
     }
 }

@@ -23,7 +23,7 @@ pub(crate) fn exchange(own: Option<&Own>, problems: &mut Problems<'_>) -> Exchan
     audiences.retain(|audience| !audience.is_empty());
     audiences.sort();
     audiences.dedup();
-    Exchange { issuer: None, rules, audiences }
+    Exchange { issuer: None, rules, issuers: Vec::new(), audiences }
 }
 
 fn rule(place: &str, written: &Written, problems: &mut Problems<'_>) -> Option<ExchangeRule> {
