@@ -2,7 +2,10 @@
 //! are turned away.
 
 mod docs;
+mod lasting;
 mod mistakes;
+mod questions;
+mod road;
 
 use doorward_testkit::{Answer, Browser, Doorward, Echo, Launch, Provider, Request};
 use serde_json::{Value, json};
