@@ -220,7 +220,7 @@ fn clients_and_resources_stand_for_themselves() {
         secret(&folder, &format!("{name}.secret"), "a secret\n");
     }
     certificates(&folder);
-    for name in ["clients", "resources"] {
+    for name in ["clients", "resources", "exchange"] {
         fs::write(folder.join("doorward.yaml"), block(OAUTH_SERVER, name)).expect("the folder is writable");
         let test = "doorward --config-test --doorward-config=doorward.yaml --upstream=static://200";
         paste(&folder, &format!("{test} {OVER_TLS}"), &[]);

@@ -10,6 +10,8 @@ mod chain;
 #[cfg(test)]
 mod envoy;
 #[cfg(test)]
+mod exchange;
+#[cfg(test)]
 mod identity_provider;
 #[cfg(test)]
 mod kubectl;

@@ -104,6 +104,13 @@ class RelyingParty:
             raise ValueError("the new id_token is about somebody else")
         return {**token, "claims": claims}
 
+    def grant(self, order):
+        endpoint = self.metadata["token_endpoint"]
+        token = self.session.fetch_token(endpoint, grant_type=order["type"], **order["parameters"])
+        if "error" in token:
+            raise OAuthError(token["error"])
+        return dict(token)
+
     def verify(self, order):
         return self.checked(order["id_token"])
 
