@@ -2,10 +2,11 @@
 
 use std::{
     net::{SocketAddr, TcpStream},
+    path::Path,
     process::{Child, Command, Stdio},
 };
 
-use doorward_testkit::{Answer, Browser, Request, eventually, free_address};
+use doorward_testkit::{Answer, Browser, Echo, Launch, Provider, Request, eventually, free_address};
 use serde_json::{Value, json};
 
 use crate::{
@@ -22,18 +23,36 @@ enum Way {
 
 const WAYS: [Way; 2] = [Way::Grpc, Way::Http];
 
-/// Envoy in front of the application of a place. It ends with the test.
-struct Envoy {
-    process: Child,
-    address: SocketAddr,
-    place: Place,
+/// A process that ends with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
-impl Drop for Envoy {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+impl Running {
+    /// Envoy with this configuration, which makes it listen there.
+    fn start(file: &Path, address: SocketAddr) -> Self {
+        let mut command = Command::new(tool::installed("envoy/envoy"));
+        command.arg("--config-path").arg(file).args(["--concurrency", "1", "--use-dynamic-base-id"]);
+        command.args(["--log-level", "error"]).stdout(Stdio::null());
+        let mut running = Self(command.spawn().unwrap());
+        eventually("Envoy listens", || {
+            assert_eq!(running.0.try_wait().unwrap(), None, "Envoy ended at once");
+            TcpStream::connect(address).is_ok()
+        });
+        running
     }
+}
+
+/// Envoy in front of the application of a place.
+struct Envoy {
+    _process: Running,
+    address: SocketAddr,
+    place: Place,
 }
 
 impl Envoy {
@@ -47,15 +66,8 @@ impl Envoy {
         let settings = configuration(way, [asked, address, application]);
         let file = place.path("envoy.json");
         std::fs::write(&file, settings.to_string()).unwrap();
-        let mut command = Command::new(tool::installed("envoy/envoy"));
-        command.arg("--config-path").arg(&file).args(["--concurrency", "1", "--use-dynamic-base-id"]);
-        command.args(["--log-level", "error"]).stdout(Stdio::null());
-        let mut process = command.spawn().unwrap();
-        eventually("Envoy listens", || {
-            assert_eq!(process.try_wait().unwrap(), None, "Envoy ended at once");
-            TcpStream::connect(address).is_ok()
-        });
-        Self { process, address, place }
+        let process = Running::start(&file, address);
+        Self { _process: process, address, place }
     }
 
     fn send(&self, request: Request) -> Answer {
@@ -173,4 +185,59 @@ fn our_own_pages_are_there_through_envoy_and_never_the_applications() {
         assert_eq!((page.status, page.text().contains("Disallow")), (status, true), "{way:?}");
         assert_eq!(envoy.place.echo.seen().len(), 0, "{way:?}");
     }
+}
+
+/// A block of docs/integrations/envoy.md, with the names of this run. Each name has to occur.
+fn pasted(block: &str, names: &[(&str, &str)]) -> String {
+    let page = include_str!("../../../../docs/integrations/envoy.md");
+    let (_, after) = page.split_once(&format!("<!-- block: {block} -->\n```")).expect(block);
+    let (_, text) = after.split_once('\n').unwrap();
+    let mut text = text.split("```").next().unwrap().to_owned();
+    for (name, here) in names {
+        assert!(text.contains(name), "{name}");
+        text = text.replace(name, here);
+    }
+    text
+}
+
+#[test]
+fn the_page_works_when_pasted() {
+    let (asked, address) = (free_address(), free_address());
+    let (provider, echo) = (Provider::start(), Echo::start());
+    let launch = Launch::bare(env!("CARGO_BIN_EXE_doorward")).without("http-address");
+    let settings = pasted(
+        "doorward",
+        &[
+            ("127.0.0.1:4180", &launch.address.to_string()),
+            ("127.0.0.1:4181", &asked.to_string()),
+            ("keycloak-oidc", "oidc"),
+            ("https://keycloak.example.com/realms/doorward", &provider.issuer()),
+            ("\"doorward\"", &format!("\"{}\"", Provider::CLIENT_ID)),
+            ("doorward-secret", Provider::CLIENT_SECRET),
+            ("https://app.example.com", &format!("http://{address}")),
+            ("cookie_secret =", "cookie_secure = false\ncookie_secret ="),
+        ],
+    );
+    let doorward = launch.file("doorward.cfg", &settings).flag("--config={file:doorward.cfg}").start();
+    let text = pasted(
+        "envoy",
+        &[
+            ("0.0.0.0, port_value: 8080", &format!("127.0.0.1, port_value: {}", address.port())),
+            ("port_value: 4181", &format!("port_value: {}", asked.port())),
+            ("port_value: 8081", &format!("port_value: {}", echo.address().port())),
+        ],
+    );
+    let file = doorward.path("envoy.yaml");
+    std::fs::write(&file, text).unwrap();
+    let _process = Running::start(&file, address);
+    let mut browser = Browser::new(address);
+    let page = browser.get("/wiki");
+    assert_eq!((page.status, page.text().contains("Sign in")), (403, true), "{}", page.text());
+    let mut browser = browser.logged_in();
+    let answer = browser.send(Request::get("/wiki").header("X-Forwarded-User", "root"));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert!(!answer.echoed().all("x-forwarded-email").is_empty(), "{}", answer.text());
+    assert!(!answer.text().contains("root"));
+    assert_eq!(browser.get("/oauth2/sign_out").status, 302);
+    assert_eq!(browser.get("/wiki").status, 403);
 }
