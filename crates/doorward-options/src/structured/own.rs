@@ -530,9 +530,10 @@ impl Own {
         env: &dyn Fn(&str) -> Option<String>,
         errors: &mut Vec<OptionError>,
     ) -> (Self, Places) {
-        // Requests fill these two in (`loginURL`, `challengeURL`), not the environment.
+        // Requests fill these in (`loginURL`, `challengeURL`, `identitySource`), not the environment.
         let env = |name: &str| match name {
             "url" | "query" => Some(format!("${{{name}}}")),
+            "request" => Some("$request".to_owned()),
             _ => env(name),
         };
         let document =

@@ -241,3 +241,26 @@ fn the_page_works_when_pasted() {
     assert_eq!(browser.get("/oauth2/sign_out").status, 302);
     assert_eq!(browser.get("/wiki").status, 403);
 }
+#[test]
+fn routes_of_the_gateway_decide_for_envoy_too() {
+    let envoy = Envoy::start(Way::Grpc, |settings| {
+        settings["gateway"] = json!({
+            "authenticators": {"own": {"type": "opaque"}},
+            "routes": [
+                {"id": "open", "match": {"path": "/open"}, "upstream": "http://127.0.0.1:9", "authenticate": ["anonymous"],
+                 "authorize": {"public": true}},
+                {"id": "orders", "match": {"path": "/orders/{id}"}, "upstream": "http://127.0.0.1:9",
+                 "authenticate": ["own"], "authorize": {"users": ["alice"]}, "errorFormat": "aws"},
+            ],
+        });
+    });
+    assert_eq!(envoy.send(Request::get("/open")).status, 200);
+    let refused = envoy.send(Request::get("/orders/7"));
+    assert_eq!((refused.status, refused.text().trim()), (401, r#"{"message":"Unauthorized"}"#));
+    assert_eq!(envoy.send(Request::get("/elsewhere")).status, 404);
+    let token = envoy.place.token();
+    let request = Request::get("/orders/7").header("Authorization", &format!("Bearer {token}"));
+    let answer = envoy.send(request);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert!(answer.echoed().all("authorization").is_empty());
+}

@@ -134,3 +134,11 @@ fn every_key_is_described_on_its_page_and_no_other() {
     assert_eq!(described("Own"), top);
     assert_eq!(page.matches("<!-- record: ").count(), RECORDS.len() + gateway::RECORDS.len() + 1);
 }
+
+#[test]
+fn what_requests_fill_in_is_no_variable() {
+    let yaml = "gateway:\n  authenticators:\n    cognito: {type: jwt, identitySource: [$request.header.X-Token, \"$$request.cookie.t\"]}\n";
+    let gateway = parsed(yaml).gateway.unwrap();
+    let (_, cognito) = gateway.authenticators.iter().next().unwrap();
+    assert_eq!(cognito.identity_source.0, ["$request.header.X-Token", "$request.cookie.t"]);
+}
