@@ -50,6 +50,8 @@ mod native;
 #[cfg(test)]
 mod paths;
 #[cfg(test)]
+mod patterns;
+#[cfg(test)]
 mod policy_attacks;
 #[cfg(test)]
 mod published;
