@@ -4,11 +4,15 @@
 
 pub mod access_review;
 pub mod decision;
+#[doc(hidden)]
+pub mod fuzz;
+mod input;
 pub mod opa;
 pub mod question;
 pub mod rego;
+mod remote;
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 pub use self::{
     decision::{Decision, Verdict},
@@ -19,17 +23,18 @@ pub use self::{
 #[derive(Debug, Default)]
 pub struct Policies {
     policies: Vec<Policy>,
+    places: rego::Places,
 }
 
 /// A policy as it is configured.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PolicyConfig {
     pub name: Arc<str>,
     pub engine: EngineConfig,
 }
 
 /// Who evaluates it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum EngineConfig {
     Rego(rego::Config),
     Opa(opa::Config),
@@ -43,7 +48,11 @@ struct Policy {
 }
 
 #[derive(Debug)]
-enum Engine {}
+enum Engine {
+    Rego(Box<rego::Rego>),
+    Opa(Box<opa::Opa>),
+    AccessReview(Box<access_review::AccessReview>),
+}
 
 /// One of [`Policies`]; of no use to any other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -64,6 +73,9 @@ pub struct InvalidPolicy {
     pub policy: String,
     pub reason: String,
 }
+
+/// Nobody wants to wait for longer.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why there is no decision. Never a yes. The texts are for logs and name no value of the request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -88,11 +100,22 @@ impl PolicyFault {
 }
 
 impl Policies {
-    /// Loads all of them. A broken one is told with all others that are broken; whoever calls this again, for a reload,
-    /// keeps what he has.
+    /// Loads all of them and tries those in Rego. What is broken is told together. Whoever calls this again, for a
+    /// reload, keeps what he has if it fails.
     pub fn new(configs: Vec<PolicyConfig>) -> Result<Self, Vec<InvalidPolicy>> {
-        drop(configs);
-        Ok(Self { policies: Vec::new() })
+        let (mut policies, mut faults) = (Vec::new(), Vec::new());
+        let mut names = BTreeSet::new();
+        for PolicyConfig { name, engine } in configs {
+            let mut tell = |reason| faults.push(InvalidPolicy { policy: name.to_string(), reason });
+            if !names.insert(Arc::clone(&name)) {
+                tell("there are two of this name".to_owned());
+            }
+            match Engine::new(engine) {
+                Ok(engine) => policies.push(Policy { name: Arc::clone(&name), engine }),
+                Err(reasons) => reasons.into_iter().for_each(&mut tell),
+            }
+        }
+        if faults.is_empty() { Ok(Self { policies, places: rego::Places::default() }) } else { Err(faults) }
     }
 
     pub fn index(&self, name: &str) -> Option<PolicyIndex> {
@@ -104,13 +127,46 @@ impl Policies {
         self.policies.get(policy.0).map_or("", |policy| &policy.name)
     }
 
-    /// Asks one policy. To be awaited on a runtime with timers.
-    #[expect(clippy::unused_async, reason = "the engines follow")]
+    /// Asks one policy. To be awaited on a tokio runtime with timers. May be given up at any time.
     pub async fn ask(&self, policy: PolicyIndex, question: &Question<'_>) -> Result<Decision, PolicyFault> {
         let Some(policy) = self.policies.get(policy.0) else {
             return Err(PolicyFault::Evaluation("it is a policy of another configuration".to_owned()));
         };
-        let _ = question;
-        match policy.engine {}
+        match &policy.engine {
+            Engine::Rego(rego) => rego.ask(question, &self.places).await,
+            Engine::Opa(opa) => opa.ask(question).await,
+            Engine::AccessReview(authoriser) => authoriser.ask(question).await,
+        }
     }
 }
+
+impl Engine {
+    /// All that is wrong with a policy.
+    fn new(config: EngineConfig) -> Result<Self, Vec<String>> {
+        let (limit, url) = match &config {
+            EngineConfig::Rego(config) => (config.timeout, None),
+            EngineConfig::Opa(config) => (config.timeout, Some(&config.url)),
+            EngineConfig::AccessReview(config) => (config.timeout, Some(&config.url)),
+        };
+        if limit.is_zero() || limit > LONGEST_TIMEOUT {
+            return Err(vec![format!("`timeout` lies between 1ms and {}s", LONGEST_TIMEOUT.as_secs())]);
+        }
+        if url.is_some_and(|url| !matches!(url.scheme(), "http" | "https")) {
+            return Err(vec!["`url` begins with http:// or https://".to_owned()]);
+        }
+        let told = |error: doorward_oidc::ConnectError| vec![error.to_string()];
+        match config {
+            EngineConfig::Rego(config) => Ok(Self::Rego(Box::new(rego::Rego::new(&config)?))),
+            EngineConfig::Opa(config) => {
+                opa::check(&config.url).map_err(|fault| vec![fault])?;
+                Ok(Self::Opa(Box::new(opa::Opa::new(config).map_err(told)?)))
+            }
+            EngineConfig::AccessReview(config) => {
+                Ok(Self::AccessReview(Box::new(access_review::AccessReview::new(config).map_err(told)?)))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

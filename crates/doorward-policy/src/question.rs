@@ -1,9 +1,12 @@
 //! What policies are asked about. The input document is made of it once, when the first policy needs it.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::OnceLock};
 
 use doorward_core::{PathParameters, Principal, Timestamp};
 use http::{HeaderMap, HeaderName, Method, Version};
+use serde_json::Value;
+
+use crate::{PolicyFault, input};
 
 /// A request and who sends it. All of it is what will be forwarded, never what was first sent.
 #[derive(Clone, Debug)]
@@ -43,7 +46,8 @@ pub enum Body<'a> {
 /// Whether policies see what lets somebody in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expose<'a> {
-    /// Neither `Authorization`, `Proxy-Authorization` and `Cookie`, nor these headers and query parameters.
+    /// Neither `Authorization`, `Proxy-Authorization` and `Cookie`, nor tokens among WebSocket subprotocols, nor these
+    /// headers and query parameters.
     Nothing { headers: &'a [HeaderName], parameters: &'a [String] },
     /// `exposeCredentials: true`.
     Credentials,
@@ -53,15 +57,27 @@ pub enum Expose<'a> {
 #[derive(Debug)]
 pub struct Question<'a> {
     facts: Facts<'a>,
+    input: OnceLock<Result<Value, PolicyFault>>,
+    rego: OnceLock<Result<regorus::Value, PolicyFault>>,
 }
 
 impl<'a> Question<'a> {
     /// Costs nothing as long as no policy is asked.
     pub const fn new(facts: Facts<'a>) -> Self {
-        Self { facts }
+        Self { facts, input: OnceLock::new(), rego: OnceLock::new() }
     }
 
     pub const fn facts(&self) -> &Facts<'a> {
         &self.facts
+    }
+
+    /// The input document (norm B5.2). A body that is not what its type says leaves nothing to decide about.
+    pub fn input(&self) -> Result<&Value, PolicyFault> {
+        self.input.get_or_init(|| input::document(&self.facts)).as_ref().map_err(Clone::clone)
+    }
+
+    /// The same, as the embedded engine wants it. Most questions are asked in one of the two ways only.
+    pub(crate) fn rego_input(&self) -> Result<regorus::Value, PolicyFault> {
+        self.rego.get_or_init(|| input::document(&self.facts).map(regorus::Value::from)).clone()
     }
 }
