@@ -73,6 +73,42 @@ pub(super) fn faults(modules: &[Ref<Module>], data: &[Data]) -> Vec<String> {
     faults
 }
 
+/// What a query names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Rule,
+    /// Several rules, which give values to names below it.
+    Rules,
+    /// No rule, or a whole package.
+    Nothing,
+}
+
+pub(super) fn lies_at(modules: &[Ref<Module>], query: &str) -> Place {
+    let below =
+        |path: &str| path.strip_prefix(query).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    let mut place = Place::Nothing;
+    for module in modules {
+        let Ok(package) = get_path_string(&module.package.refr, Some("data")) else { continue };
+        if below(&package) {
+            return Place::Nothing;
+        }
+        for rule in &module.policy {
+            let refr = match &**rule {
+                // A function has no value of its own.
+                Rule::Spec { head: RuleHead::Func { .. }, .. } => continue,
+                Rule::Spec { head: RuleHead::Compr { refr, .. } | RuleHead::Set { refr, .. }, .. }
+                | Rule::Default { refr, .. } => refr,
+            };
+            match get_path_string(refr, Some(&package)) {
+                Ok(path) if path == query && is_plain(refr) => return Place::Rule,
+                Ok(path) if below(&path) => place = Place::Rules,
+                _ => {}
+            }
+        }
+    }
+    place
+}
+
 /// The names that rules give values to, as far as they are fixed.
 fn rule_names(modules: &[Ref<Module>]) -> BTreeSet<String> {
     let of_module = |module: &Ref<Module>| {

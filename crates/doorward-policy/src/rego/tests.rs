@@ -133,6 +133,24 @@ fn b28_functions_neither_call_themselves_nor_are_replaced() {
 }
 
 #[test]
+fn a_decision_may_be_made_of_several_rules() {
+    let text =
+        "package t\nallow[\"allowed\"] := input.u == \"a\"\nallow[\"headers\"] := {\"x-role\": input.role}";
+    let rego = Rego::new(&config(text)).unwrap();
+    let asked = |input: Value| evaluate(&rego.engine, &rego.query, input.into(), rego.limit);
+    let both = json!({"allowed": true, "headers": {"x-role": "dev"}});
+    assert_eq!(asked(json!({"u": "a", "role": "dev"})), Ok(both));
+    assert_eq!(asked(json!({"u": "b"})), Ok(json!({"allowed": false})));
+    let computed = "package t\nallow[name] := true if some name in [\"allowed\"]";
+    let rego = Rego::new(&config(computed)).unwrap();
+    assert_eq!(
+        evaluate(&rego.engine, &rego.query, json!({}).into(), rego.limit),
+        Ok(json!({"allowed": true}))
+    );
+    refused(&config("package t\nallow(x) := x"), "path of a rule");
+}
+
+#[test]
 fn files_of_a_policy_are_one() {
     let library = "package lib\nis_admin(roles) if \"admin\" in roles";
     let text = "package t\nimport data.lib\nimport data.lib as l\nimport data.roles\nimport rego.v1\n\
