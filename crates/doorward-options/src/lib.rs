@@ -17,6 +17,7 @@ mod source;
 pub mod structured;
 mod value;
 mod yaml;
+mod yaml_json;
 
 pub use completion::{Shell, completion};
 pub use defs::{Former, Group, Kind, OPTIONS, OptionDef, Options, Scope, Support};
@@ -27,3 +28,4 @@ pub use man::man;
 pub use problem::{LoadError, OptionError, problem};
 pub use source::{Source, Sources};
 pub use structured::{Structured, native::to_native, schema::schema};
+pub use yaml_json::yaml_to_json;

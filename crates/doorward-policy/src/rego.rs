@@ -6,14 +6,13 @@
 //! thread would; so they begin on the worker, for [`BRIEFLY`], and only what needs longer is done on other threads,
 //! of which there are few.
 
-mod files;
 mod guard;
 mod inspect;
 
 use std::{
     num::NonZeroU32,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering::Relaxed},
@@ -26,7 +25,6 @@ use regorus::{Engine, LimitError, utils::limits::ExecutionTimerConfig};
 use serde_json::{Value, json};
 use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 
-pub use self::files::{Found, Kind, find};
 use crate::{Decision, PolicyFault, Question};
 
 /// How long an evaluation takes at most, if nothing else is said.
@@ -46,30 +44,30 @@ const LONGEST_COMPLAINT: usize = 300;
 /// A policy in Rego.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// Rego, version 1. At least one.
-    pub modules: Vec<Module>,
-    /// What lies below `data`.
-    pub data: Vec<Data>,
+    /// Rego, version 1. At least one. Tests (`*_test.rego`) are passed over.
+    pub modules: Vec<Source>,
+    /// What lies below `data`: each an object in JSON.
+    pub data: Vec<Source>,
     /// The rule whose value is the decision: `data.http.authz.decision`.
     pub query: String,
     pub timeout: Duration,
 }
 
-/// A Rego file that was read.
+/// A file that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Module {
+pub struct Source {
     pub path: PathBuf,
-    pub text: String,
+    /// Of a data file that was found in a folder: the folders between, below which its content lies in `data`.
+    pub under: Vec<String>,
+    pub content: String,
 }
 
-/// A file of data that was read.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Data {
-    pub path: PathBuf,
-    /// Of a file that was found in a folder: the folders between, below which its content lies in `data`.
-    pub under: Vec<String>,
-    /// An object.
-    pub value: Value,
+/// A file of data.
+#[derive(Debug)]
+struct Data<'a> {
+    path: &'a Path,
+    under: &'a [String],
+    value: Value,
 }
 
 /// A policy that can be asked.
@@ -102,18 +100,23 @@ impl Rego {
         // What policies print may be anything of the request, and is dropped with the evaluation's engine.
         engine.set_gather_prints(true);
         let mut faults = Vec::new();
-        if config.modules.is_empty() {
+        let modules =
+            config.modules.iter().map(|source| (source.path.display().to_string(), &source.content));
+        let mut modules = modules.filter(|(path, _)| !path.ends_with("_test.rego")).peekable();
+        if modules.peek().is_none() {
             faults.push("it has no Rego file: name at least one in `files`".to_owned());
         }
-        for Module { path, text } in &config.modules {
-            let added = engine.add_policy(path.display().to_string(), text.clone());
+        for (path, text) in modules {
+            let added = engine.add_policy(path, text.clone());
             faults.extend(added.err().map(|error| complaint(&error)));
         }
+        let data: Vec<_> =
+            config.data.iter().filter_map(|source| keep(Data::read(source), &mut faults)).collect();
         if !faults.is_empty() {
             return Err(faults);
         }
-        faults.extend(inspect::faults(engine.get_modules(), &config.data));
-        faults.extend(config.data.iter().filter_map(|data| add_data(&mut engine, data).err()));
+        faults.extend(inspect::faults(engine.get_modules(), &data));
+        faults.extend(data.iter().filter_map(|data| add_data(&mut engine, data).err()));
         if !faults.is_empty() {
             return Err(faults);
         }
@@ -266,12 +269,25 @@ fn sample() -> Value {
     })
 }
 
-fn add_data(engine: &mut Engine, data: &Data) -> Result<(), String> {
+impl<'a> Data<'a> {
+    fn read(source: &'a Source) -> Result<Self, String> {
+        let Source { path, under, content } = source;
+        let told = |why: &str| Err(format!("{}: {why}", path.display()));
+        match serde_json::from_str(content) {
+            Ok(value @ Value::Object(_)) => Ok(Self { path, under, value }),
+            Ok(_) => told("data is an object, whose keys are names below `data`"),
+            Err(error) => told(&error.to_string()),
+        }
+    }
+}
+
+fn keep<T>(read: Result<T, String>, faults: &mut Vec<String>) -> Option<T> {
+    read.map_err(|fault| faults.push(fault)).ok()
+}
+
+fn add_data(engine: &mut Engine, data: &Data<'_>) -> Result<(), String> {
     let Data { path, under, value } = data;
     let told = |why: &str| Err(format!("{}: {why}", path.display()));
-    if !value.is_object() {
-        return told("data is an object, whose keys are names below `data`");
-    }
     let nested = under.iter().rev().fold(value.clone(), |value, name| json!({name: value}));
     match engine.add_data(nested.into()) {
         Ok(()) => Ok(()),

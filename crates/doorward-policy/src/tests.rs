@@ -123,7 +123,7 @@ fn opa_at(address: SocketAddr) -> EngineConfig {
 
 fn rego_of(text: &str, timeout: Duration) -> EngineConfig {
     EngineConfig::Rego(rego::Config {
-        modules: vec![rego::Module { path: "p.rego".into(), text: text.to_owned() }],
+        modules: vec![rego::Source { path: "p.rego".into(), under: Vec::new(), content: text.to_owned() }],
         data: Vec::new(),
         query: "data.t.allow".to_owned(),
         timeout,

@@ -29,7 +29,7 @@ const ELSEWHERE: &str = "the embedded engine has no such function: use a policy 
 const UNKNOWN: &str = "there is no such function";
 
 /// All of them, by file and line.
-pub(super) fn faults(modules: &[Ref<Module>], data: &[Data]) -> Vec<String> {
+pub(super) fn faults(modules: &[Ref<Module>], data: &[Data<'_>]) -> Vec<String> {
     let functions = match gather_functions(modules) {
         Ok(functions) => functions,
         Err(error) => return vec![super::complaint(&error)],
@@ -149,12 +149,12 @@ fn imports(module: &Module) -> BTreeMap<String, String> {
 }
 
 /// The data file that has something where the rule is, or a value above it that is no object.
-fn given_by_data<'a>(rule: &Rule, package: &str, data: &'a [Data]) -> Option<std::path::Display<'a>> {
+fn given_by_data<'a>(rule: &Rule, package: &str, data: &'a [Data<'_>]) -> Option<std::path::Display<'a>> {
     let name = rule_name(rule, package)?;
     let names: Vec<_> = name.split('.').skip(1).collect();
-    let gives = |data: &&Data| {
+    let gives = |data: &&Data<'_>| {
         let mut names = names.iter();
-        for folder in &data.under {
+        for folder in data.under {
             match names.next() {
                 Some(name) if name == folder => {}
                 // It lies beside the rule, or the rule above it.

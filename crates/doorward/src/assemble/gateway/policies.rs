@@ -137,6 +137,13 @@ fn sources(
         for Below { path, under } in found {
             let content = problems.read_text(&path);
             let content = content.map_err(|error| format!("{} cannot be read: {error}", path.display()));
+            let content = content.and_then(|text| match path.extension().and_then(std::ffi::OsStr::to_str) {
+                Some("yaml" | "yml") => match doorward_options::yaml_to_json(&text) {
+                    Ok(value) => Ok(value.to_string()),
+                    Err(wrong) => Err(format!("{}: {wrong}", path.display())),
+                },
+                _ => Ok(text),
+            });
             let mend = "name files of text that the program may read";
             if let Some(content) = problems.take(&place, content, mend) {
                 sources.push(rego::Source { path, under, content });
