@@ -48,13 +48,20 @@ pub struct Gate {
 /// The ways to sign in.
 #[derive(Debug)]
 pub struct SignIn {
-    /// `None` where only passwords are accepted.
+    /// `None` where only passwords are accepted, or nobody signs in.
     pub provider: Option<Provider>,
     pub htpasswd: Option<Arc<Htpasswd>>,
     /// Set if requests may carry bearer tokens in place of a session.
     pub bearer: Option<Bearer>,
     pub button: ProviderButton,
     pub state: StateEncoding,
+}
+
+impl SignIn {
+    /// Whether anybody can sign in here.
+    pub(crate) const fn is_possible(&self) -> bool {
+        self.provider.is_some() || self.htpasswd.is_some()
+    }
 }
 
 /// `--skip-jwt-bearer-tokens`.

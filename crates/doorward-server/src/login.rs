@@ -49,6 +49,9 @@ impl Login {
 /// The redirect to the provider, with the CSRF cookie of this attempt (OpenID Connect Core section 3.1.2.1).
 pub(crate) fn begin(gate: &Gate, arrival: &Arrival, login: &Login) -> Response<Body> {
     let Some(provider) = &gate.sign_in.provider else {
+        if !gate.sign_in.is_possible() {
+            return respond::uncached(gate.error_page(arrival, &Problem::new(StatusCode::NOT_FOUND)));
+        }
         return gate.sign_in_page(arrival, StatusCode::OK, &login.target, None);
     };
     let mut attempt = match LoginAttempt::random() {

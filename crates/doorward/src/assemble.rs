@@ -80,7 +80,8 @@ enum Reach {
 #[derive(Debug)]
 pub(crate) struct Provided {
     /// With the built-in server, what is known of our sign-in there before it runs.
-    main: Box<doorward_oidc::Config>,
+    /// Nothing where nobody signs in.
+    main: Option<Box<doorward_oidc::Config>>,
     extra: Vec<doorward_oidc::Config>,
     at: SignInAt,
     reach: Reach,
@@ -270,17 +271,19 @@ fn checked(
     let missing = match at {
         SignInAt::BuiltIn => MissingSecret::TakenFromStore,
         SignInAt::Elsewhere => MissingSecret::Refused,
+        SignInAt::Nowhere => MissingSecret::MadeUp,
     };
     let keeping = sessions::config(options, &injection, missing, problems);
     let anonymous_paths = planned_api.map(|api| api.anonymous_paths.clone()).unwrap_or_default();
     let who = access::Admission { provider: first_provider.as_ref(), at, anonymous_paths };
     let access = access::config(options, who, problems);
     let upstreams = upstreams::config(&structured.upstreams, form, (options, planned_api), problems);
-    let name = provided.as_ref().map(|provided| provided.main.display_name.clone());
-    let pages = pages::config(options, name.unwrap_or_default(), problems);
+    let main = provided.as_ref().and_then(|provided| provided.main.as_ref());
+    let name = main.map(|main| main.display_name.clone()).unwrap_or_default();
+    let pages = pages::config(options, name, problems);
     let ingress = ingress::config(options, problems);
     let redirects = redirects(options, problems);
-    if let (Some(Provided { main, .. }), Some(first)) = (&provided, &first_provider) {
+    if let (Some(Provided { main: Some(main), .. }), Some(first)) = (&provided, &first_provider) {
         for line in announce::lines(options, structured, first, main.kind.name()) {
             problems.notice(line);
         }
@@ -326,6 +329,7 @@ fn plans(
         server,
         api: api.as_ref().and_then(Option::as_ref),
         former: former.map(|former| &former.gateway_keys),
+        sign_in: around.sign_in,
     };
     let gateway = gateway::plan(own, beside, problems);
     gateway::inline_secrets(own, around.options, problems);
@@ -343,7 +347,7 @@ fn adapted<'a>(
     problems: &Problems<'_>,
 ) -> Cow<'a, Options> {
     let mut adapted = Cow::Borrowed(*options);
-    if at == SignInAt::Elsewhere {
+    if at != SignInAt::BuiltIn {
         return adapted;
     }
     let nobody_restricts = options.email_domains.is_empty() && options.authenticated_emails_file.is_empty();
@@ -386,10 +390,13 @@ fn provided(
             let main = first.as_ref().and_then(|first| provider::config(first, options, problems));
             (first, main)
         }
+        SignInAt::Nowhere => {
+            return (None, Some(Provided { main: None, extra: Vec::new(), at, reach: Reach::Everybody }));
+        }
     };
     let provided = main.map(|main| {
         let extra = provider::extra_issuers(options, &main, problems);
-        Provided { main: Box::new(main), extra, at, reach: Reach::Everybody }
+        Provided { main: Some(Box::new(main)), extra, at, reach: Reach::Everybody }
     });
     (first, provided)
 }
@@ -672,13 +679,13 @@ async fn contact(
     (options, former): (&Options, Option<&Former>),
     problems: &mut Problems<'_>,
 ) -> Option<Contacted> {
-    if reach == Reach::Nobody {
+    let Some(main) = main.filter(|_| reach == Reach::Everybody) else {
         return Some(Contacted::default());
-    }
+    };
     let main = match (at, opened) {
         (SignInAt::BuiltIn, Some(opened)) => opened.own_provider(*main, problems).await?,
         (SignInAt::BuiltIn, None) => return None,
-        (SignInAt::Elsewhere, _) => *main,
+        (SignInAt::Elsewhere | SignInAt::Nowhere, _) => *main,
     };
     let main = match connected(main, former).await {
         Ok(main) => main,
@@ -702,7 +709,7 @@ async fn contact(
     // and they know no scopes. Its access tokens are.
     let primary = match at {
         SignInAt::BuiltIn => None,
-        SignInAt::Elsewhere => Some(main.clone()),
+        SignInAt::Elsewhere | SignInAt::Nowhere => Some(main.clone()),
     };
     let tokens = BearerTokens::new(primary, issuers);
     Some(Contacted { provider: Some(main), bearer: Some(Bearer { tokens, on_refusal }), all })

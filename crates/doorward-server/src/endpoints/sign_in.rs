@@ -30,6 +30,9 @@ pub(crate) async fn answer(gate: &Arc<Gate>, mut arrival: Arrival, record: &mut 
                 .error_page(&arrival, &Problem::new(error.status_or(StatusCode::INTERNAL_SERVER_ERROR)));
         }
     };
+    if !gate.sign_in.is_possible() {
+        return gate.error_page(&arrival, &Problem::new(StatusCode::NOT_FOUND));
+    }
     let target = gate.return_target(&arrival, form.first("rd"), OwnEndpoints::Refused);
     if arrival.facts.method == Method::POST && gate.sign_in.htpasswd.is_some() {
         return with_password(gate, &arrival, &form, &target, record).await;

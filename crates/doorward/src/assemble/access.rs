@@ -25,7 +25,9 @@ pub(crate) fn config(
     admission: Admission<'_>,
     problems: &mut Problems<'_>,
 ) -> Option<Access> {
-    if options.email_domains.is_empty()
+    // Routes say for themselves who may.
+    if admission.at != SignInAt::Nowhere
+        && options.email_domains.is_empty()
         && options.authenticated_emails_file.is_empty()
         && options.htpasswd_file.is_empty()
     {
@@ -68,7 +70,7 @@ fn policy(
         authenticated_emails: emails,
         without_address: match at {
             SignInAt::BuiltIn => WithoutAddress::Admitted,
-            SignInAt::Elsewhere => WithoutAddress::Refused,
+            SignInAt::Elsewhere | SignInAt::Nowhere => WithoutAddress::Refused,
         },
         anonymous_paths,
         allowed_groups,

@@ -46,6 +46,8 @@ pub(crate) use doorward_oauth::config::PROXY_CLIENT;
 pub(crate) enum SignInAt {
     BuiltIn,
     Elsewhere,
+    /// Nobody signs in: routes know their callers by what each request brings.
+    Nowhere,
 }
 
 impl SignInAt {
@@ -53,7 +55,7 @@ impl SignInAt {
     pub(crate) const fn naming(self) -> Naming {
         match self {
             Self::BuiltIn => Naming::Preferred,
-            Self::Elsewhere => Naming::Address,
+            Self::Elsewhere | Self::Nowhere => Naming::Address,
         }
     }
 }
@@ -156,6 +158,9 @@ pub(crate) fn sign_in_at(
     if server.is_some_and(providers::asks_configured) {
         return SignInAt::BuiltIn;
     }
+    if own.is_some_and(gateway::stands_alone) && asks_for_no_sign_in(structured, form, problems) {
+        return SignInAt::Nowhere;
+    }
     let is_ours = match form {
         Form::Flat if problems.is_set("provider") => structured.providers.iter().any(is_named),
         Form::Flat => is_open && !PROVIDER_OPTIONS.into_iter().any(|option| problems.is_set(option)),
@@ -163,6 +168,25 @@ pub(crate) fn sign_in_at(
     };
     if is_ours { SignInAt::BuiltIn } else { SignInAt::Elsewhere }
 }
+
+/// Whether nothing beside `gateway` is about people who sign in: no provider, and no application that needs one.
+fn asks_for_no_sign_in(structured: &Structured, form: Form, problems: &Problems<'_>) -> bool {
+    let is_asked = match form {
+        Form::Flat => {
+            PROVIDER_OPTIONS.into_iter().chain(SIGN_IN_OPTIONS).any(|option| problems.is_set(option))
+        }
+        Form::Structured => {
+            !structured.providers.is_empty()
+                || SIGN_IN_OPTIONS.into_iter().any(|option| problems.is_set(option))
+        }
+    };
+    !is_asked && structured.upstreams.upstreams.is_empty()
+}
+
+/// Whoever sets one of these wants people or tokens to be known apart from routes. An upstream that cannot be read is one
+/// too.
+const SIGN_IN_OPTIONS: [&str; 5] =
+    ["provider", "htpasswd-file", "skip-jwt-bearer-tokens", "extra-jwt-issuers", "upstream"];
 
 /// Whoever sets one of these has a provider.
 const PROVIDER_OPTIONS: [&str; 4] = ["client-id", "client-secret", "client-secret-file", "oidc-issuer-url"];
@@ -203,7 +227,7 @@ pub(crate) fn plan(
             problems.add("authServer.enabled", message, "write true, or configure another provider");
             return None;
         }
-        (Some(false), SignInAt::Elsewhere) => return Some(None),
+        (Some(false), SignInAt::Elsewhere) | (_, SignInAt::Nowhere) => return Some(None),
         (None, SignInAt::Elsewhere) => {
             if written.is_some() {
                 problems.notice(

@@ -32,7 +32,7 @@ use doorward_upstream::Upstreams;
 pub(crate) use self::{authenticators::KeptKeys, exchange::exchange, parts::inline_secrets};
 use super::{
     api_auth,
-    auth_server::{self, RecordsPlan},
+    auth_server::{self, RecordsPlan, SignInAt},
     problems::Problems,
 };
 
@@ -60,6 +60,7 @@ pub(crate) struct Beside<'a> {
     pub(crate) server: Option<&'a auth_server::Plan>,
     pub(crate) api: Option<&'a api_auth::Plan>,
     pub(crate) former: Option<&'a KeptKeys>,
+    pub(crate) sign_in: SignInAt,
 }
 
 /// What is there once everything is open.
@@ -96,6 +97,7 @@ pub(crate) fn plan(
         written: (&names.authenticators, &names.credentials),
         errors: usual,
         identity,
+        sign_in: beside.sign_in,
     };
     let routes = routes::routes(&written.routes, around, problems);
     if !written.exchange_rules.is_empty() && beside.server.is_none() {
@@ -129,6 +131,30 @@ pub(crate) fn plan(
         algorithms: needs.algorithms,
         records: records?,
     }))
+}
+
+/// Whether the gateway of this file works with nobody signing in. Where `authServer` is not written, the built-in server
+/// is there for whatever asks for it; where it is off, a route that does is told so.
+pub(crate) fn stands_alone(own: &Own) -> bool {
+    let Some(written) = &own.gateway else { return false };
+    match own.auth_server.as_ref().map(|server| server.enabled) {
+        Some(Some(false)) => true,
+        Some(_) => false,
+        None => own.api_auth.is_none() && !asks_for_server(written),
+    }
+}
+
+/// Whether anything has to do with people who sign in, or with the store.
+fn asks_for_server(written: &Written) -> bool {
+    let by_session = |route: &Route| {
+        route.authenticate.iter().any(|names| names.0.iter().any(|name| name == authenticators::SESSION))
+    };
+    let mut authenticators = written.authenticators.iter().map(|(_, one)| one.kind.as_str());
+    let mut credentials = written.credentials.iter().map(|(_, one)| one.kind.as_str());
+    authenticators.any(|kind| matches!(kind, "opaque" | "session"))
+        || credentials.any(|kind| matches!(kind, "jwt" | "identity"))
+        || !written.exchange_rules.is_empty()
+        || written.routes.iter().any(|route| by_session(route) || route.token_responses.is_some())
 }
 
 /// Names as they are written, whether sound or not: of what is wrong with them, that alone is told.

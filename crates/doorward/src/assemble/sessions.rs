@@ -60,6 +60,8 @@ enum Current {
     Written(SecretString),
     /// From the store of the built-in server. Until it is open, one that nobody knows stands in.
     Stored,
+    /// Made at random: there are no sessions to be read with it.
+    MadeUp(SecretString),
 }
 
 /// What happens if nobody wrote a cookie secret.
@@ -68,6 +70,8 @@ pub(crate) enum MissingSecret {
     Refused,
     /// There is a built-in server, whose store keeps one.
     TakenFromStore,
+    /// Nobody signs in.
+    MadeUp,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -247,15 +251,18 @@ fn secret(
 ) -> Option<(CookieSecret, Current)> {
     const MEND: &str = "make one with: openssl rand -base64 32 | tr -- '+/' '-_'";
     if options.cookie_secret.expose().is_empty() && options.cookie_secret_file.is_empty() {
-        if missing == MissingSecret::TakenFromStore {
-            let mut unknown = [0; 32];
-            let filled = rand::fill(&mut unknown).map_err(|_| "the system gives no random numbers");
-            problems.take("cookie-secret", filled, MEND)?;
-            let secret = CookieSecret::try_from(unknown.as_slice());
-            return problems.take("cookie-secret", secret, MEND).map(|secret| (secret, Current::Stored));
+        if missing == MissingSecret::Refused {
+            problems.add("cookie-secret", "missing setting: cookie-secret or cookie-secret-file", MEND);
+            return None;
         }
-        problems.add("cookie-secret", "missing setting: cookie-secret or cookie-secret-file", MEND);
-        return None;
+        let mut unknown = [0; 32];
+        let filled = rand::fill(&mut unknown).map_err(|_| "the system gives no random numbers");
+        problems.take("cookie-secret", filled, MEND)?;
+        let text = SecretString::from(base64_simd::URL_SAFE.encode_to_string(unknown));
+        let secret = CookieSecret::try_from(text.expose().as_bytes());
+        let secret = problems.take("cookie-secret", secret, MEND)?;
+        let current = if missing == MissingSecret::MadeUp { Current::MadeUp(text) } else { Current::Stored };
+        return Some((secret, current));
     }
     let written = secret_or_file(&options.cookie_secret, &options.cookie_secret_file, problems);
     let text = problems.take("cookie-secret-file", written, MEND)?;
@@ -499,6 +506,13 @@ pub(crate) async fn connect(
     let Keeping { mut cookies, current, named, store: choice, ledger } = keeping;
     let current = match (current, stored) {
         (Current::Written(text), _) => text,
+        // One is enough for a process: no reload makes another.
+        (Current::MadeUp(text), _) => {
+            let text = former.map_or(text, |former| former.secrets.current.clone());
+            let secret = CookieSecret::try_from(text.expose().as_bytes());
+            cookies.secret = problems.take("cookie-secret", secret, "write a cookie secret")?;
+            text
+        }
         (Current::Stored, Some(text)) => {
             let secret = CookieSecret::try_from(text.expose().as_bytes());
             cookies.secret = problems.take("cookie-secret", secret, "write a cookie secret")?;

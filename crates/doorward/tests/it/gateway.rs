@@ -1,6 +1,7 @@
 //! Routes of the gateway, from outside: who is let in by which credential, what the application gets, and how others
 //! are turned away.
 
+mod alone;
 mod docs;
 mod lasting;
 mod mistakes;

@@ -38,7 +38,7 @@ pub(super) fn addresses(
     }
     let own_sign_in = match around.sign_in {
         SignInAt::BuiltIn => callbacks(around.options, &url, &hosts, problems)?,
-        SignInAt::Elsewhere => Vec::new(),
+        SignInAt::Elsewhere | SignInAt::Nowhere => Vec::new(),
     };
     // Told by whoever reads the option, if it cannot be read.
     let listed = AllowedHosts::parse(&around.options.whitelist_domains).unwrap_or_default();

@@ -94,6 +94,10 @@ impl Planned {
         matches!(self.kind, PlannedKind::Ready(Kind::Anonymous))
     }
 
+    pub(super) const fn is_session(&self) -> bool {
+        matches!(self.kind, PlannedKind::Ready(Kind::Session))
+    }
+
     pub(super) const fn wants_client_certificates(&self) -> bool {
         matches!(self.kind, PlannedKind::Ready(Kind::X509(_)))
     }

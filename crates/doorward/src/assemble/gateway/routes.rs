@@ -21,7 +21,7 @@ use doorward_upstream::UpstreamConfig;
 use http::{HeaderName, Method};
 
 use super::{authenticators, conditions, conditions::Known, credentials, parts, upstreams};
-use crate::assemble::problems::Problems;
+use crate::assemble::{auth_server::SignInAt, problems::Problems};
 
 /// The most of a body that a policy may see: it is kept in memory for as long as the policy thinks.
 const MOST_BODY: usize = 1024 * 1024;
@@ -79,6 +79,7 @@ pub(super) struct Around<'a> {
     pub(super) written: (&'a [&'a str], &'a [&'a str]),
     pub(super) errors: ErrorFormat,
     pub(super) identity: &'a IdentityForm,
+    pub(super) sign_in: SignInAt,
 }
 
 /// All routes, if they are sound.
@@ -197,6 +198,11 @@ fn authenticate<'a>(
         if names.iter().take(index).any(|earlier| earlier == name) {
             problems.add(&place, format!("{name:?} stands here twice"), "take it out once");
         } else if let Some(known) = known {
+            if known.1.is_session() && around.sign_in == SignInAt::Nowhere {
+                let message = "nobody can sign in: no provider is configured, and the built-in server is off";
+                let mend = "write authServer.enabled: true, configure a provider (provider, client-id), or take it out";
+                problems.add(&place, message, mend);
+            }
             found.push(known);
         } else if !around.written.0.contains(&name.as_str()) {
             let names: Vec<&str> = around.authenticators.iter().map(|one| &*one.name).collect();
