@@ -240,6 +240,8 @@ impl Gate {
             self.return_target(arrival, rd.as_deref(), OwnEndpoints::Refused).into_string()
         };
         let (redirect, retry) = match &problem.links {
+            // The links lead to a login, and where nobody signs in there is none.
+            _ if !self.sign_in.is_possible() => (String::new(), String::new()),
             Links::Usual => (usual(), String::new()),
             Links::Retry(retry) => (usual(), retry.as_str().to_owned()),
             Links::None => (String::new(), String::new()),
