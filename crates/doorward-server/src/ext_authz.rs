@@ -17,10 +17,10 @@ use doorward_core::{Permit, request::Scheme};
 use doorward_envoy::{Changes, Question, Verdict};
 use doorward_net::{Body, BodyError, Peer};
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri,
-    header::{CONTENT_LENGTH, DATE},
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
+    header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, TRANSFER_ENCODING},
 };
-use http_body::Frame;
+use http_body::{Body as _, Frame};
 use http_body_util::{BodyExt, Limited};
 
 use crate::{
@@ -34,6 +34,7 @@ use crate::{
 /// Pages are far smaller.
 const LARGEST_ANSWER: usize = 1024 * 1024;
 /// How an HTTP service of Envoy's names what clients said of themselves.
+const PARTIAL_BODY: HeaderName = HeaderName::from_static("x-envoy-auth-partial-body");
 const TO_REMOVE: HeaderName = HeaderName::from_static("x-envoy-auth-headers-to-remove");
 /// What a client may say about another request than the one that Envoy asks about.
 const OF_ANOTHER: [HeaderName; 4] =
@@ -67,12 +68,24 @@ pub(crate) async fn answer(
     connection: Arc<Connection>,
     request: Request<Body>,
 ) -> Response<Recorded> {
-    let response = if request.uri().path() == doorward_envoy::PATH {
+    let response = if is_grpc(&request) {
         over_grpc(gate, connection, request).await
     } else {
         over_http(check(gate, connection, request).await)
     };
     Recorded::unrecorded(response)
+}
+
+/// Whether Envoy asks over gRPC. Over HTTP it asks with the client's own path and headers, and a 200 is a yes there; every
+/// answer of gRPC is a 200. So a client who asks for the path of gRPC must not get one: what comes over HTTP always has
+/// a length, also where there is no body, and gRPC never has.
+fn is_grpc(request: &Request<Body>) -> bool {
+    let is_its_type = |value: &HeaderValue| value.as_bytes().starts_with(b"application/grpc");
+    request.uri().path() == doorward_envoy::PATH
+        && request.method() == Method::POST
+        && request.version() == Version::HTTP_2
+        && request.headers().get(CONTENT_TYPE).is_some_and(is_its_type)
+        && !request.headers().contains_key(CONTENT_LENGTH)
 }
 
 async fn over_grpc(gate: Arc<Gate>, connection: Arc<Connection>, request: Request<Body>) -> Response<Body> {
@@ -151,22 +164,34 @@ fn changes((before, uri): (&HeaderMap, &Uri), told: Told, answer: &HeaderMap) ->
     changes
 }
 
-/// The values of each parameter of a query.
+/// The values of each parameter of a query, as they are written: Envoy compares and writes them without decoding, so
+/// that `t%6Fken` is to be named in this spelling.
 fn parameters(uri: &Uri) -> Vec<(String, Vec<String>)> {
     let mut found: Vec<(String, Vec<String>)> = Vec::new();
-    for (name, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
-        match found.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, values)) => values.push(value.into_owned()),
-            None => found.push((name.into_owned(), vec![value.into_owned()])),
+    for pair in uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        match found.iter_mut().find(|(known, _)| known == name) {
+            Some((_, values)) => values.push(value.to_owned()),
+            None => found.push((name.to_owned(), vec![value.to_owned()])),
         }
     }
     found
 }
 
+/// Whether Envoy shows less of a body than there is: it cut it, or it shows none of one that has a length.
+pub(crate) fn is_cut(headers: &HeaderMap, body: &Body) -> bool {
+    let has_length = |value: &HeaderValue| value.as_bytes() != b"0";
+    headers.get_all(PARTIAL_BODY).iter().any(|value| value.as_bytes().eq_ignore_ascii_case(b"true"))
+        || body.is_end_stream()
+            && (headers.contains_key(TRANSFER_ENCODING)
+                || headers.get_all(CONTENT_LENGTH).iter().any(has_length))
+}
+
 /// Envoy takes over from a 200 what it is told to take over; anything else goes to the client. So a page of ours must
-/// not be a 200: the application would get the request.
+/// not be a 200: the application would get the request. Parameters cannot be told there, and nobody passes with those
+/// that should have gone.
 fn over_http(verdict: Verdict) -> Response<Body> {
-    let Changes { set, remove, on_answer, .. } = match verdict {
+    let Changes { set, remove, set_query, remove_query, on_answer } = match verdict {
         Verdict::Denied(mut response) => {
             if response.status().is_success() {
                 *response.status_mut() = StatusCode::FORBIDDEN;
@@ -175,6 +200,12 @@ fn over_http(verdict: Verdict) -> Response<Body> {
         }
         Verdict::Allowed(changes) => changes,
     };
+    if !set_query.is_empty() || !remove_query.is_empty() {
+        tracing::error!(
+            "Envoy cannot be told over HTTP to change parameters of a query; let it ask over gRPC"
+        );
+        return respond::empty(StatusCode::INTERNAL_SERVER_ERROR);
+    }
     let mut response = respond::empty(StatusCode::OK);
     let headers = response.headers_mut();
     for (name, value) in set.into_iter().chain(on_answer) {
@@ -220,6 +251,45 @@ mod tests {
         headers
     }
 
+    fn over_http_of(changes: Changes) -> Response<Body> {
+        over_http(Verdict::Allowed(changes))
+    }
+
+    #[test]
+    fn a_client_of_envoy_over_http_cannot_ask_over_grpc() {
+        let asked = |method: Method, version: Version, lines: &[(&'static str, &'static str)]| {
+            let mut request = Request::new(Body::Empty);
+            (*request.method_mut(), *request.version_mut()) = (method, version);
+            *request.uri_mut() = doorward_envoy::PATH.parse().unwrap();
+            *request.headers_mut() = headers(lines);
+            is_grpc(&request)
+        };
+        let grpc = ("content-type", "application/grpc");
+        assert!(asked(Method::POST, Version::HTTP_2, &[grpc]));
+        assert!(asked(Method::POST, Version::HTTP_2, &[("content-type", "application/grpc+proto")]));
+        assert!(!asked(Method::GET, Version::HTTP_2, &[grpc]));
+        assert!(!asked(Method::POST, Version::HTTP_11, &[grpc]));
+        assert!(!asked(Method::POST, Version::HTTP_2, &[]));
+        assert!(!asked(Method::POST, Version::HTTP_2, &[grpc, ("te", "trailers"), ("content-length", "0")]));
+    }
+
+    #[test]
+    fn a_body_that_envoy_cut_is_not_taken_for_a_whole_one() {
+        for (lines, body, expected) in [
+            (&[][..], "", false),
+            (&[("content-length", "0")], "", false),
+            (&[("content-length", "5")], "", true),
+            (&[("transfer-encoding", "chunked")], "", true),
+            (&[("content-length", "5"), ("x-envoy-auth-partial-body", "false")], "abcde", false),
+            (&[("content-length", "9"), ("x-envoy-auth-partial-body", "true")], "abcde", true),
+            // The first line is a client's.
+            (&[("x-envoy-auth-partial-body", "false"), ("x-envoy-auth-partial-body", "true")], "abcde", true),
+        ] {
+            let body = if body.is_empty() { Body::Empty } else { Body::from(body) };
+            assert_eq!(is_cut(&headers(lines), &body), expected, "{lines:?}");
+        }
+    }
+
     #[test]
     fn envoy_hears_what_became_of_the_request() {
         let before = headers(&[
@@ -231,14 +301,14 @@ mod tests {
         ]);
         let told = Told {
             headers: headers(&[("accept", "*/*"), ("cookie", "a=1")]),
-            target: "/x?b=2&c=4".parse().unwrap(),
+            target: "/x?b=2&c=4&tenant=a+b%26c".parse().unwrap(),
             set: headers(&[("x-forwarded-user", "alice"), ("x-forwarded-user", "a")])
                 .iter()
                 .map(|(name, value)| (name.clone(), value.clone()))
                 .collect(),
         };
         let answer = headers(&[("set-cookie", "s=1"), ("content-length", "0")]);
-        let uri = "/x?token=t&b=2&c=3".parse().unwrap();
+        let uri = "/x?t%6Fken=t&b=2&c=3&t%65nant=evil".parse().unwrap();
         let changes = changes((&before, &uri), told, &answer);
         let text = |lines: &[(HeaderName, HeaderValue)]| {
             lines
@@ -248,11 +318,21 @@ mod tests {
         };
         assert_eq!(text(&changes.set), ["cookie: a=1", "x-forwarded-user: alice", "x-forwarded-user: a"]);
         assert_eq!(changes.remove, ["authorization", "x_forwarded_user"]);
-        assert_eq!(changes.set_query, [("c".to_owned(), "4".to_owned())]);
-        assert_eq!(changes.remove_query, ["token"]);
+        // Envoy reads and writes them as they are spelt.
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(changes.set_query, [pair("c", "4"), pair("tenant", "a+b%26c")]);
+        assert_eq!(changes.remove_query, ["t%6Fken", "t%65nant"]);
         assert_eq!(text(&changes.on_answer), ["set-cookie: s=1"]);
 
-        let over_http = over_http(Verdict::Allowed(changes));
+        assert_eq!(
+            over_http_of(Changes { set_query: vec![pair("c", "4")], ..Changes::default() }).status(),
+            500
+        );
+        assert_eq!(
+            over_http_of(Changes { remove_query: vec!["c".to_owned()], ..Changes::default() }).status(),
+            500
+        );
+        let over_http = over_http_of(Changes { set_query: Vec::new(), remove_query: Vec::new(), ..changes });
         assert_eq!(over_http.status(), 200);
         assert_eq!(over_http.headers()[TO_REMOVE], "authorization,x_forwarded_user");
         assert_eq!(over_http.headers()["set-cookie"], "s=1");

@@ -17,6 +17,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, hea
 use crate::{
     api::{Refusal, impersonation},
     explain::{Explanation, Outcome, Reason},
+    ext_authz,
     gate::Gate,
     gateway::{
         ExposeCredentials, Gateway, RoutePlan,
@@ -25,7 +26,7 @@ use crate::{
         who::{self, Known, Origin},
     },
     handle::{identify, with_cookies},
-    ingress::Arrival,
+    ingress::{Arrival, Duty},
     record::Record,
     respond,
 };
@@ -332,6 +333,12 @@ async fn authorised(
     let Granted { on, known, originals, tether } = granted;
     let seen = match on.plan.with_body {
         None => Seen::Nothing,
+        Some(_)
+            if arrival.connection.duty == Duty::Tell
+                && ext_authz::is_cut(arrival.headers(), arrival.request.body()) =>
+        {
+            Seen::Truncated
+        }
         Some(most) => match body::look(arrival.request.body_mut(), most).await {
             Ok(seen) => seen,
             Err(why) => {
