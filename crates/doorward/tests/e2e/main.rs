@@ -23,6 +23,8 @@ mod fake_traefik;
 #[cfg(test)]
 mod http;
 #[cfg(test)]
+mod issuer;
+#[cfg(test)]
 mod keycloak_direct;
 #[cfg(test)]
 mod logouts;

@@ -127,6 +127,25 @@ impl Keycloak {
         token_of(&send(form(&url, &fields)).await)
     }
 
+    /// Signs with a new key from now on, as an administrator decides. The old ones stay published.
+    pub(crate) async fn change_key(&self) {
+        let bearer = format!("Bearer {}", self.administrator_token().await);
+        let realm = format!("{}/admin/realms/doorward", self.url);
+        let found = send(empty(get(&realm).header("authorization", &bearer))).await.json();
+        let key = serde_json::json!({
+            "name": "a new key", "parentId": found["id"],
+            "providerType": "org.keycloak.keys.KeyProvider", "providerId": "rsa-generated",
+            "config": {"priority": ["1000"], "enabled": ["true"], "active": ["true"], "algorithm": ["RS256"]},
+        });
+        let request = ::http::Request::post(format!("{realm}/components"))
+            .header("authorization", bearer)
+            .header("content-type", "application/json")
+            .body(key.to_string().into())
+            .expect("a valid request");
+        let answer = send(request).await;
+        assert_eq!(answer.status, 201, "{}", answer.body);
+    }
+
     /// A second realm like ours in which each refresh token works once, as careful administrators set it.
     pub(crate) async fn realm_with_rotation(&self) -> String {
         static MADE: OnceCell<()> = OnceCell::const_new();

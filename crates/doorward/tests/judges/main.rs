@@ -14,6 +14,8 @@ mod exchange;
 #[cfg(test)]
 mod identity_provider;
 #[cfg(test)]
+mod issuers;
+#[cfg(test)]
 mod kubectl;
 #[cfg(test)]
 mod openshift;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::tool;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_doorward");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_doorward");
 const COOKIE_SECRET: &str = "a-secret-of-exactly-32-bytes-yes";
 
 pub(crate) const ALICE: &str = "alice";
