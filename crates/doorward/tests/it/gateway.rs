@@ -5,6 +5,7 @@ mod alone;
 mod docs;
 mod lasting;
 mod mistakes;
+mod policies;
 mod questions;
 mod road;
 
