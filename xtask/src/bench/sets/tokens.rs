@@ -23,23 +23,23 @@ const ISSUE: &str = "/oauth/authorize?client_id=openshift-challenging-client&res
 
 /// Where the program keeps its tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Store {
+pub(super) enum Store {
     Embedded,
     Redis,
 }
 
 /// Tokens as headers, and what is needed to run servers that know them.
 #[derive(Debug)]
-struct Tokens {
-    folder: PathBuf,
-    redis: Server,
-    opaque: String,
-    opaque_in_redis: String,
-    signed: String,
+pub(super) struct Tokens {
+    pub(super) folder: PathBuf,
+    pub(super) redis: Server,
+    pub(super) opaque: String,
+    pub(super) opaque_in_redis: String,
+    pub(super) signed: String,
 }
 
 impl Tokens {
-    fn file(&self, name: &str) -> String {
+    pub(super) fn file(&self, name: &str) -> String {
         self.folder.join(name).display().to_string()
     }
 }
@@ -49,7 +49,8 @@ impl Ground {
         for program in ["ab", "openssl", "redis-server"] {
             process::find_program(program).ok_or_else(|| format!("tokens: {program} is not installed"))?;
         }
-        let tokens = self.issue()?;
+        let tokens = self.issue("tokens")?;
+        make_certificates(&tokens.folder)?;
         let plain = |name: &str, store, header: &str| -> Outcome<Target> {
             let server = self.with_tokens(name, store, &tokens)?;
             let helpers = if store == Store::Redis { vec![tokens.redis.clone()] } else { Vec::new() };
@@ -86,14 +87,13 @@ impl Ground {
         Ok(vec![contest("credentials", targets), contest("credentials over TLS", encrypted)])
     }
 
-    /// Has one token of each kind issued.
-    fn issue(&self) -> Outcome<Tokens> {
-        let folder = self.work.join("tokens");
+    /// Has one token of each kind issued; what belongs to them is in a folder of that name.
+    pub(super) fn issue(&self, folder: &str) -> Outcome<Tokens> {
+        let folder = self.work.join(folder);
         fs::create_dir_all(&folder)?;
         fs::write(folder.join("users"), USERS)?;
         fs::write(folder.join("seal.key"), "0123456789abcdef0123456789abcdef0123456789abcdef")?;
         fs::set_permissions(folder.join("seal.key"), fs::Permissions::from_mode(0o600))?;
-        make_certificates(&folder)?;
         let mut tokens = Tokens {
             redis: redis(&folder)?,
             opaque: String::new(),
@@ -111,7 +111,7 @@ impl Ground {
     }
 
     /// The program with its OAuth server. A file of records serves one process, so each has a copy of the first one's.
-    fn with_tokens(&self, name: &str, store: Store, tokens: &Tokens) -> Outcome<Server> {
+    pub(super) fn with_tokens(&self, name: &str, store: Store, tokens: &Tokens) -> Outcome<Server> {
         let mut server = self.proxy(name, &self.doorward, Logging::Off)?;
         let place = match store {
             Store::Redis => format!("{{type: redis, url: \"redis://127.0.0.1:{}\"}}", tokens.redis.port),
