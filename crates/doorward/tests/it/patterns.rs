@@ -435,3 +435,72 @@ fn a_signed_identity_is_verified_by_the_service_and_made_by_nobody_else() {
     assert_eq!(gate.with_token("/orders/7", &gate.jwt(&json!({"exp": 1_000_000_000}))).status, 401);
     gate.keeps_outsiders_out("/orders/7");
 }
+
+/// A request of a user whom the provider vouches for.
+fn of(gate: &Gate, user: &str, target: &str) -> Answer {
+    gate.with_token(target, &gate.jwt(&json!({"sub": user})))
+}
+
+#[test]
+fn an_embedded_policy_decides_and_what_its_data_takes_back_counts() {
+    let files = ["authz.rego", "roles.json"];
+    let gate = Gate::with("rego", |launch| {
+        files.iter().fold(launch, |launch, name| launch.file(name, &block(&format!("file: {name}"))))
+    });
+    let request = bearer(Request::get("/orders/7"), &gate.jwt(&json!({"sub": "alice"})));
+    let seen = gate.ask(request.header("X-Tier", "platinum")).echoed();
+    assert_eq!(seen.all("x-tier"), ["gold"]);
+    for (user, target) in [("bob", "/orders/7"), ("mallory", "/orders/7"), ("alice", "/payments/7")] {
+        assert_eq!(of(&gate, user, target).status, 403, "{user} {target}");
+    }
+    gate.keeps_outsiders_out("/orders/7");
+    gate.doorward.reload_with("roles.json", r#"{"roles": {"bob": ["clerk"]}}"#);
+    assert_eq!(of(&gate, "alice", "/orders/7").status, 403);
+    assert_eq!(of(&gate, "bob", "/orders/7").status, 200);
+}
+
+#[test]
+fn a_cluster_is_asked_whether_the_user_may_and_counts_at_once() {
+    let authority = include_str!("tls/certificate.pem");
+    let gate = Gate::with("access-review", |launch| launch.file("ca.pem", authority));
+    let says = |answer| gate.world.provider.fail(Endpoint::Unknown, Fault::Json(answer));
+    says(
+        r#"{"apiVersion":"authorization.k8s.io/v1","kind":"SubjectAccessReview","status":{"allowed":true}}"#,
+    );
+    assert_eq!(of(&gate, "alice", "/orders/7").status, 200);
+    let asked = gate.world.provider.calls(Endpoint::Unknown);
+    let asked = format!("{:?}", asked.last().unwrap().parameters).replace('\\', "");
+    for part in ["\"user\":\"alice\"", "\"verb\":\"get\"", "\"path\":\"/orders/7\""] {
+        assert!(asked.contains(part), "{part} in {asked}");
+    }
+    says(
+        r#"{"apiVersion":"authorization.k8s.io/v1","kind":"SubjectAccessReview","status":{"allowed":false}}"#,
+    );
+    assert_eq!(of(&gate, "alice", "/orders/7").status, 403);
+    gate.world.provider.fail(Endpoint::Unknown, Fault::Close);
+    let answer = of(&gate, "alice", "/orders/7");
+    assert!(matches!(answer.status, 403 | 503), "an error is never a yes: {}", answer.status);
+    gate.keeps_outsiders_out("/orders/7");
+    assert_eq!(gate.world.echo.count("/orders/7"), 1);
+}
+
+#[test]
+fn in_a_hybrid_the_gate_asks_for_the_scope_and_the_service_hears_what_the_policy_found() {
+    let gate = Gate::with("hybrid", |launch| launch.file("view.rego", &block("file: view.rego")));
+    for (scope, group, expected) in [
+        ("orders:read", "clerks", Some("all")),
+        ("orders:read", "customers", Some("own")),
+        ("orders:read", "visitors", None),
+        ("stock:read", "clerks", None),
+    ] {
+        let jwt = gate.jwt(&json!({"sub": "alice", "scope": scope, "groups": [group]}));
+        let answer = gate.with_token("/orders/7", &jwt);
+        let Some(orders) = expected else {
+            assert_eq!(answer.status, 403, "{scope} {group}");
+            continue;
+        };
+        let claims = verified(token_in(&answer.echoed(), "authorization"), &mut gate.doorward.browser());
+        assert_eq!(claims["authz"], json!({"orders": orders}), "{scope} {group}: {claims}");
+    }
+    gate.keeps_outsiders_out("/orders/7");
+}

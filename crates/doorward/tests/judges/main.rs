@@ -24,6 +24,8 @@ mod party;
 #[cfg(test)]
 mod passwords;
 #[cfg(test)]
+mod patterns;
+#[cfg(test)]
 mod person;
 #[cfg(test)]
 mod place;
