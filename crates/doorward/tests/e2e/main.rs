@@ -7,6 +7,8 @@
 #[cfg(test)]
 mod apache;
 #[cfg(test)]
+mod askers;
+#[cfg(test)]
 mod audience;
 #[cfg(test)]
 mod browser;
