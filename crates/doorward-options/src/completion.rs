@@ -6,10 +6,12 @@ use crate::defs::{Kind, OPTIONS, OptionDef, Support};
 
 /// The first words that are no flags, and what they are for.
 pub(crate) const WORDS: &[(&str, &str)] = &[
+    ("check", "Say what is wrong or risky about a configuration"),
     ("client", "Make a secret for a client of the built-in server"),
     ("completion", "Print a completion script: bash, zsh or fish"),
     ("convert", "Print a configuration as doorward.yaml"),
     ("demo", "Try it out: an application and a password, on one machine"),
+    ("explain", "Print every step of a decision"),
     ("keys", "Rotate the keys of the built-in server"),
     ("man", "Print the manual page"),
     ("schema", "Print the JSON Schema of doorward.yaml, for editors"),

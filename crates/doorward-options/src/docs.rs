@@ -10,6 +10,7 @@ pub fn help() -> String {
         "Usage: doorward [flags]\n\
          \x20      doorward demo [address]\n\
          \x20      doorward user|client|token|keys|session ...\n\
+         \x20      doorward check [file] ... [flags]\n\
          \x20      doorward convert [flags]\n\
          \x20      doorward explain --url=URL [--as=USER] ... [flags]\n\
          \x20      doorward schema\n\

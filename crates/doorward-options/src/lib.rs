@@ -13,6 +13,7 @@ pub mod fuzz;
 mod load;
 mod man;
 mod problem;
+mod recognise;
 mod source;
 pub mod structured;
 mod value;
@@ -26,6 +27,7 @@ pub use duration::{DurationSyntax, SignedNanoseconds, format_duration, parse_dur
 pub use load::{Configuration, Job, Loaded, load};
 pub use man::man;
 pub use problem::{LoadError, OptionError, problem};
+pub use recognise::{recognised, takes_next_word};
 pub use source::{Source, Sources};
 pub use structured::{Structured, native::to_native, schema::schema};
 pub use yaml_json::yaml_to_json;

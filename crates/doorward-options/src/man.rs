@@ -22,6 +22,10 @@ pub fn man() -> String {
          .BR user | client | token | keys\n\
          .RI ...\n\
          .br\n\
+         .B doorward check\n\
+         .RI [ file ]...\n\
+         .RI [ flags ]\n\
+         .br\n\
          .B doorward convert\n\
          .RI [ flags ]\n\
          .br\n\
@@ -65,7 +69,7 @@ pub fn man() -> String {
     }
     page.push_str(
         ".SH EXIT STATUS\n\
-         0 after a stop that was asked for, 1 if the program cannot start, 2 if the command line cannot be read.\n",
+         0 after a stop that was asked for, 1 if the program cannot start or the configuration that it checks is not valid, 2 if the command line cannot be read.\n",
     );
     page
 }

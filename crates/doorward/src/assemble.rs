@@ -17,6 +17,7 @@ pub(crate) mod logging;
 pub(crate) mod pages;
 pub(crate) mod problems;
 pub(crate) mod provider;
+mod risks;
 pub(crate) mod secret_source;
 pub(crate) mod sessions;
 pub(crate) mod upstreams;
@@ -193,21 +194,51 @@ pub(crate) fn check(
     former: Option<&Former>,
 ) -> Result<Checked, Vec<OptionError>> {
     let mut problems = Problems::new(&configuration.sources, files);
+    let checked = examined(configuration, purpose, &mut problems, former);
+    let found = problems.into_found();
+    match checked {
+        Some(checked) if found.is_empty() => Ok(checked),
+        _ => Err(found),
+    }
+}
+
+/// What `doorward check` tells of a configuration.
+#[derive(Debug)]
+pub(crate) struct Findings {
+    /// What stops the start.
+    pub(crate) errors: Vec<OptionError>,
+    /// What is risky although nothing is wrong.
+    pub(crate) warnings: Vec<OptionError>,
+}
+
+/// As [`check`], for somebody who asks what there is to tell.
+pub(crate) fn lint(configuration: &Configuration, files: &Files) -> Findings {
+    let mut problems = Problems::new(&configuration.sources, files);
+    let _checked = examined(configuration, Purpose::Operator, &mut problems, None);
+    let warnings = problems.take_warnings();
+    Findings { errors: problems.into_found(), warnings }
+}
+
+fn examined(
+    configuration: &Configuration,
+    purpose: Purpose,
+    problems: &mut Problems<'_>,
+    former: Option<&Former>,
+) -> Option<Checked> {
     let options = &configuration.options;
     let own = configuration.own.as_deref();
     let written;
     let (structured, form) = if let Some(file) = &configuration.structured {
         (&**file, Form::Structured)
     } else {
-        written = legacy::structured(options, &mut problems);
+        written = legacy::structured(options, problems);
         (&written, Form::Flat)
     };
-    let checked = checked(&Written { options, structured, form, own }, &mut problems, purpose, former);
-    let found = problems.into_found();
-    match checked {
-        Some(checked) if found.is_empty() => Ok(checked),
-        _ => Err(found),
+    let written = Written { options, structured, form, own };
+    if matches!(purpose, Purpose::Operator) {
+        risks::note(&written, problems);
     }
+    checked(&written, problems, purpose, former)
 }
 
 /// Everything that somebody wrote.

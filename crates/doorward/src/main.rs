@@ -1,6 +1,7 @@
 //! The program: read the options, check them, start serving, stop in good order.
 
 mod assemble;
+mod check;
 mod demo;
 mod explain;
 mod files;
@@ -24,6 +25,9 @@ fn main() -> ExitCode {
     match args.first().and_then(|word| word.to_str()) {
         Some("demo") => return finish(run::demo(rest)),
         Some(word) if manage::COMMANDS.contains(&word) => return finish(manage::run(&args)),
+        Some("check") => {
+            return check::run(rest).unwrap_or_else(|failure| finish(Err(failure)));
+        }
         Some("explain") => {
             return explain::run(rest).unwrap_or_else(|failure| finish(Err(failure)));
         }

@@ -13,11 +13,11 @@ const COMPAT_NAMES: [(&str, &str); 2] = [
     (
         LOGIN_FOR_ANY_REQUEST,
         "Requests with a body, pictures and scripts begin logins too: a body is lost, and a part of a page can spoil the \
-         login of the page.",
+         login of the page",
     ),
     (
         FORWARDING_HEADERS_OF_STRANGERS,
-        "Applications get the forwarding headers of peers that are no trusted proxies, which may say anything.",
+        "Applications get the forwarding headers of peers that are no trusted proxies, which may say anything",
     ),
 ];
 
@@ -42,22 +42,8 @@ pub(crate) fn note(options: &Options, structured: &Structured, problems: &mut Pr
     }
     for (name, price) in COMPAT_NAMES {
         if options.brings_back(name) {
-            problems.notice(format!("Unsafe as in oauth2-proxy, by --compat={name}: {price}"));
+            problems.warn("compat", format!("unsafe as in oauth2-proxy, by {name}: {price}"), "take it away");
         }
-    }
-    let has_provider = structured.providers.iter().any(|provider| !provider.client_id.is_empty());
-    if has_provider && options.redirect_url.is_empty() && !options.relative_redirect_url {
-        problems.notice(
-            "The address to which providers send browsers back is made of the host that a request names. \
-             --redirect-url pins it down.",
-        );
-    }
-    for header in structured.inject_request_headers.iter().filter(|header| header.preserve_request_value) {
-        problems.notice(format!(
-            "Clients may add to the header {} (preserveRequestValue, --skip-auth-strip-headers=false): applications \
-             must not take all of it for our word.",
-            header.name
-        ));
     }
     let mut lines = differences(options, structured).peekable();
     if lines.peek().is_some() {

@@ -4,7 +4,7 @@
 use std::{fs, io, os::unix::fs::MetadataExt as _, path::Path};
 
 use doorward_core::{Secret, SecretString};
-use doorward_options::{OptionError, Sources, problem};
+use doorward_options::{OptionError, Source, Sources, problem};
 
 use crate::files::{Below, Files};
 
@@ -14,12 +14,13 @@ pub(crate) struct Problems<'a> {
     sources: &'a Sources,
     files: &'a Files,
     found: Vec<OptionError>,
+    warnings: Vec<OptionError>,
     notices: Vec<String>,
 }
 
 impl<'a> Problems<'a> {
     pub(crate) const fn new(sources: &'a Sources, files: &'a Files) -> Self {
-        Self { sources, files, found: Vec::new(), notices: Vec::new() }
+        Self { sources, files, found: Vec::new(), warnings: Vec::new(), notices: Vec::new() }
     }
 
     /// Notes a mistake: which option, what is wrong, how to mend it.
@@ -91,8 +92,25 @@ impl<'a> Problems<'a> {
         self.notices.push(sentence.into());
     }
 
+    /// Notes a risk: which option or place, what it does, how to mend it. It is told at start, and by `doorward check`.
+    pub(crate) fn warn(&mut self, option: &str, message: impl Into<String>, mend: impl Into<String>) {
+        self.warnings.push(problem(self.sources, option, message, mend));
+    }
+
+    /// All sentences for the log, risks last.
     pub(crate) fn take_notices(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.notices)
+        let risks = self.warnings.iter().map(|warning| format!("Risky: {warning}"));
+        std::mem::take(&mut self.notices).into_iter().chain(risks).collect()
+    }
+
+    /// What is risky.
+    pub(crate) fn take_warnings(&mut self) -> Vec<OptionError> {
+        std::mem::take(&mut self.warnings)
+    }
+
+    /// Where an option, or a place of a structured file, is written.
+    pub(crate) fn place_of(&self, option: &str) -> Source {
+        problem(self.sources, option, "", "").source
     }
 
     /// Whether somebody wrote this option down.

@@ -16,6 +16,8 @@ mod bearer;
 #[cfg(test)]
 mod built_in;
 #[cfg(test)]
+mod check;
+#[cfg(test)]
 mod config;
 #[cfg(test)]
 mod explain;
