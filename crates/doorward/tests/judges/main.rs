@@ -30,6 +30,8 @@ mod person;
 #[cfg(test)]
 mod place;
 #[cfg(test)]
+mod policies;
+#[cfg(test)]
 mod relying;
 #[cfg(test)]
 mod requests;
