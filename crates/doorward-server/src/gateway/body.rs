@@ -66,18 +66,28 @@ impl Replay {
         let mut only = None;
         while let Some(frame) = self.rest.frame().await {
             let frame = frame?;
-            if let Some(data) = frame.data_ref() {
-                let length = seen.len() + data.len();
-                if most < length {
-                    self.frames.push_back(frame);
-                    return Ok(Seen::Truncated);
-                }
-                only = seen.is_empty().then(|| data.clone());
-                seen.extend_from_slice(data);
+            let Some(data) = frame.data_ref() else {
+                self.frames.push_back(frame);
+                continue;
+            };
+            if most < seen.len() + data.len() {
+                self.put_first(seen.freeze());
+                self.frames.push_back(frame);
+                return Ok(Seen::Truncated);
             }
-            self.frames.push_back(frame);
+            only = seen.is_empty().then(|| data.clone());
+            seen.extend_from_slice(data);
         }
-        Ok(Seen::Whole(only.unwrap_or_else(|| seen.freeze())))
+        let content = only.unwrap_or_else(|| seen.freeze());
+        self.put_first(content.clone());
+        Ok(Seen::Whole(content))
+    }
+
+    /// In one piece: of a body that comes byte by byte, or in pieces of nothing, the frames are much larger than the bytes.
+    fn put_first(&mut self, content: Bytes) {
+        if !content.is_empty() {
+            self.frames.push_front(Frame::data(content));
+        }
     }
 
     fn has_trailers(&self) -> bool {
@@ -176,6 +186,19 @@ mod tests {
                 assert_eq!(passed_on.trailers(), trailers.as_ref(), "{pieces:?}");
                 assert_eq!(passed_on.to_bytes(), pieces.concat(), "{pieces:?}");
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn many_small_pieces_take_no_more_room_than_their_bytes() {
+        for (last, expected) in [("", "x".repeat(500)), ("yy", String::new())] {
+            let pieces: Vec<&str> = [["x", ""]; 500].concat().into_iter().chain([last]).collect();
+            let mut replay = Replay { frames: VecDeque::new(), rest: Pieces::body(&pieces, None) };
+            let seen = replay.read(501).await.unwrap();
+            let whole = Seen::Whole(Bytes::from(expected));
+            assert_eq!(seen, if last.is_empty() { whole } else { Seen::Truncated });
+            assert!(replay.frames.len() <= 2, "{}", replay.frames.len());
+            assert_eq!(Body::boxed(replay).collect().await.unwrap().to_bytes(), pieces.concat());
         }
     }
 

@@ -266,18 +266,17 @@ impl Outbound {
 
 /// Headers, cookies and subprotocols in which the authenticators of the route look for credentials.
 fn remove_credentials(plan: &RoutePlan, headers: &mut HeaderMap) {
+    // Also where nobody asked for it: what a client shows to an open route is good for others.
+    headers.remove(AUTHORIZATION);
+    websocket::strip(headers);
     for source in plan.authenticate.iter().flat_map(|authenticator| authenticator.consumed()) {
         match source {
-            Source::Authorization(_) => {
-                headers.remove(AUTHORIZATION);
-                websocket::strip(headers);
-            }
             Source::Header(own) => {
                 remove_if(headers, |name| normalised(name) == normalised(own.as_str()));
             }
             Source::Cookie(name) => remove_cookie(headers, name),
-            // The target has none of them any more.
-            Source::Query(_) => {}
+            // The one is gone for any route, and the target has none of the other any more.
+            Source::Authorization(_) | Source::Query(_) => {}
         }
     }
 }

@@ -15,6 +15,7 @@ use super::{
     body::Seen,
     outbound,
     road::{Case, OnRoute},
+    subrequest,
     who::{self, Known, Origin},
 };
 use crate::{gate::Gate, ingress::Arrival, rehearsal::Sender};
@@ -67,6 +68,7 @@ pub(crate) async fn decide(
     };
     outbound::scrub(gate, gateway, arrival.request.headers_mut(), arrival.facts.hop);
     let seen = match on.plan.with_body.filter(|_| judged == Judged::Own) {
+        None if judged == Judged::Original => subrequest::unseen(on),
         None => Seen::Nothing,
         Some(most) => match body::look(arrival.request.body_mut(), most).await {
             Ok(seen) => seen,

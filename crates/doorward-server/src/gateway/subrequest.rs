@@ -41,6 +41,11 @@ pub(crate) async fn answer(
     let case = Case { gate, gateway, arrival, judged: Judged::Original };
     let query = Form::of_query(arrival.facts.target.query(), gate.access.semicolons);
     let is_named = arrival.facts.original.is_some();
+    if 1 < query.all("route").chain(query.all("policy")).count() {
+        // Which of them a proxy meant, and which its client added, nobody knows.
+        let words = "a question names one route or one policy, and once";
+        return Some(refused::unanswerable(&case, words, record));
+    }
     match (query.first("route"), query.first("policy")) {
         (None, None) if !is_named => None,
         (None, None) => match gateway.find(arrival, Judged::Original) {
@@ -52,12 +57,8 @@ pub(crate) async fn answer(
             }
             Crossing::Nowhere | Crossing::Document(_) => None,
         },
-        (Some(id), None) => Some(by_route(&case, id, record).await),
+        (Some(id), _) => Some(by_route(&case, id, record).await),
         (None, Some(name)) => Some(by_policy(&case, name, record).await),
-        (Some(_), Some(_)) => {
-            let words = "a question names a route or a policy, not both";
-            Some(refused::unanswerable(&case, words, record))
-        }
     }
 }
 
@@ -122,6 +123,14 @@ fn params(case: &Case<'_>, judges: Judges) -> Result<PathParameters, Unclear> {
     }
 }
 
+/// Proxies show no body. A policy that wants to see one is told that it did not, or it would take it for none.
+pub(super) const fn unseen(on: &OnRoute<'_>) -> Seen {
+    match on.plan.with_body {
+        Some(_) => Seen::Truncated,
+        None => Seen::Nothing,
+    }
+}
+
 async fn judge(case: &Case<'_>, on: &OnRoute<'_>, record: &mut Record) -> Response<Body> {
     let Case { gate, gateway, arrival, .. } = *case;
     record.on_route(&on.route.id, Vec::new());
@@ -133,7 +142,7 @@ async fn judge(case: &Case<'_>, on: &OnRoute<'_>, record: &mut Record) -> Respon
             outbound::scrub(gate, gateway, &mut headers, arrival.facts.hop);
             let target = outbound::without_credentials(case.target(), on.plan);
             let target = target.as_ref().unwrap_or_else(|| case.target());
-            match case.rule(on, (&known, &headers, target, &Seen::Nothing), record).await {
+            match case.rule(on, (&known, &headers, target, &unseen(on)), record).await {
                 Ok(grant) => accepted(case, on, (&known, *grant), record).await,
                 Err(response) => *response,
             }

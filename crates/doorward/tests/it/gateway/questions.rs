@@ -80,6 +80,7 @@ fn a_question_may_name_a_route_and_nothing_that_is_not_there() {
         ("/oauth2/auth?route=nothing", Some("/orders/7"), &good, 403),
         ("/oauth2/auth?policy=nothing", Some("/x/7"), &good, 403),
         ("/oauth2/auth?policy=nothing&route=orders", Some("/x/7"), &good, 403),
+        ("/oauth2/auth?route=orders&route=orders", Some("/orders/7"), &good, 403),
     ] {
         assert_eq!(ask(target, uri, token), expected, "{target} {uri:?}\n{}", gated.doorward.log());
     }

@@ -37,6 +37,9 @@ fn what_a_client_is_known_by_stays_here_unless_the_route_passes_it_on() {
     assert_eq!(seen.all("authorization"), [format!("Bearer {jwt}")]);
     let request = Request::get("/open/x").basic("app", "own");
     assert!(!gated.ask(request).echoed().has("authorization"), "nobody in particular has no credential");
+    let offer = "base64url.bearer.authorization.k8s.io.c2hhMjU2fnA5, chat";
+    let seen = gated.ask(Request::get("/open/x").header("Sec-WebSocket-Protocol", offer)).echoed();
+    assert_eq!(seen.all("sec-websocket-protocol"), ["chat"], "a token among the subprotocols is one, too");
     assert!(!gated.doorward.log().contains(&jwt));
 }
 
