@@ -9,7 +9,8 @@ mod realm;
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use doorward_accounts::{Accounts, HandleForm, Unavailable};
+pub use doorward_accounts::HandleForm;
+use doorward_accounts::{Accounts, Unavailable};
 use doorward_core::Timestamp;
 use http::{HeaderMap, HeaderValue, header, response};
 

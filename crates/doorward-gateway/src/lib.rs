@@ -18,7 +18,7 @@ pub use self::{
     claims::InvalidClaims,
     credential::{Bearer, Credential, CredentialFault, Made, scrub},
     exchange::{Exchange, ExchangeConfig, ExchangeSubject},
-    handles::{HandleRealm, Handles, HandlesConfig, InvalidField, MOST_BODY, SwapFault},
+    handles::{HandleForm, HandleRealm, Handles, HandlesConfig, InvalidField, MOST_BODY, SwapFault},
     identity::{Binding, IDENTITY_HEADERS, IdentityConfig, IdentityStyle, InvalidIdentity, SignedIdentity},
     issuer::{
         ACCESS_TYPE, Document, IDENTITY_TYPE, InvalidIssuerUrl, Issuer, IssuerConfig, MintError, PomeriumKeys,

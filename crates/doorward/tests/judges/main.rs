@@ -1,7 +1,8 @@
 //! Independent software judges the built-in OAuth server and the authentication of API requests: kubectl, the
 //! authenticators and the token review client of the Kubernetes API server, Ansible's `openshift_auth`, fabric8's
-//! client, and relying parties on openid-client, Authlib and go-oidc. Tests named `a…` and a number hold the law of that
-//! number in docs/judges.md. A judge that is missing fails the run and names `scripts/parts install`.
+//! client, and relying parties on openid-client, Authlib and go-oidc. Applications on jose, go-oidc, `HAProxy` and
+//! Apache judge what the gateway gives them. Tests named `a…` and a number hold the law of that number in docs/judges.md.
+//! A judge that is missing fails the run and names `scripts/parts install`.
 //!
 //! `DOORWARD_BIN` names another binary to try than the one just built.
 
@@ -11,6 +12,8 @@ mod chain;
 mod envoy;
 #[cfg(test)]
 mod exchange;
+#[cfg(test)]
+mod gateway;
 #[cfg(test)]
 mod identity_provider;
 #[cfg(test)]

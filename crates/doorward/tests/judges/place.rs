@@ -174,7 +174,7 @@ impl Place {
     }
 }
 
-fn libfaketime() -> String {
+pub(crate) fn libfaketime() -> String {
     let folders = fs::read_dir("/usr/lib").unwrap().map(|entry| entry.unwrap().path());
     let found = folders.map(|folder| folder.join("faketime/libfaketime.so.1")).find(|path| path.exists());
     found.expect("libfaketime is missing: run scripts/parts install").to_string_lossy().into_owned()

@@ -105,7 +105,6 @@ pub struct Credential {
     pub ttl: Option<Duration>,
     pub claims: Vec<String>,
     pub algorithm: String,
-    pub split_token: bool,
     pub token_url: String,
     pub client_id: String,
     pub client_secret: SecretString,
@@ -218,6 +217,7 @@ pub struct CredentialUse {
 pub struct TokenResponses {
     pub fields: Option<Vec<String>>,
     pub cookies: Vec<String>,
+    pub split_tokens: bool,
 }
 
 /// `stepUp` of a route.
@@ -377,7 +377,6 @@ records! {
         ttl: "ttl",
         claims: "claims",
         algorithm: "algorithm",
-        split_token: "splitToken",
         token_url: "tokenURL",
         client_id: "clientID",
         client_secret: "clientSecret",
@@ -442,6 +441,7 @@ records! {
     TokenResponses {
         fields: "fields",
         cookies: "cookies",
+        split_tokens: "splitTokens",
     }
     StepUp {
         acr: "acr",

@@ -190,7 +190,7 @@ fn kind(place: &str, written: &Written, problems: &mut Problems<'_>) -> Option<P
 }
 
 /// A key that nobody thinks of here does not compile.
-fn settings(written: &Written) -> [Setting; 17] {
+fn settings(written: &Written) -> [Setting; 16] {
     const SIGNED: &[&str] = &["jwt", "identity"];
     const EXCHANGE: &[&str] = &["exchange"];
     let Written {
@@ -198,7 +198,6 @@ fn settings(written: &Written) -> [Setting; 17] {
         ttl,
         claims,
         algorithm,
-        split_token,
         token_url,
         client_id,
         client_secret,
@@ -218,7 +217,6 @@ fn settings(written: &Written) -> [Setting; 17] {
         ("ttl", &["jwt"], ttl.is_some()),
         ("claims", SIGNED, !claims.is_empty()),
         ("algorithm", SIGNED, !algorithm.is_empty()),
-        ("splitToken", &["jwt"], *split_token),
         ("tokenURL", EXCHANGE, !token_url.is_empty()),
         ("clientID", EXCHANGE, !client_id.is_empty()),
         ("clientSecret", EXCHANGE, !client_secret.expose().is_empty()),
@@ -248,14 +246,6 @@ fn algorithm(place: &str, written: &Written, problems: &mut Problems<'_>) -> Opt
 }
 
 fn jwt(place: &str, written: &Written, problems: &mut Problems<'_>) -> Option<PhantomConfig> {
-    if written.split_token {
-        let message = "not there yet";
-        problems.add(
-            &format!("{place}.splitToken"),
-            message,
-            "take it away: the client gets an opaque token",
-        );
-    }
     let usual = PhantomConfig::default();
     let ttl = written.ttl.unwrap_or(usual.ttl);
     if ttl.is_zero() || Phantom::LONGEST < ttl {

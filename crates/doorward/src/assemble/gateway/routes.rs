@@ -10,7 +10,7 @@ use doorward_authz::{
     },
 };
 use doorward_core::RuleId;
-use doorward_gateway::HandlesConfig;
+use doorward_gateway::{HandleForm, HandlesConfig};
 use doorward_options::structured::own::gateway::{self as own, OneOrMore, Route as Written, WebSocket};
 use doorward_policy::Policies;
 use doorward_server::{
@@ -269,7 +269,9 @@ fn token_responses(
     written: &Written,
     problems: &mut Problems<'_>,
 ) -> Option<Option<(String, HandlesConfig)>> {
-    let Some(own::TokenResponses { fields, cookies }) = &written.token_responses else { return Some(None) };
+    let Some(own::TokenResponses { fields, cookies, split_tokens }) = &written.token_responses else {
+        return Some(None);
+    };
     let place = format!("{place}.tokenResponses");
     let usual = HandlesConfig::default();
     let fields = fields.clone().unwrap_or(usual.fields);
@@ -277,7 +279,8 @@ fn token_responses(
         problems.add(&place, "nothing becomes a handle", "name fields or cookies, or take it away");
         return None;
     }
-    Some(Some((place, HandlesConfig { fields, cookies: cookies.clone(), ..usual })))
+    let form = if *split_tokens { HandleForm::Signature } else { HandleForm::Random };
+    Some(Some((place, HandlesConfig { fields, cookies: cookies.clone(), form, ..usual })))
 }
 
 /// Its name, and for whom it is.

@@ -1,5 +1,5 @@
 // Judges written on Go libraries: the authenticators of the Kubernetes API server, its token review client, and the
-// OpenID Connect client coreos/go-oidc. Each prints what it found as JSON; the tests in Rust say what should be.
+// OpenID Connect client coreos/go-oidc, which is an application behind the gateway too. Each prints what it found as JSON; the tests in Rust say what should be.
 package main
 
 import (
@@ -10,13 +10,14 @@ import (
 
 func main() {
 	if len(os.Args) != 3 {
-		fail(fmt.Errorf("usage: judges certificates FOLDER | chain SETTINGS.json | review SETTINGS.json | relying SETTINGS.json"))
+		fail(fmt.Errorf("usage: judges certificates FOLDER | chain SETTINGS.json | review SETTINGS.json | relying SETTINGS.json | application SETTINGS.json"))
 	}
 	duties := map[string]func(string) error{
 		"certificates": makeCertificates,
 		"chain":        compareChains,
 		"review":       reviewTokens,
 		"relying":      relyOnProvider,
+		"application":  verifyAsApplication,
 	}
 	duty, known := duties[os.Args[1]]
 	if !known {
