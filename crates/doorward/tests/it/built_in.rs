@@ -246,7 +246,7 @@ fn no_key_of_doorward_yaml_is_passed_over() {
         (
             "apiAuth:\n  identity: impersonate\n  impersonate: {tokenFile: HERE/seal.key, certFile: HERE/ca.pem}\n",
             3,
-            "apiAuth.impersonate.certFile: not there yet",
+            "apiAuth.impersonate: a token and a certificate of ours",
         ),
     ] {
         assert_told(&place, &echo, row);

@@ -242,7 +242,7 @@ fn b1_signing_out_without_a_session_leaves_the_token_out() {
 #[test]
 fn a19_a_redirect_uri_made_of_the_host_is_said_so_and_is_always_one_host() {
     let stage = Stage::new(&[]);
-    stage.doorward.wait_for_log("--redirect-url pins it down");
+    stage.doorward.wait_for_log("pin it down with --redirect-url");
     for host in ["app.example.com", "app.example.com:8443"] {
         let begun = stage.browser().send(Request::get("/oauth2/start").header("Host", host));
         let expected = format!("http://{host}/oauth2/callback");
@@ -255,5 +255,5 @@ fn a19_a_redirect_uri_made_of_the_host_is_said_so_and_is_always_one_host() {
     let pinned = Stage::new(&["--redirect-url=https://app.example.com/oauth2/callback"]);
     let begun = pinned.browser().send(Request::get("/oauth2/start").header("Host", "other.example"));
     assert_eq!(begun.location_parameter("redirect_uri").unwrap(), "https://app.example.com/oauth2/callback");
-    assert!(!pinned.doorward.log().contains("pins it down"));
+    assert!(!pinned.doorward.log().contains("pin it down"));
 }
