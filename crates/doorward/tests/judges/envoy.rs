@@ -257,7 +257,8 @@ fn routes_of_the_gateway_decide_for_envoy_too() {
     assert_eq!(envoy.send(Request::get("/open")).status, 200);
     let refused = envoy.send(Request::get("/orders/7"));
     assert_eq!((refused.status, refused.text().trim()), (401, r#"{"message":"Unauthorized"}"#));
-    assert_eq!(envoy.send(Request::get("/elsewhere")).status, 404);
+    // No route is about it, so the rules of the options are.
+    assert_eq!(envoy.send(Request::get("/elsewhere")).status, 401);
     let token = envoy.place.token();
     let request = Request::get("/orders/7").header("Authorization", &format!("Bearer {token}"));
     let answer = envoy.send(request);
