@@ -3,7 +3,7 @@
 //! errors of built-in functions into errors of the policy, so that `not` never makes a yes of one.
 //!
 //! Workers are threads that serve many requests. Evaluations take microseconds, less than handing them to another
-//! thread would; so they begin on the worker, for [`BRIEFLY`], and only what needs longer is done on other threads,
+//! thread would; so they begin on the worker, for `BRIEFLY`, and only what needs longer is done on other threads,
 //! of which there are few.
 
 mod guard;

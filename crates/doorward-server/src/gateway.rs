@@ -1,4 +1,4 @@
-//! Requests that a route of the gateway takes. The road has the steps of every other ([`crate::handle`]), each with a part
+//! Requests that a route of the gateway takes. The road has the steps of every other (`handle.rs`), each with a part
 //! of the route: who is asking (`who`), may they (`road`, which asks `authz`), what the application gets (`outbound`), and
 //! how others are turned away (`refused`). `subrequest` answers the questions of forward-auth proxies in the same words.
 //!

@@ -48,7 +48,7 @@ pub struct Connection {
 pub enum Duty {
     /// We carry it to its application.
     Carry,
-    /// Whoever asks does ([`crate::ext_authz`]).
+    /// Whoever asks does (`ext_authz.rs`).
     Tell,
 }
 

@@ -1,5 +1,5 @@
 //! The decision on a request that nobody sent, step by step, for `doorward explain`. Its road is that of every request
-//! ([`crate::handle`]), with two differences: who sends it is taken as said, without any credential, and nothing goes to
+//! (`handle.rs`), with two differences: who sends it is taken as said, without any credential, and nothing goes to
 //! an application. Policies are asked.
 
 use std::{fmt, sync::Arc};
