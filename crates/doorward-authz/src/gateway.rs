@@ -25,7 +25,6 @@ pub use value::{TextPattern, ValueMatch};
 use std::time::Duration;
 
 use doorward_core::{Principal, RuleId, Timestamp};
-use doorward_policy::{Policies, Question};
 
 /// One route: some requests, who may send them, and where they go.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,14 +49,8 @@ pub struct StepUp {
 }
 
 impl Route {
-    /// Whether the sender of a request may pass, and with what effects. Policies are asked only where the answer depends
-    /// on them, from left to right, each once.
-    pub async fn decide(&self, policies: &Policies, question: &Question<'_>) -> Ruling {
-        let facts = question.facts();
-        self.trial(facts.who, facts.time).run(policies, question).await
-    }
-
-    /// The same decision for whoever asks the policies himself, or wants to see its steps.
+    /// Whether the sender of a request may pass, and with what effects: [`Trial::run`] decides. Policies are asked only where
+    /// the answer depends on them, from left to right, each once.
     pub fn trial<'a>(&'a self, who: &'a Principal, now: Timestamp) -> Trial<'a> {
         Trial::new(self, who, now)
     }

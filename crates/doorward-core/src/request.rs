@@ -69,6 +69,18 @@ pub fn origin_form(target: Uri) -> Uri {
     if path_and_query.as_str() == "/" { Uri::default() } else { Uri::from(path_and_query) }
 }
 
+/// Whether `host`, as a request names it, is one of `hosts`: its port, its case and a final dot do not matter. An empty list
+/// means every host.
+pub fn is_among(host: &str, hosts: &[String]) -> bool {
+    // The colon of a port comes after the bracket of an IPv6 address.
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let name = name.strip_suffix('.').unwrap_or(name);
+    hosts.is_empty() || hosts.iter().any(|own| own.eq_ignore_ascii_case(name))
+}
+
 impl Target {
     /// Takes the URI's path and query. Invalid UTF-8 in a decoded path becomes U+FFFD: it can then match no literal rule.
     pub fn new(uri: Uri) -> Self {

@@ -7,7 +7,7 @@ use aws_lc_rs::rand;
 use base64_simd::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use doorward_accounts::{Accounts, KeyRing, KeySetName, KeysError, NoRandomness, SignError};
-use doorward_core::{SecretString, Timestamp};
+use doorward_core::{SecretString, Timestamp, request::is_among};
 use doorward_jose::{Algorithm, Claims, VerifiedClaims};
 use http::{
     HeaderValue, Method, Response, StatusCode,
@@ -110,7 +110,7 @@ impl Issuer {
         if path == POMERIUM && self.config.pomerium_keys == PomeriumKeys::Served {
             return Some(Document::Keys);
         }
-        if !is_our_host(&self.config.hosts, host) {
+        if !is_among(host, &self.config.hosts) {
             return None;
         }
         match path.strip_prefix(self.path.as_str()) {
@@ -237,16 +237,6 @@ fn plain(status: StatusCode) -> Response<Bytes> {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     answer
-}
-
-fn is_our_host(hosts: &[String], host: &str) -> bool {
-    // The colon of a port comes after the bracket of an IPv6 address.
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let name = name.strip_suffix('.').unwrap_or(name);
-    hosts.is_empty() || hosts.iter().any(|own| own.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]

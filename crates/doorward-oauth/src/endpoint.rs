@@ -1,6 +1,6 @@
 //! Which paths are ours (norm A2), and by which methods they are asked.
 
-use doorward_core::SecretString;
+use doorward_core::{SecretString, request::is_among};
 use http::Method;
 use percent_encoding::percent_decode_str;
 
@@ -92,7 +92,7 @@ static ALL_GROUPS: &[ApiGroup] = &GROUPS;
 
 /// The endpoint at `path` on `host`, if it is one of ours. `host` may have a port; `path` is percent-encoded.
 pub(crate) fn find(config: &Config, host: &str, path: &str) -> Option<Endpoint> {
-    if !is_our_host(&config.hosts, host) {
+    if !is_among(host, &config.hosts) {
         return None;
     }
     let segments = segments(path)?;
@@ -200,16 +200,6 @@ fn segments(path: &str) -> Option<Vec<String>> {
     let path = path.strip_prefix('/')?;
     let decode = |part: &str| percent_decode_str(part).decode_utf8().ok().map(std::borrow::Cow::into_owned);
     path.split('/').map(decode).collect()
-}
-
-fn is_our_host(hosts: &[String], host: &str) -> bool {
-    // The colon of a port comes after the bracket of an IPv6 address.
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let name = name.strip_suffix('.').unwrap_or(name);
-    hosts.is_empty() || hosts.iter().any(|own| own.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]

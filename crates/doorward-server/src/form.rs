@@ -109,30 +109,8 @@ fn is_form(arrival: &Arrival) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        pin::Pin,
-        task::{Context, Poll},
-    };
-
-    use doorward_net::BodyError;
-    use http_body::Frame;
-
     use super::*;
-
-    /// A body of which nothing ever comes.
-    struct Silent;
-
-    impl http_body::Body for Silent {
-        type Data = Bytes;
-        type Error = BodyError;
-
-        fn poll_frame(
-            self: Pin<&mut Self>,
-            _cx: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-            Poll::Pending
-        }
-    }
+    use crate::testing::Silent;
 
     #[tokio::test]
     async fn a_form_is_read_within_bounds_of_size_and_time() {

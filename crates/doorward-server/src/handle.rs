@@ -385,10 +385,7 @@ async fn forward(
     }
     let Some(upstream) = upstream else { return ext_authz::told(permit, &request, identity) };
     let how = Forwarding {
-        peer: match &arrival.connection.peer {
-            Peer::Ip(address) => Some(address.ip().to_canonical()),
-            Peer::Unix => None,
-        },
+        peer: arrival.connection.peer_address(),
         identity: &identity,
         user: session.map_or("", |session| session.identity.display_name()),
         worker: arrival.connection.worker,

@@ -43,6 +43,16 @@ pub struct Connection {
     pub duty: Duty,
 }
 
+impl Connection {
+    /// The address at the other end; none for a unix socket.
+    pub(crate) fn peer_address(&self) -> Option<IpAddr> {
+        match self.peer {
+            Peer::Ip(address) => Some(address.ip().to_canonical()),
+            Peer::Unix => None,
+        }
+    }
+}
+
 /// What becomes of a request that may pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Duty {
@@ -235,10 +245,7 @@ impl Config {
                 }
                 Ok(client_of_list(&items, proxies))
             }
-            _ => Ok(match &connection.peer {
-                Peer::Ip(address) => ClientIp::Known(address.ip().to_canonical()),
-                Peer::Unix => ClientIp::Unknown,
-            }),
+            _ => Ok(connection.peer_address().map_or(ClientIp::Unknown, ClientIp::Known)),
         }
     }
 }

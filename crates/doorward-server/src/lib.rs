@@ -27,6 +27,8 @@ mod respond;
 pub mod routes;
 mod sessions;
 mod streams;
+#[cfg(test)]
+mod testing;
 pub mod tunnels;
 
 pub use gate::Gate;

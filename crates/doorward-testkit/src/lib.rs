@@ -24,6 +24,7 @@ mod doorward;
 mod echo;
 mod http1;
 mod keys;
+pub mod page;
 pub mod person;
 mod provider;
 mod redis;

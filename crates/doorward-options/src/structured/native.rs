@@ -30,6 +30,11 @@ pub(crate) const SECTIONS: [(&str, &[Group]); 13] = [
     ("compatibility", &[Group::Compatibility]),
 ];
 
+/// The sections that hold nothing but options.
+pub(crate) fn plain_sections() -> impl Iterator<Item = &'static str> {
+    SECTIONS.iter().map(|(name, _)| *name).filter(|name| !["listeners", "headers"].contains(name))
+}
+
 /// The section that holds this option and its key there; none if its place is in a record, or on the command line.
 pub(crate) fn place_of(def: &OptionDef) -> Option<(&'static str, &'static str)> {
     let key = def.key.filter(|_| def.scope == Scope::Core && def.flag != "doorward-config")?;
@@ -146,7 +151,7 @@ impl Native {
         mapping.field("proxyRawPath", &mut self.proxy_raw_path, reader);
         mapping.field("listeners", &mut self.listeners, reader);
         mapping.field("headers", &mut self.headers, reader);
-        for (section, _) in SECTIONS.iter().filter(|(name, _)| !["listeners", "headers"].contains(name)) {
+        for section in plain_sections() {
             mapping.field(section, &mut self.sections, reader);
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use doorward_core::SecretString;
 use serde_json::{Map, Value, json};
 
-use super::native::{SECTIONS, place_of};
+use super::native::{self, place_of};
 use super::own::{Own, gateway::Expression};
 use super::read::Named;
 use crate::defs::{Kind, OPTIONS, OptionDef};
@@ -49,8 +49,7 @@ pub(super) fn section(name: &str) -> Vec<(&'static str, Value)> {
 
 /// The sections that hold nothing but options.
 pub(super) fn plain_sections() -> Vec<(&'static str, Value)> {
-    let plain = SECTIONS.iter().filter(|(name, _)| !["listeners", "headers"].contains(name));
-    plain.map(|(name, _)| (*name, record(section(name)))).collect()
+    native::plain_sections().map(|name| (name, record(section(name)))).collect()
 }
 
 fn option(def: &OptionDef) -> Value {

@@ -130,6 +130,7 @@ mod tests {
     use http::HeaderMap;
 
     use super::*;
+    use crate::testing::Silent;
 
     /// Pieces of unstated length, then trailers.
     struct Pieces(VecDeque<Frame<Bytes>>);
@@ -150,21 +151,6 @@ mod tests {
             _: &mut Context<'_>,
         ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
             Poll::Ready(self.0.pop_front().map(Ok))
-        }
-    }
-
-    /// A body of which nothing ever comes.
-    struct Silent;
-
-    impl http_body::Body for Silent {
-        type Data = Bytes;
-        type Error = BodyError;
-
-        fn poll_frame(
-            self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-            Poll::Pending
         }
     }
 

@@ -217,26 +217,12 @@ mod tests {
     use http_body_util::BodyExt;
 
     use super::*;
-
-    /// A stream of events of which nothing more comes.
-    struct Quiet;
-
-    impl http_body::Body for Quiet {
-        type Data = Bytes;
-        type Error = BodyError;
-
-        fn poll_frame(
-            self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-            Poll::Pending
-        }
-    }
+    use crate::testing::Silent;
 
     #[tokio::test]
     async fn b39_a_stream_of_events_ends_with_its_tether_and_nothing_else_does() {
         let answer = |media: &'static str| {
-            let mut response = Response::new(Body::boxed(Quiet));
+            let mut response = Response::new(Body::boxed(Silent));
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media));
             response
         };

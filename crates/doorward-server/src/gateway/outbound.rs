@@ -7,7 +7,7 @@ use doorward_authn::{gateway::Source, websocket};
 use doorward_authz::{Judged, gateway::Effects};
 use doorward_core::{Grounds, Permit, SecretString, Target, request::Hop};
 use doorward_gateway::{Bearer, Credential, CredentialFault, IDENTITY_HEADERS, Made};
-use doorward_net::{Body, Peer};
+use doorward_net::Body;
 use doorward_session::RequestCookies;
 use doorward_upstream::{Forwarding, Tether, Upstream};
 use http::{
@@ -188,10 +188,7 @@ pub(crate) async fn carry(
     }
     let request = scrub_trailers(gate, arrival.facts.hop, request);
     let how = Forwarding {
-        peer: match &arrival.connection.peer {
-            Peer::Ip(address) => Some(address.ip().to_canonical()),
-            Peer::Unix => None,
-        },
+        peer: arrival.connection.peer_address(),
         identity: &outbound.set,
         user: &outbound.user,
         worker: arrival.connection.worker,

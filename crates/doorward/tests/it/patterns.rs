@@ -1,12 +1,10 @@
 //! The configurations of docs/patterns.md, each put to work as it stands there, and what its pattern promises. Only names
 //! and addresses are replaced.
 
-use std::{fs, path::Path};
-
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use base64_simd::URL_SAFE_NO_PAD;
 use doorward_testkit::{
-    Answer, Browser, Doorward, Echo, Endpoint, Fault, Headers, Launch, Provider, Redis, Request,
+    Answer, Browser, Doorward, Echo, Endpoint, Fault, Headers, Launch, Provider, Redis, Request, page,
 };
 use serde_json::{Value, json};
 
@@ -14,13 +12,7 @@ use crate::support::PROGRAM;
 
 /// What comes after this comment on the page, in the fence that follows it.
 fn block(marker: &str) -> String {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/patterns.md");
-    let page = fs::read_to_string(page).unwrap();
-    let marker = format!("<!-- {marker} -->\n```");
-    let (_, after) = page.split_once(&marker).unwrap_or_else(|| panic!("{marker} is not on the page"));
-    let (_, body) = after.split_once('\n').unwrap();
-    let (body, _) = body.split_once("```").unwrap();
-    body.to_owned()
+    page::block("patterns.md", marker)
 }
 
 /// The world around a gate. The application is every one that the page names.

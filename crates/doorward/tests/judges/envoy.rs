@@ -6,11 +6,11 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use doorward_testkit::{Answer, Browser, Echo, Launch, Provider, Request, eventually, free_address};
+use doorward_testkit::{Answer, Browser, Echo, Launch, Provider, Request, eventually, free_address, page};
 use serde_json::{Value, json};
 
 use crate::{
-    place::{Place, Store},
+    place::{PROGRAM, Place, Store},
     tool,
 };
 
@@ -189,22 +189,14 @@ fn our_own_pages_are_there_through_envoy_and_never_the_applications() {
 
 /// A block of docs/integrations/envoy.md, with the names of this run. Each name has to occur.
 fn pasted(block: &str, names: &[(&str, &str)]) -> String {
-    let page = include_str!("../../../../docs/integrations/envoy.md");
-    let (_, after) = page.split_once(&format!("<!-- block: {block} -->\n```")).expect(block);
-    let (_, text) = after.split_once('\n').unwrap();
-    let mut text = text.split("```").next().unwrap().to_owned();
-    for (name, here) in names {
-        assert!(text.contains(name), "{name}");
-        text = text.replace(name, here);
-    }
-    text
+    page::fill(&page::block("integrations/envoy.md", &format!("block: {block}")), names)
 }
 
 #[test]
 fn the_page_works_when_pasted() {
     let (asked, address) = (free_address(), free_address());
     let (provider, echo) = (Provider::start(), Echo::start());
-    let launch = Launch::bare(env!("CARGO_BIN_EXE_doorward")).without("http-address");
+    let launch = Launch::bare(PROGRAM).without("http-address");
     let settings = pasted(
         "doorward",
         &[

@@ -1,25 +1,17 @@
 //! The configuration of docs/patterns.md that asks Open Policy Agent, the real one, which reads the page's own policy.
 
 use std::{
-    fs,
     net::{SocketAddr, TcpStream},
-    path::Path,
     process::{Child, Command, Stdio},
 };
 
-use doorward_testkit::{Answer, Doorward, Echo, Launch, Provider, Request, eventually, free_address};
+use doorward_testkit::{Answer, Doorward, Echo, Launch, Provider, Request, eventually, free_address, page};
 
 use crate::{place::PROGRAM, tool};
 
 /// What comes after this comment on the page, in the fence that follows it.
 fn block(marker: &str) -> String {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/patterns.md");
-    let page = fs::read_to_string(page).unwrap();
-    let marker = format!("<!-- {marker} -->\n```");
-    let (_, after) = page.split_once(&marker).unwrap_or_else(|| panic!("{marker} is not on the page"));
-    let (_, body) = after.split_once('\n').unwrap();
-    let (body, _) = body.split_once("```").unwrap();
-    body.to_owned()
+    page::block("patterns.md", marker)
 }
 
 /// A gate that asks OPA. Both end with the test.
