@@ -4,6 +4,7 @@
 //! something bad and nobody known the request is refused. Each authenticator keeps what it has verified for itself, by the
 //! hash of the whole credential, so that none ever answers with what another has found.
 
+mod binding;
 mod claims;
 mod derived;
 pub mod introspection;
@@ -236,7 +237,7 @@ impl Authenticator {
                     continue;
                 }
             };
-            match self.by_token(&token, presented.now).await {
+            match self.by_token(&token, presented.certificates, presented.now).await {
                 TokenFinding::Known(user) => return Finding::User(user),
                 TokenFinding::Bad(description, doubt) => gathered.refuse(self.refusal(description, doubt)),
                 TokenFinding::Unknown(doubt) => gathered.unavailable = Some(self.unknown(doubt)),
@@ -245,10 +246,11 @@ impl Authenticator {
         gathered.finding()
     }
 
-    /// Judges a token, wherever it was found; for kinds that have none, it is a bad one.
+    /// Judges a token, wherever it was found; for kinds that have none, it is a bad one, and so is one that is bound to a
+    /// key.
     pub async fn attempt_token(&self, token: &str, now: Timestamp) -> Finding {
         let mut gathered = Gathered::default();
-        match self.by_token(token, now).await {
+        match self.by_token(token, None, now).await {
             TokenFinding::Known(user) => return Finding::User(user),
             TokenFinding::Bad(description, doubt) => gathered.refuse(self.refusal(description, doubt)),
             TokenFinding::Unknown(doubt) => gathered.unavailable = Some(self.unknown(doubt)),
@@ -256,7 +258,18 @@ impl Authenticator {
         gathered.finding()
     }
 
-    async fn by_token(&self, token: &str, now: Timestamp) -> TokenFinding {
+    /// Judges a token that came together with these certificates.
+    async fn by_token(&self, token: &str, shown: Option<&Shown>, now: Timestamp) -> TokenFinding {
+        match self.judge(token, now).await {
+            TokenFinding::Known(user) => match binding::check(&user.claims, shown) {
+                Ok(()) => TokenFinding::Known(user),
+                Err(why) => TokenFinding::Bad(Description::Untold, Doubt::new(user.credential.clone(), &why)),
+            },
+            finding => finding,
+        }
+    }
+
+    async fn judge(&self, token: &str, now: Timestamp) -> TokenFinding {
         if token.len() > TOKEN_LIMIT {
             let why = "the token is longer than any that counts here";
             return TokenFinding::Bad(Description::Malformed, Doubt::new(token_id(token), why));

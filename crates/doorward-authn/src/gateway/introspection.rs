@@ -282,8 +282,8 @@ impl Introspection {
     }
 }
 
-/// Whether an answer is about a token for a resource. Refresh tokens and ID tokens are active at some servers too, and a
-/// token that is bound to a key is of no use without it.
+/// Whether an answer is about a token for a resource. Refresh tokens and ID tokens are active at some servers too. What
+/// a token is bound to is looked at with each request (`binding`).
 fn is_access_token(members: &Claims) -> bool {
     let is = |name: &str, allowed: &[&str]| match members.get(name) {
         None | Some(Value::Null) => true,

@@ -8,7 +8,11 @@ use serde_json::{Map, json};
 use url::Url;
 
 use super::*;
-use crate::gateway::{Authenticator, Finding, Kind, Presented, Sources};
+use crate::{
+    gateway::{Authenticator, Finding, Kind, Presented, Sources},
+    x509::Shown,
+};
+use aws_lc_rs::digest::{SHA256, digest};
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 
 const NOW: i64 = 1_800_000_000;
@@ -70,23 +74,29 @@ impl Stage {
     }
 
     async fn ask(&self, token: &str, now: Timestamp) -> Finding {
-        let mut headers = HeaderMap::new();
-        headers.insert(AUTHORIZATION, HeaderValue::try_from(format!("Bearer {token}")).unwrap());
-        self.jwt.attempt(&presented(&headers, now)).await
+        self.jwt.attempt(&presented(&bearer(token), now)).await
     }
 
-    /// The name of who was found, or the description.
     async fn found(&self, token: &str, now: Timestamp) -> String {
-        match self.ask(token, now).await {
-            Finding::User(user) => user.user.name.clone(),
-            Finding::Refused(refusal) => format!("{:?}", refusal.description),
-            Finding::Unavailable(_) => "unavailable".to_owned(),
-            Finding::Nothing => "nothing".to_owned(),
-        }
+        name_of(self.ask(token, now).await)
     }
 
     fn fetches(&self) -> usize {
         self.issuer.count(Endpoint::Keys)
+    }
+}
+
+fn bearer(token: &str) -> HeaderMap {
+    [(AUTHORIZATION, HeaderValue::try_from(format!("Bearer {token}")).unwrap())].into_iter().collect()
+}
+
+/// The name of who was found, or the description.
+fn name_of(finding: Finding) -> String {
+    match finding {
+        Finding::User(user) => user.user.name.clone(),
+        Finding::Refused(refusal) => format!("{:?}", refusal.description),
+        Finding::Unavailable(_) => "unavailable".to_owned(),
+        Finding::Nothing => "nothing".to_owned(),
     }
 }
 
@@ -228,6 +238,33 @@ async fn b05_forgeries_are_refused() {
     ] {
         assert_eq!(stage.found(&token.sign(&claims), after(0)).await, expected, "{token:?}");
     }
+}
+
+#[tokio::test]
+async fn b05_a_token_that_is_bound_to_a_key_counts_together_with_it_only() {
+    let stage = Stage::new();
+    let shown = |leaf: &[u8]| Shown::new([leaf.to_vec()].into());
+    let hash = digest(&SHA256, b"mine");
+    let hash = base64_simd::URL_SAFE_NO_PAD.encode_to_string(hash);
+    let bound = stage.token(json!({"cnf": {"x5t#S256": hash}}));
+    let by_dpop = stage.token(json!({"cnf": {"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}}));
+    // That it counted with its certificate does not make it count without.
+    for (token, leaf, expected) in [
+        (&bound, Some("mine"), "alice"),
+        (&bound, Some("mine"), "alice"),
+        (&bound, None, "Untold"),
+        (&bound, Some("other"), "Untold"),
+        (&bound, Some("mine"), "alice"),
+        (&by_dpop, Some("mine"), "Untold"),
+        (&by_dpop, None, "Untold"),
+    ] {
+        let certificates = leaf.and_then(|leaf| shown(leaf.as_bytes()));
+        let headers = bearer(token);
+        let presented = Presented { certificates: certificates.as_deref(), ..presented(&headers, after(0)) };
+        assert_eq!(name_of(stage.jwt.attempt(&presented).await), expected, "{leaf:?}");
+    }
+    let refused = stage.jwt.attempt_token(&bound, after(0)).await;
+    assert_eq!(name_of(refused), "Untold", "nobody shows a certificate with a token in a form");
 }
 
 #[tokio::test]
