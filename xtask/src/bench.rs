@@ -57,6 +57,8 @@ struct Contest {
     load: Load,
     /// The first is the one that others are compared with.
     targets: Vec<Target>,
+    /// The places of those that ask a policy never, once and twice: of them it is told what asking costs.
+    evaluation: Option<[usize; 3]>,
 }
 
 #[derive(Debug)]
@@ -79,6 +81,10 @@ struct Contestant {
 impl Contestant {
     fn processes(&self) -> Vec<u32> {
         std::iter::once(&self.front).chain(&self.helpers).map(Running::id).collect()
+    }
+
+    fn helpers(&self) -> Vec<u32> {
+        self.helpers.iter().map(Running::id).collect()
     }
 }
 
@@ -108,6 +114,9 @@ pub(crate) fn run(arguments: &[&str]) -> Outcome {
                 sets::LOAD_CPU,
                 report::table(&rows)
             );
+            if let Some(places) = contest.evaluation {
+                println!("\n{}", report::evaluation(&rows, places));
+            }
         }
     }
     drop(ground);
@@ -223,11 +232,14 @@ fn burst(contestant: &Contestant, load: &Load, work: &Path) -> Outcome<Burst> {
     // All servers and the generator descend from this process: what others use of the machine is noise.
     let ours = || machine::cpu_of_trees(&[std::process::id()]).sum();
     let servers = || machine::cpu_of_trees(&contestant.processes());
+    let helpers = || machine::cpu_of_trees(&contestant.helpers()).sum();
     let (machine_before, ours_before, before) = (machine::machine_time(), ours(), servers());
+    let helpers_before = helpers();
     let result: Yield = load.send(contestant.front.port, &contestant.credential, work)?;
     let (machine_after, ours_after, cpu) = (machine::machine_time(), ours(), servers() - before);
+    let helped = helpers() - helpers_before;
     let total = machine_after.total - machine_before.total;
     let busy = total - (machine_after.idle - machine_before.idle);
     let noise = ((busy - (ours_after - ours_before)) / total.max(1e-9)).max(0.0);
-    Ok(Burst { result, user: cpu.user, system: cpu.system, noise })
+    Ok(Burst { result, user: cpu.user, system: cpu.system, helped, noise })
 }

@@ -12,6 +12,8 @@ pub(crate) struct Burst {
     /// CPU time of the server's processes, seconds.
     pub(crate) user: f64,
     pub(crate) system: f64,
+    /// What of both went to the servers that worked for it.
+    pub(crate) helped: f64,
     /// The share of the machine's time that went to nobody in this bench.
     pub(crate) noise: f64,
 }
@@ -23,6 +25,10 @@ impl Burst {
 
     fn system_us(&self) -> f64 {
         self.system / self.result.requests.max(1.0) * 1e6
+    }
+
+    fn helped_us(&self) -> f64 {
+        self.helped / self.result.requests.max(1.0) * 1e6
     }
 
     fn cpu_us(&self) -> f64 {
@@ -45,9 +51,9 @@ pub(crate) struct Row {
 }
 
 const HEADING: &str = "\
-| target | CPU µs/request (user + system) | least | spread | × CPU of {base} | requests/s | p50 µs | p99 µs \
+| target | CPU µs/request (user + system) | of it helpers | least | spread | × CPU of {base} | requests/s | p50 µs | p99 µs \
 | memory idle, peak MiB | start ms | noise | bad |
-|---|---|---|---|---|---|---|---|---|---|---|---|";
+|---|---|---|---|---|---|---|---|---|---|---|---|---|";
 
 /// The table, cheapest target first. The first row given is the one that others are compared with.
 pub(crate) fn table(rows: &[Row]) -> String {
@@ -65,11 +71,12 @@ pub(crate) fn table(rows: &[Row]) -> String {
         // Writing to a string cannot fail.
         let _ = write!(
             text,
-            "\n| {} | {:.1} ({:.1} + {:.1}) | {least:.1} | {:.0} % | {:.2} | {:.0} | {:.0} | {:.0} | {:.1}, {:.1} | {:.0} | {:.0} % | {bad:.0} |",
+            "\n| {} | {:.1} ({:.1} + {:.1}) | {:.1} | {least:.1} | {:.0} % | {:.2} | {:.0} | {:.0} | {:.0} | {:.1}, {:.1} | {:.0} | {:.0} % | {bad:.0} |",
             row.name,
             row.median(Burst::cpu_us),
             row.median(Burst::user_us),
             row.median(Burst::system_us),
+            row.median(Burst::helped_us),
             (most - least) / row.median(Burst::cpu_us) * 100.0,
             median(ratios.collect()),
             row.median(Burst::rate),
@@ -82,6 +89,24 @@ pub(crate) fn table(rows: &[Row]) -> String {
         );
     }
     text
+}
+
+/// What a policy adds to a request, beside an evaluation of it: rows that ask it never, once and twice.
+pub(crate) fn evaluation(rows: &[Row], [never, once, twice]: [usize; 3]) -> String {
+    let (Some(never), Some(once), Some(twice)) = (rows.get(never), rows.get(once), rows.get(twice)) else {
+        return String::new();
+    };
+    let step = |more: &Row, less: &Row| {
+        median(
+            more.bursts.iter().zip(&less.bursts).map(|(more, less)| more.cpu_us() - less.cpu_us()).collect(),
+        )
+    };
+    let (added, evaluated) = (step(once, never), step(twice, once));
+    format!(
+        "The policy adds {added:.1} µs to a request; an evaluation more adds {evaluated:.1} µs. So it costs {:.2} × its own \
+         evaluation.",
+        added / evaluated
+    )
 }
 
 impl Row {
@@ -106,7 +131,7 @@ mod tests {
 
     fn row(name: &str, cpu_us: &[f64]) -> Row {
         let result = Yield { requests: 1000.0, seconds: 2.0, p50_us: 50.0, p99_us: 99.0, bad: 0.0 };
-        let burst = |us: &f64| Burst { result, user: us / 1e3, system: 0.0, noise: 0.01 };
+        let burst = |us: &f64| Burst { result, user: us / 1e3, system: 0.0, helped: 0.0, noise: 0.01 };
         Row {
             name: name.to_owned(),
             bursts: cpu_us.iter().map(burst).collect(),
@@ -123,10 +148,19 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "| doorward | 10.0 (10.0 + 0.0) | 10.0 | 100 % | 1.00 | 500 | 50 | 99 | 1.0, 2.0 | 4 | 1 % | 0 |",
-                "| other | 31.0 (31.0 + 0.0) | 30.0 | 97 % | 3.00 | 500 | 50 | 99 | 1.0, 2.0 | 4 | 1 % | 0 |",
+                "| doorward | 10.0 (10.0 + 0.0) | 0.0 | 10.0 | 100 % | 1.00 | 500 | 50 | 99 | 1.0, 2.0 | 4 | 1 % | 0 |",
+                "| other | 31.0 (31.0 + 0.0) | 0.0 | 30.0 | 97 % | 3.00 | 500 | 50 | 99 | 1.0, 2.0 | 4 | 1 % | 0 |",
             ]
         );
+    }
+
+    #[test]
+    fn a_policy_is_compared_with_its_own_evaluation() {
+        let rows = [row("never", &[10.0, 12.0]), row("once", &[40.0, 42.0]), row("twice", &[60.0, 62.0])];
+        let text = evaluation(&rows, [0, 1, 2]);
+        assert!(text.contains("adds 30.0 µs") && text.contains("more adds 20.0 µs"), "{text}");
+        assert!(text.contains("1.50 × its own evaluation"), "{text}");
+        assert_eq!(evaluation(&rows, [0, 1, 3]), "");
     }
 
     #[test]

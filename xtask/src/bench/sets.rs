@@ -105,11 +105,12 @@ impl Ground {
     pub(crate) fn contests(&self, set: &str, seconds: u32) -> Outcome<Vec<Contest>> {
         let closed = |title: &str, path, expect, targets| {
             let load = load(path, expect, Pace::ClosedLoop, seconds);
-            Contest { title: title.to_owned(), load, targets }
+            Contest { title: title.to_owned(), load, targets, evaluation: None }
         };
         let fixed = |title: &str, path, expect, rate, targets| {
             let load = load(path, expect, Pace::Fixed(rate), seconds);
-            Contest { title: title.to_owned(), load: Load { connections: RATE_CONNECTIONS, ..load }, targets }
+            let load = Load { connections: RATE_CONNECTIONS, ..load };
+            Contest { title: title.to_owned(), load, targets, evaluation: None }
         };
         Ok(match set {
             "auth" => vec![closed("/oauth2/auth, logging off", AUTH, 202, self.judges(Logging::Off)?)],

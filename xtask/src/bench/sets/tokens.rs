@@ -82,7 +82,7 @@ impl Ground {
         ];
         let contest = |title: &str, targets| {
             let load = load(AUTH, 202, Pace::ClosedLoop, seconds);
-            Contest { title: title.to_owned(), load, targets }
+            Contest { title: title.to_owned(), load, targets, evaluation: None }
         };
         Ok(vec![contest("credentials", targets), contest("credentials over TLS", encrypted)])
     }
