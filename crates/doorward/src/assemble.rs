@@ -3,6 +3,7 @@
 //! contacted, and all complaints come together.
 
 pub(crate) mod access;
+pub(crate) mod against;
 pub(crate) mod announce;
 pub(crate) mod api_auth;
 pub(crate) mod auth_server;
@@ -58,6 +59,7 @@ use http::HeaderName;
 use tokio::sync::Semaphore;
 
 use self::{
+    against::{Difference, Setup},
     auth_server::{KeptAccounts, Opened, SignInAt, Surroundings},
     listeners::Listeners,
     logging::Logging,
@@ -194,7 +196,8 @@ pub(crate) fn check(
     former: Option<&Former>,
 ) -> Result<Checked, Vec<OptionError>> {
     let mut problems = Problems::new(&configuration.sources, files);
-    let checked = examined(configuration, purpose, &mut problems, former);
+    let (structured, form) = structured_form(configuration, &mut problems);
+    let checked = examined(configuration, (&structured, form), purpose, &mut problems, former);
     let found = problems.into_found();
     match checked {
         Some(checked) if found.is_empty() => Ok(checked),
@@ -209,32 +212,46 @@ pub(crate) struct Findings {
     pub(crate) errors: Vec<OptionError>,
     /// What is risky although nothing is wrong.
     pub(crate) warnings: Vec<OptionError>,
+    /// What oauth2-proxy would do otherwise.
+    pub(crate) differences: Vec<&'static Difference>,
 }
 
 /// As [`check`], for somebody who asks what there is to tell.
 pub(crate) fn lint(configuration: &Configuration, files: &Files) -> Findings {
     let mut problems = Problems::new(&configuration.sources, files);
-    let _checked = examined(configuration, Purpose::Operator, &mut problems, None);
+    let (structured, form) = structured_form(configuration, &mut problems);
+    let setup = Setup {
+        options: &configuration.options,
+        structured: &structured,
+        form,
+        sources: &configuration.sources,
+    };
+    let differences = against::met(&setup);
+    let _checked = examined(configuration, (&structured, form), Purpose::Operator, &mut problems, None);
     let warnings = problems.take_warnings();
-    Findings { errors: problems.into_found(), warnings }
+    Findings { errors: problems.into_found(), warnings, differences }
+}
+
+/// Providers, upstreams, headers and listeners as the structured file has them, and whether there is one.
+fn structured_form<'c>(
+    configuration: &'c Configuration,
+    problems: &mut Problems<'_>,
+) -> (Cow<'c, Structured>, Form) {
+    match &configuration.structured {
+        Some(file) => (Cow::Borrowed(file), Form::Structured),
+        None => (Cow::Owned(legacy::structured(&configuration.options, problems)), Form::Flat),
+    }
 }
 
 fn examined(
     configuration: &Configuration,
+    (structured, form): (&Structured, Form),
     purpose: Purpose,
     problems: &mut Problems<'_>,
     former: Option<&Former>,
 ) -> Option<Checked> {
-    let options = &configuration.options;
-    let own = configuration.own.as_deref();
-    let written;
-    let (structured, form) = if let Some(file) = &configuration.structured {
-        (&**file, Form::Structured)
-    } else {
-        written = legacy::structured(options, problems);
-        (&written, Form::Flat)
-    };
-    let written = Written { options, structured, form, own };
+    let written =
+        Written { options: &configuration.options, structured, form, own: configuration.own.as_deref() };
     if matches!(purpose, Purpose::Operator) {
         risks::note(&written, problems);
     }

@@ -157,3 +157,85 @@ gateway:
         assert_told(&told, place, &["warning: ", part]);
     }
 }
+
+/// The names of the differences that are told.
+fn differences(launch: &Launch, flags: &[&str]) -> Vec<String> {
+    let words = [&["--against", "oauth2-proxy", "{file:a.cfg}"], flags].concat();
+    let (code, told) = checked(launch, &words);
+    assert_eq!(code, Some(0), "{flags:?}: {told}");
+    let name = |line: &str| Some(line.strip_prefix("difference: ")?.split_once(": ")?.0.to_owned());
+    told.lines().filter_map(name).collect()
+}
+
+#[test]
+fn a_configuration_is_told_what_it_meets_of_the_differences_and_nothing_else() {
+    let launch = Launch::bare(PROGRAM).private_file("a.cfg", TOML).file("users", crate::support::BOB);
+    let plain = differences(&launch, &[]);
+    for name in ["odd-paths", "pkce", "nonce", "state-first", "address-domains", "stale-parts"] {
+        assert!(plain.iter().any(|told| told == name), "{name}: {plain:?}");
+    }
+    for (flags, names) in [
+        (
+            &["--reverse-proxy"][..],
+            &["proxies-trusted", "client-address", "strangers-forwarding-headers", "redirect-header"][..],
+        ),
+        (&["--reverse-proxy", "--skip-auth-route=^/x$"], &["forwarded-uri", "open-paths"]),
+        (&["--force-https"], &["force-https"]),
+        (&["--skip-provider-button"], &["logins-for-pages"]),
+        (&["--htpasswd-file={file:users}"], &["password-guesses"]),
+        (&["--allowed-group=x"], &["restrictions"]),
+        (&["--cookie-refresh=1h"], &["refresh-once", "refresh-trouble", "refresh-needless"]),
+        (&["--cookie-domain=example.com"], &["cookie-domains"]),
+        (
+            &["--session-store-type=redis", "--redis-connection-url=redis://127.0.0.1"],
+            &["store-down", "new-ticket"],
+        ),
+        (&["--proxy-websockets=false"], &["websockets-refused"]),
+        (&["--flush-interval=5s"], &["flush-interval"]),
+        (&["--gcp-healthchecks"], &["gcp-agents"]),
+        (&["--metrics-address=127.0.0.1:0"], &["metrics"]),
+        (&["--standard-logging=false"], &["failed-starts"]),
+        (&["--http-address=unix:///run/x"], &["socket-file"]),
+    ] {
+        let told = differences(&launch, flags);
+        for name in names {
+            assert!(told.iter().any(|told| told == name), "{flags:?} {name}: {told:?}");
+            assert!(!plain.iter().any(|told| told == name), "{name}: {plain:?}");
+        }
+    }
+    let launch = launch.private_file("b.cfg", &format!("{TOML}cookie_refresh = \"1h\"\n"));
+    let (_, told) = checked(&launch, &["--against", "oauth2-proxy", "{file:b.cfg}"]);
+    assert_told(&told, "difference: bare-durations: ", &["nanoseconds"]);
+    for (flags, gone) in [
+        (&["--skip-provider-button", "--compat=login-for-any-request"][..], "logins-for-pages"),
+        (&["--insecure-oidc-skip-nonce=false"], "nonce"),
+        (&["--code-challenge-method=S256"], "pkce"),
+        (&["--shutdown-timeout=0s"], "stop"),
+    ] {
+        let told = differences(&launch, flags);
+        assert!(!told.iter().any(|told| told == gone), "{flags:?}: {told:?}");
+    }
+}
+
+#[test]
+fn differences_and_findings_are_one_object_for_programs() {
+    let launch = Launch::bare(PROGRAM).private_file("a.cfg", TOML);
+    let words = ["--json", "--against=oauth2-proxy", "{file:a.cfg}", "--reverse-proxy"];
+    let (code, told) = checked(&launch, &words);
+    assert_eq!(code, Some(0), "{told}");
+    assert_eq!(checked(&launch, &words), (code, told.clone()), "it says the same every time");
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((&told["valid"], told["errors"].as_array().map(Vec::len)), (&true.into(), Some(0)));
+    assert_eq!(told["warnings"][0]["place"], "flag --reverse-proxy");
+    let first = &told["differences"][0];
+    assert_eq!(first["name"], "proxies-trusted");
+    assert!(first["switch"].as_str().unwrap().starts_with("--trusted-proxy-ip"), "{first}");
+    assert!(["oauth2_proxy", "doorward", "why"].iter().all(|part| first[*part].is_string()), "{first}");
+    assert!(told["differences"].as_array().unwrap().iter().any(|one| one["switch"].is_null()));
+    let (code, told) = checked(&launch, &["--json", "{file:a.cfg}", "--cookie-samesite=sometimes"]);
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((code, told["errors"][0]["option"].as_str()), (Some(1), Some("cookie-samesite")));
+    assert!(told.get("differences").is_none());
+    let (code, told) = checked(&launch, &["--against=nginx"]);
+    assert!(code == Some(1) && told.contains("write --against oauth2-proxy"), "{told}");
+}

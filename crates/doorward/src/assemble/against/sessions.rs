@@ -1,0 +1,86 @@
+//! Sessions: what oauth2-proxy does and doorward does not.
+
+use super::Difference;
+
+pub(super) const DIFFERENCES: &[Difference] = &[
+    Difference {
+        name: "refresh-in-time",
+        theirs: "refreshed every `--cookie-refresh`",
+        ours: "also when the tokens expire, if refreshing is on or tokens are passed on",
+        switch: "",
+        why: "applications got expired tokens",
+        met: |setup| setup.refreshes() || setup.passes_tokens(),
+    },
+    Difference {
+        name: "refresh-once",
+        theirs: "parallel requests refresh several times",
+        ours: "once",
+        switch: "",
+        why: "rotating refresh tokens ended the session",
+        met: |setup| setup.refreshes(),
+    },
+    Difference {
+        name: "refresh-trouble",
+        theirs: "a provider in trouble, or a wrong client secret, ends sessions",
+        ours: "it does not; only `invalid_grant` does",
+        switch: "",
+        why: "nobody can sign in again then",
+        met: |setup| setup.refreshes(),
+    },
+    Difference {
+        name: "refresh-identity",
+        theirs: "a refreshed session may be about somebody else",
+        ours: "it ends",
+        switch: "",
+        why: "identity",
+        met: |setup| setup.refreshes(),
+    },
+    Difference {
+        name: "store-down",
+        theirs: "with Redis down, pages ask people to sign in",
+        ours: "pages say so with 500 and programs get 503, and the cookie stays; the auth endpoint says 401",
+        switch: "",
+        why: "the session is still there",
+        met: |setup| setup.stores_sessions(),
+    },
+    Difference {
+        name: "sign-out-unreached",
+        theirs: "a sign-out that does not reach Redis looks like one",
+        ours: "500 that says so; the browser forgets the cookie",
+        switch: "",
+        why: "copies of the cookie are still good",
+        met: |setup| setup.stores_sessions(),
+    },
+    Difference {
+        name: "stale-parts",
+        theirs: "parts of a longer session spoil a shorter one",
+        ours: "they are removed",
+        switch: "",
+        why: "people were signed out",
+        met: |setup| !setup.stores_sessions(),
+    },
+    Difference {
+        name: "cookie-domains",
+        theirs: "cookie domains match within a label, and not with a port",
+        ours: "whole labels, any port",
+        switch: "",
+        why: "cookies for the wrong domain",
+        met: |setup| !setup.options.cookie_domains.is_empty(),
+    },
+    Difference {
+        name: "refresh-needless",
+        theirs: "signing out and open pages refresh the session first",
+        ours: "they do not",
+        switch: "",
+        why: "tokens nobody asked for",
+        met: |setup| setup.refreshes(),
+    },
+    Difference {
+        name: "future-sessions",
+        theirs: "with a lifetime of 0, a signed value of any time is good",
+        ours: "none from the future",
+        switch: "",
+        why: "it was never bounded",
+        met: |setup| setup.options.cookie_expire.is_zero(),
+    },
+];
