@@ -1,4 +1,5 @@
-//! Existing Go-template pages and log formats: parsed, checked and run, with contextual HTML escaping.
+//! Existing Go-template pages and log formats: parsed, checked and run, with contextual HTML escaping; and the words
+//! of our own pages in the reader's language ([`words`]).
 //! Pure: no clock, no IO, no global state. Nothing here panics, recurses without bound or loops without bound,
 //! whatever the template or the values.
 //!
@@ -26,6 +27,7 @@ mod print;
 mod tree;
 mod usage;
 mod value;
+pub mod words;
 
 #[cfg(test)]
 mod tests;
