@@ -151,7 +151,7 @@ impl Exchange {
 
     async fn ask(&self, request: &TokenExchangeRequest<'_>, now: Timestamp) -> Kept {
         let begun = Instant::now();
-        let answer = self.service.exchange(request).await;
+        let answer = self.service.exchange(request, now).await;
         let (answer, until) = match answer {
             Ok(ExchangedToken { token, .. }) if LONGEST_TOKEN < token.expose().len() => {
                 let why = "the security token service gave a token that is too long for a header".to_owned();

@@ -14,4 +14,8 @@ pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use claims_check::{AudienceMismatch, AudienceRule, ClaimError, Claims};
 pub use jwk::{InvalidKeySet, KeySet};
 pub use jws::{Demands, KeyId, Types, VerifiedClaims, VerifyError, verify, verify_demanding};
-pub use signing::{SigningError, SigningKey};
+pub use signing::{
+    SigningError, SigningKey,
+    client_key::{ClientKey, InvalidClientKey},
+    sign_with_secret,
+};

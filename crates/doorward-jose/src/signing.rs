@@ -1,15 +1,19 @@
-//! Keys that sign, and signing a token in compact form (RFC 7515 section 7.1). Three algorithms: RS256 with 2048 bits,
-//! ES256 and `EdDSA` (Ed25519). A key has one algorithm and never signs with another (RFC 8725 section 3.1).
+//! Keys that sign, and signing a token in compact form (RFC 7515 section 7.1). Three algorithms for keys of our own:
+//! RS256 with 2048 bits, ES256 and `EdDSA` (Ed25519); PS256 besides for keys that others made ([`client_key`]). A key
+//! has one algorithm and never signs with another (RFC 8725 section 3.1).
 //!
 //! The one part of this room that needs randomness: it comes from the operating system, by way of the cryptography.
 
+pub mod client_key;
+
 use aws_lc_rs::{
     encoding::{AsDer as _, Pkcs8V1Der},
+    hmac,
     rand::SystemRandom,
     rsa::KeySize,
     signature::{
         ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256,
-        RsaKeyPair,
+        RSA_PSS_SHA256, RsaKeyPair,
     },
 };
 use base64_simd::URL_SAFE_NO_PAD;
@@ -19,7 +23,7 @@ use jsonwebtoken::{
     jwk::{Jwk, PublicKeyUse, ThumbprintHash},
 };
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
 use crate::Algorithm;
 
@@ -48,6 +52,8 @@ pub enum SigningError {
     Cryptography,
     #[error("the claims cannot be written as a JSON object")]
     Claims,
+    #[error("the secret is shorter than {LEAST_SECRET_BYTES} bytes, which HS256 needs at least")]
+    ShortSecret,
 }
 
 impl SigningKey {
@@ -111,15 +117,19 @@ impl SigningKey {
 
     /// A signed token of these claims, whose header has `typ`, `alg` and `kid`.
     pub fn sign(&self, typ: &str, claims: &impl Serialize) -> Result<SecretString, SigningError> {
-        let header = json!({"alg": self.algorithm.name(), "kid": self.id, "typ": typ});
-        let encode = |part: Vec<u8>| URL_SAFE_NO_PAD.encode_to_string(part);
-        let header = serde_json::to_vec(&header).map_err(|_| SigningError::Claims)?;
-        let claims = serde_json::to_vec(claims).map_err(|_| SigningError::Claims)?;
-        if !claims.starts_with(b"{") {
-            return Err(SigningError::Claims);
-        }
-        let signed = format!("{}.{}", encode(header), encode(claims));
-        let signature = encode(self.signature(signed.as_bytes())?);
+        let header = [("kid", self.id.clone().into()), ("typ", typ.into())];
+        self.sign_under(header.map(|(name, value)| (name.to_owned(), value)).into_iter().collect(), claims)
+    }
+
+    /// A signed token of these claims with this header, to which `alg` is added.
+    pub fn sign_under(
+        &self,
+        mut header: Map<String, Value>,
+        claims: &impl Serialize,
+    ) -> Result<SecretString, SigningError> {
+        header.insert("alg".to_owned(), self.algorithm.name().into());
+        let signed = signing_input(&header, claims)?;
+        let signature = URL_SAFE_NO_PAD.encode_to_string(self.signature(signed.as_bytes())?);
         Ok(format!("{signed}.{signature}").into())
     }
 
@@ -129,7 +139,9 @@ impl SigningKey {
         match &self.pair {
             Pair::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature).map_err(failed)?;
+                let padding: &dyn aws_lc_rs::signature::RsaEncoding =
+                    if self.algorithm == Algorithm::Ps256 { &RSA_PSS_SHA256 } else { &RSA_PKCS1_SHA256 };
+                pair.sign(padding, &random, message, &mut signature).map_err(failed)?;
                 Ok(signature)
             }
             Pair::P256(pair) => Ok(pair.sign(&random, message).map_err(failed)?.as_ref().to_vec()),
@@ -152,6 +164,38 @@ impl SigningKey {
     }
 }
 
+/// Header and claims as they are signed (RFC 7515 section 5.1).
+fn signing_input(header: &Map<String, Value>, claims: &impl Serialize) -> Result<String, SigningError> {
+    let header = serde_json::to_vec(header).map_err(|_| SigningError::Claims)?;
+    let claims = serde_json::to_vec(claims).map_err(|_| SigningError::Claims)?;
+    if !claims.starts_with(b"{") {
+        return Err(SigningError::Claims);
+    }
+    let encode = |part: Vec<u8>| URL_SAFE_NO_PAD.encode_to_string(part);
+    Ok(format!("{}.{}", encode(header), encode(claims)))
+}
+
+/// The fewest bytes of a secret for HS256 (RFC 7518 section 3.2).
+pub const LEAST_SECRET_BYTES: usize = 32;
+
+/// A token of these claims under a shared secret (HS256), for the one who shares it. A short secret is refused: whoever
+/// sees one token could find it by trying.
+pub fn sign_with_secret(
+    secret: &SecretString,
+    typ: &str,
+    claims: &impl Serialize,
+) -> Result<SecretString, SigningError> {
+    let secret = secret.expose().as_bytes();
+    if secret.len() < LEAST_SECRET_BYTES {
+        return Err(SigningError::ShortSecret);
+    }
+    let header = [("alg", Algorithm::Hs256.name()), ("typ", typ)];
+    let header = header.map(|(name, value)| (name.to_owned(), value.into())).into_iter().collect();
+    let signed = signing_input(&header, claims)?;
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), signed.as_bytes());
+    Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode_to_string(tag.as_ref())).into())
+}
+
 const UNUSABLE: SigningError = SigningError::UnusableKey("it is not of the kind its algorithm needs");
 
 impl std::fmt::Debug for SigningKey {
@@ -162,6 +206,8 @@ impl std::fmt::Debug for SigningKey {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::{KeySet, verify};
 
@@ -222,6 +268,22 @@ mod tests {
         der.extend(URL_SAFE_NO_PAD.decode_to_vec("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A").unwrap());
         let key = SigningKey::from_pkcs8(Algorithm::EdDsa, &der).unwrap();
         assert_eq!(key.kid(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+    }
+
+    /// RFC 7515, appendix A.1, has a secret of 64 bytes that are no text; so the check is against the cryptography itself.
+    #[test]
+    fn a_shared_secret_signs_what_its_owner_verifies_and_a_short_one_signs_nothing() {
+        let secret = SecretString::from("0123456789abcdef0123456789abcdef");
+        let token = sign_with_secret(&secret, "JWT", &json!({"sub": "client"})).unwrap();
+        let (signed, tag) = token.expose().rsplit_once('.').unwrap();
+        let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes());
+        hmac::verify(&key, signed.as_bytes(), &URL_SAFE_NO_PAD.decode_to_vec(tag).unwrap()).unwrap();
+        let header = URL_SAFE_NO_PAD.decode_to_vec(signed.split('.').next().unwrap()).unwrap();
+        let header: Value = serde_json::from_slice(&header).unwrap();
+        assert_eq!(header, json!({"alg": "HS256", "typ": "JWT"}));
+        let short =
+            sign_with_secret(&SecretString::from("0123456789abcdef0123456789abcde"), "JWT", &json!({}));
+        assert_eq!(short.unwrap_err(), SigningError::ShortSecret);
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! What has to be known about a provider. Plain values; the words of the options end before this point.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use doorward_core::{SecretString, pattern::PathPattern};
-use doorward_jose::Algorithm;
+use doorward_jose::{Algorithm, ClientKey, signing::LEAST_SECRET_BYTES};
 
 use crate::{
+    client_authentication::ClientAuth,
     discovery::{self, ConnectError},
     http::{self, HttpConfig},
     provider::read_pem_files,
@@ -20,7 +21,7 @@ pub struct Config {
     /// The issuer as written; compared letter by letter with discovery and tokens.
     pub issuer: String,
     pub client_id: String,
-    pub client_secret: ClientSecret,
+    pub client_authentication: ClientAuthentication,
     /// The scopes to ask for, separated by blanks.
     pub scope: String,
     pub discovery: Discovery,
@@ -65,7 +66,7 @@ impl Config {
             display_name: String::new(),
             issuer,
             client_id,
-            client_secret: ClientSecret::None,
+            client_authentication: ClientAuthentication::Public,
             scope: String::new(),
             discovery: Discovery::Fetch,
             login_url: None,
@@ -100,8 +101,22 @@ impl Config {
         if let KeySource::Pem(files) = &self.keys {
             read_pem_files(files)?;
         }
-        http::check_files(&self.http.trust)
+        match &self.client_authentication {
+            ClientAuthentication::Mtls if self.http.client_identity.is_none() => {
+                return Err(ConnectError::NoClientIdentity);
+            }
+            ClientAuthentication::SecretJwt { secret: ClientSecret::Inline(secret), .. } => {
+                long_enough(secret)?;
+            }
+            _ => {}
+        }
+        http::check_files(&self.http)
     }
+}
+
+/// Whether HS256 may be used with this secret (RFC 7518 section 3.2).
+pub(crate) fn long_enough(secret: &SecretString) -> Result<(), ConnectError> {
+    if secret.expose().len() < LEAST_SECRET_BYTES { Err(ConnectError::ShortSecret) } else { Ok(()) }
 }
 
 /// A parameter of the authorization request beyond the protocol's own.
@@ -168,6 +183,53 @@ impl ProviderKind {
     }
 }
 
+/// How we prove to the provider who we are, at every endpoint that wants to know.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ClientAuthentication {
+    /// `none`: a public client, which only says its name.
+    Public,
+    /// By the secret itself, shown as the provider prefers: in a header or in the form, in the other place if the provider
+    /// does not know us.
+    Secret(ClientSecret),
+    /// `client_secret_basic` or `client_secret_post`, and no other way.
+    SecretIn(ClientSecret, ClientAuth),
+    /// `client_secret_jwt`: by an assertion under the secret (HS256), which has at least 32 bytes.
+    SecretJwt { secret: ClientSecret, audience: AssertionAudience },
+    /// `private_key_jwt`: by an assertion that our key signed.
+    PrivateKeyJwt { key: Arc<ClientKey>, audience: AssertionAudience },
+    /// By an assertion that somebody else made about us, such as a platform's token of a workload. The file is read again
+    /// for every request.
+    AssertionFile(PathBuf),
+    /// `tls_client_auth` or `self_signed_tls_client_auth` (RFC 8705): by [`HttpConfig::client_identity`].
+    Mtls,
+}
+
+impl ClientAuthentication {
+    /// What the method is called (OIDC Core section 9, RFC 8705 section 2.1.1), if it has one name.
+    pub const fn method(&self) -> Option<&'static str> {
+        match self {
+            Self::Public => Some("none"),
+            Self::SecretIn(_, ClientAuth::Basic) => Some("client_secret_basic"),
+            Self::SecretIn(_, ClientAuth::Post) => Some("client_secret_post"),
+            Self::SecretJwt { .. } => Some("client_secret_jwt"),
+            Self::PrivateKeyJwt { .. } | Self::AssertionFile(_) => Some("private_key_jwt"),
+            Self::Secret(_) | Self::Mtls => None,
+        }
+    }
+}
+
+/// For whom an assertion of ours is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum AssertionAudience {
+    /// The URL of the token endpoint, as OIDC Core section 9 has it; at endpoints of another origin, their own URL.
+    #[default]
+    TokenEndpoint,
+    /// The provider's issuer; where there is none, the URL that is asked.
+    Issuer,
+    /// What the provider wants to read there.
+    Other(String),
+}
+
 /// Our secret at the provider.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ClientSecret {
@@ -175,8 +237,6 @@ pub enum ClientSecret {
     /// Read again at every token request, so that a rotated secret needs no restart.
     /// One newline at the end is not part of the secret.
     File(PathBuf),
-    /// A public client.
-    None,
 }
 
 /// Whether the provider's metadata are fetched.

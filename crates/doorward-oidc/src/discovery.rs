@@ -8,10 +8,10 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use crate::{
+    client_authentication::ClientAuth,
     config::{Config, Discovery, IssuerCheck, KeySource},
     http::{HttpClient, HttpError},
     printable::printable,
-    token_endpoint::ClientAuth,
 };
 
 /// A mistake that waiting does not mend; the program should not start with it.
@@ -36,6 +36,14 @@ pub enum ConnectError {
     PublicKeyFile { position: usize, reason: InvalidKeySet },
     #[error("the client secret file {} cannot be read: {reason}", path.display())]
     ClientSecretFile { path: PathBuf, reason: String },
+    #[error("the file {} with the assertion about this client cannot be used: {reason}", path.display())]
+    AssertionFile { path: PathBuf, reason: String },
+    #[error("the client secret is shorter than 32 bytes, too short to sign with it (client_secret_jwt)")]
+    ShortSecret,
+    #[error("there is no certificate that proves who this client is (tls_client_auth)")]
+    NoClientIdentity,
+    #[error("the client certificate {} and its key cannot be used: {reason}", path.display())]
+    ClientIdentity { path: PathBuf, reason: String },
     #[error("the provider CA file {} cannot be used: {reason}", path.display())]
     CaFile { path: PathBuf, reason: String },
     #[error("TLS towards the provider cannot be set up: {reason}")]
@@ -179,11 +187,13 @@ impl Metadata {
         written: &Written,
         document: &Map<String, Value>,
     ) -> Result<Self, DiscoveryError> {
+        let document = &with_aliases(config, document);
         let found = document.get("issuer").and_then(Value::as_str).unwrap_or_default();
         if config.issuer_check == IssuerCheck::Exact && found != config.issuer {
             let (expected, found) = (config.issuer.clone(), printable(found, 300));
             return Err(DiscoveryError::Lasting(ConnectError::IssuerMismatch { expected, found }));
         }
+        warn_of_method(config, document);
         let algorithms =
             algorithms(&config.enabled_algorithms, &list(document, "id_token_signing_alg_values_supported"))
                 .map_err(DiscoveryError::Lasting)?;
@@ -209,6 +219,36 @@ impl Metadata {
             client_auth: client_auth(&list(document, "token_endpoint_auth_methods_supported")),
             response_issuer: response_issuer(document),
         })
+    }
+}
+
+/// Endpoints that want to know who asks, and may have another address for clients with a certificate.
+const ALIASED: [&str; 5] = [
+    "token_endpoint",
+    "revocation_endpoint",
+    "introspection_endpoint",
+    "pushed_authorization_request_endpoint",
+    "userinfo_endpoint",
+];
+
+/// The metadata as a client with a certificate reads them (RFC 8705 section 5).
+fn with_aliases(config: &Config, document: &Map<String, Value>) -> Map<String, Value> {
+    let mut document = document.clone();
+    let aliases = document.get("mtls_endpoint_aliases").and_then(Value::as_object).cloned();
+    if config.http.client_identity.is_some() {
+        let aliases = aliases.into_iter().flatten();
+        document.extend(aliases.filter(|(name, _)| ALIASED.contains(&name.as_str())));
+    }
+    document
+}
+
+/// Says so if the provider does not list the way in which we prove who we are. It may work all the same.
+fn warn_of_method(config: &Config, document: &Map<String, Value>) {
+    let offered = list(document, "token_endpoint_auth_methods_supported");
+    let Some(method) = config.client_authentication.method() else { return };
+    if !offered.is_empty() && !offered.contains(&method) {
+        let offered = printable(&offered.join(" "), 300);
+        tracing::warn!(method, offered, "the provider does not list this client authentication");
     }
 }
 

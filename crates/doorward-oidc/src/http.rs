@@ -14,12 +14,13 @@ use std::{
     time::Duration,
 };
 
+use doorward_core::Secret;
 use http::{HeaderMap, StatusCode, header};
 use reqwest::RequestBuilder;
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::CryptoProvider,
-    pki_types::{CertificateDer, pem::PemObject},
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 use url::Url;
 
@@ -33,6 +34,8 @@ use crate::{discovery::ConnectError, printable::printable};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpConfig {
     pub trust: Trust,
+    /// What is shown to a provider that asks for a certificate.
+    pub client_identity: Option<ClientIdentity>,
     /// For TCP and TLS together.
     pub connect_timeout: Duration,
     /// For a whole exchange, body included.
@@ -47,6 +50,7 @@ impl Default for HttpConfig {
     fn default() -> Self {
         Self {
             trust: Trust::System,
+            client_identity: None,
             connect_timeout: Duration::from_secs(5),
             total_timeout: Duration::from_secs(10),
             first_discovery_timeout: Duration::from_secs(3),
@@ -72,6 +76,33 @@ pub enum Trust {
 pub struct CaFile {
     pub path: PathBuf,
     pub pem: Vec<u8>,
+}
+
+/// A certificate that says who we are, with what leads to its authority, and its private key; all in PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientIdentity {
+    /// Where the certificates were read, to tell of mistakes.
+    pub path: PathBuf,
+    pub certificates: Vec<u8>,
+    pub key: Secret<Vec<u8>>,
+}
+
+impl ClientIdentity {
+    fn chain_and_key(&self) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), ConnectError> {
+        let chain = CertificateDer::pem_slice_iter(&self.certificates)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| self.wrong(error.to_string()))?;
+        if chain.is_empty() {
+            return Err(self.wrong("there is no certificate in it".to_owned()));
+        }
+        let key = PrivateKeyDer::from_pem_slice(self.key.expose())
+            .map_err(|error| self.wrong(format!("the key: {error}")))?;
+        Ok((chain, key))
+    }
+
+    fn wrong(&self, reason: String) -> ConnectError {
+        ConnectError::ClientIdentity { path: self.path.clone(), reason }
+    }
 }
 
 /// Why an exchange brought no answer. Whoever waits may try again, except for `Certificate`.
@@ -133,7 +164,7 @@ impl HttpClient {
     pub fn new(config: &HttpConfig) -> Result<Self, ConnectError> {
         let client = reqwest::Client::builder()
             .user_agent(AGENT)
-            .tls_backend_preconfigured(tls(&config.trust)?)
+            .tls_backend_preconfigured(tls(config)?)
             .redirect(reqwest::redirect::Policy::none())
             .pool_idle_timeout(IDLE_CONNECTION_LIFE)
             .connect_timeout(config.connect_timeout)
@@ -257,26 +288,31 @@ fn chain(error: &dyn StdError) -> String {
     printable(&text, 400)
 }
 
-fn tls(trust: &Trust) -> Result<ClientConfig, ConnectError> {
+fn tls(settings: &HttpConfig) -> Result<ClientConfig, ConnectError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| ConnectError::Tls { reason: error.to_string() })?;
     let verified_by = |belief| {
         let verifier = Verifier { provider: Arc::clone(&provider), belief };
-        builder.clone().dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth()
+        builder.clone().dangerous().with_custom_certificate_verifier(Arc::new(verifier))
     };
-    let mut config = match trust {
+    let builder = match &settings.trust {
         Trust::System => verified_by(Belief::System(OnceLock::new())),
         Trust::Anything => verified_by(Belief::Anything),
-        Trust::Files(files) => {
-            let roots = add_files(RootCertStore::empty(), files)?;
-            builder.with_root_certificates(roots).with_no_client_auth()
-        }
+        Trust::Files(files) => builder.with_root_certificates(add_files(RootCertStore::empty(), files)?),
         Trust::FilesAndSystem(files) => {
             let mut roots = RootCertStore::empty();
             add_system_roots(&mut roots);
-            builder.with_root_certificates(add_files(roots, files)?).with_no_client_auth()
+            builder.with_root_certificates(add_files(roots, files)?)
+        }
+    };
+    let mut config = match &settings.client_identity {
+        None => builder.with_no_client_auth(),
+        Some(identity) => {
+            let (chain, key) = identity.chain_and_key()?;
+            // This also finds out whether key and certificate belong together.
+            builder.with_client_auth_cert(chain, key).map_err(|error| identity.wrong(error.to_string()))?
         }
     };
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
@@ -294,12 +330,13 @@ fn add_system_roots(roots: &mut RootCertStore) {
 }
 
 /// Whether the certificates in files can be used.
-pub(crate) fn check_files(trust: &Trust) -> Result<(), ConnectError> {
-    match trust {
-        Trust::Files(files) | Trust::FilesAndSystem(files) => {
+pub(crate) fn check_files(settings: &HttpConfig) -> Result<(), ConnectError> {
+    match (&settings.trust, &settings.client_identity) {
+        (_, Some(_)) => tls(settings).map(drop),
+        (Trust::Files(files) | Trust::FilesAndSystem(files), None) => {
             add_files(RootCertStore::empty(), files).map(drop)
         }
-        Trust::System | Trust::Anything => Ok(()),
+        (Trust::System | Trust::Anything, None) => Ok(()),
     }
 }
 

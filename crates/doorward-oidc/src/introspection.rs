@@ -1,16 +1,19 @@
 //! Asking another authorization server about a token (RFC 7662): what goes there, and what comes back, unjudged.
 
-use doorward_core::SecretString;
+use std::sync::Arc;
+
+use doorward_core::{SecretString, Timestamp};
 use http::{StatusCode, header};
 use reqwest::RequestBuilder;
 use serde_json::{Map, Value};
 use url::Url;
 
 use crate::{
-    config::ClientSecret,
+    client_authentication::{AuthMemory, Client, ClientAuth, Credentials},
+    config::ClientAuthentication,
     discovery::ConnectError,
     http::{HttpClient, HttpConfig, HttpError},
-    token_endpoint::{ClientAuth, Credentials, TokenRequestError, read_secret},
+    token_endpoint::TokenRequestError,
 };
 
 /// Where to ask, and as whom.
@@ -18,8 +21,8 @@ use crate::{
 pub struct IntrospectionClientConfig {
     pub url: Url,
     pub client_id: String,
-    pub client_secret: ClientSecret,
-    pub client_auth: ClientAuth,
+    /// A secret that may be shown in either place is shown in a header.
+    pub client_authentication: ClientAuthentication,
     /// What is sent as `Accept`.
     pub accept: &'static str,
     pub http: HttpConfig,
@@ -30,6 +33,7 @@ pub struct IntrospectionClientConfig {
 pub struct IntrospectionClient {
     config: IntrospectionClientConfig,
     http: HttpClient,
+    memory: Arc<AuthMemory>,
 }
 
 /// What a server says of a token.
@@ -59,7 +63,7 @@ pub enum IntrospectionError {
     #[error("the answer of the introspection endpoint is neither JSON nor a signed token")]
     Unreadable,
     #[error("{0}")]
-    Secret(TokenRequestError),
+    Credentials(TokenRequestError),
 }
 
 /// Far more than any honest answer.
@@ -68,7 +72,7 @@ const LONGEST_ANSWER: usize = 256 * 1024;
 impl IntrospectionClient {
     /// Asks nothing yet. Fails if the files of the configured trust cannot be used.
     pub fn new(config: IntrospectionClientConfig) -> Result<Self, ConnectError> {
-        Ok(Self { http: HttpClient::new(&config.http)?, config })
+        Ok(Self { http: HttpClient::new(&config.http)?, config, memory: Arc::default() })
     }
 
     pub const fn config(&self) -> &IntrospectionClientConfig {
@@ -76,9 +80,19 @@ impl IntrospectionClient {
     }
 
     /// Asks about an access token.
-    pub async fn ask(&self, token: &str) -> Result<Told, IntrospectionError> {
-        let secret = read_secret(&self.config.client_secret).await.map_err(IntrospectionError::Secret)?;
-        let answer = self.http.send_within(self.question(token, secret.as_ref()), LONGEST_ANSWER).await?;
+    pub async fn ask(&self, token: &str, now: Timestamp) -> Result<Told, IntrospectionError> {
+        let client = Client {
+            id: &self.config.client_id,
+            authentication: &self.config.client_authentication,
+            issuer: "",
+            token_endpoint: None,
+            suggested: ClientAuth::Basic,
+            memory: &self.memory,
+            now,
+        };
+        let credentials = client.credentials(&self.config.url, client.way()).await;
+        let credentials = credentials.map_err(IntrospectionError::Credentials)?;
+        let answer = self.http.send_within(self.question(token, &credentials), LONGEST_ANSWER).await?;
         match answer.status {
             StatusCode::OK => {}
             StatusCode::NO_CONTENT => return Ok(Told::Nothing),
@@ -99,11 +113,7 @@ impl IntrospectionClient {
         }
     }
 
-    fn question(&self, token: &str, secret: Option<&SecretString>) -> RequestBuilder {
-        let credentials = match secret {
-            Some(secret) => Credentials::of(self.config.client_auth, secret),
-            None => Credentials::Public,
-        };
+    fn question(&self, token: &str, credentials: &Credentials) -> RequestBuilder {
         let mut body = form_urlencoded::Serializer::new(String::new());
         body.append_pair("token", token).append_pair("token_type_hint", "access_token");
         let request = self.http.post(self.config.url.clone()).header(header::ACCEPT, self.config.accept);

@@ -4,6 +4,7 @@
 //! becomes an identity.
 
 mod bearer;
+mod client_authentication;
 pub mod config;
 mod discovery;
 #[doc(hidden)]
@@ -27,11 +28,14 @@ mod token_exchange;
 mod userinfo;
 mod verify;
 
-pub use self::http::{CaFile, HttpClient, HttpConfig, HttpError, Trust, local::LocalProvider};
+pub use self::http::{
+    CaFile, ClientIdentity, HttpClient, HttpConfig, HttpError, Trust, local::LocalProvider,
+};
 pub use bearer::BearerError;
+pub use client_authentication::ClientAuth;
 pub use config::{
-    AllowedValue, ClientSecret, Config, Discovery, EmailVerification, IssuerCheck, KeySource, LoginParameter,
-    NonceCheck, Pkce, ProfileClaims, ProviderKind,
+    AllowedValue, AssertionAudience, ClientAuthentication, ClientSecret, Config, Discovery,
+    EmailVerification, IssuerCheck, KeySource, LoginParameter, NonceCheck, Pkce, ProfileClaims, ProviderKind,
 };
 pub use discovery::ConnectError;
 pub use identify::IdentifyError;
@@ -45,7 +49,7 @@ pub use logout::{EndSession, LogoutToken, LogoutTokenError, NoEndSession, TokenF
 pub use provider::{Provider, Validity};
 pub use redeem::{Grant, PublicFailure, RedeemError};
 pub use refresh::{RefreshError, Refreshed};
-pub use token_endpoint::{ClientAuth, TokenRequestError};
+pub use token_endpoint::TokenRequestError;
 pub use token_exchange::{ExchangedToken, TokenExchange, TokenExchangeConfig, TokenExchangeRequest};
 pub use userinfo::UserinfoError;
 pub use verify::IdTokenError;

@@ -116,10 +116,10 @@ impl Provider {
 
     /// Takes the tokens of a session back: the refresh token first, for with it many providers end the access token too.
     /// What fails is logged; it takes as long as two requests may.
-    pub async fn revoke(&self, tokens: &Tokens) {
+    pub async fn revoke(&self, tokens: &Tokens, now: Timestamp) {
         let shared = self.shared();
         let Some(metadata) = shared.metadata() else { return };
-        let Some(endpoint) = shared.revocation_endpoint(&metadata) else {
+        let Some(endpoint) = shared.revocation_endpoint(&metadata, now) else {
             tracing::warn!("the provider's metadata name no revocation_endpoint, so its tokens live on");
             return;
         };

@@ -11,14 +11,15 @@ use tokio::task::JoinHandle;
 use url::Url;
 
 use crate::{
-    config::{Config, Discovery, IssuerCheck, KeySource},
+    client_authentication::{AuthMemory, Client, read_assertion, read_secret},
+    config::{ClientAuthentication, Config, Discovery, IssuerCheck, KeySource, long_enough},
     discovery::{ConnectError, DiscoveryError, Metadata, ResponseIssuer, Written},
     http::HttpClient,
     identify::ClaimNames,
     jwks::{KeyCache, KeyFetch},
     login::{self, AuthorizationRequest, BeginError, LoginStart, WrongIssuer},
     printable::printable,
-    token_endpoint::{self, AuthMemory, TokenEndpoint, TokenRequestError},
+    token_endpoint::{TokenEndpoint, TokenRequestError},
     verify::{Believed, IdTokenError, Means, Verifier},
 };
 
@@ -264,21 +265,49 @@ impl Shared {
     }
 
     /// The endpoint for taking tokens back, if there is one.
-    pub(crate) fn revocation_endpoint<'a>(&'a self, metadata: &'a Metadata) -> Option<TokenEndpoint<'a>> {
-        Some(TokenEndpoint {
-            http: &self.http,
-            url: metadata.revocation.as_ref()?,
-            client_id: &self.config.client_id,
-            client_secret: &self.config.client_secret,
-            suggested: metadata.client_auth,
-            memory: &self.auth_memory,
-        })
+    pub(crate) fn revocation_endpoint<'a>(
+        &'a self,
+        metadata: &'a Metadata,
+        now: Timestamp,
+    ) -> Option<TokenEndpoint<'a>> {
+        let url = metadata.revocation.as_ref()?;
+        Some(TokenEndpoint { http: &self.http, url, client: self.client(metadata, now) })
     }
 
+    /// We, as the provider knows us.
+    pub(crate) fn client<'a>(&'a self, metadata: &'a Metadata, now: Timestamp) -> Client<'a> {
+        Client {
+            id: &self.config.client_id,
+            authentication: &self.config.client_authentication,
+            issuer: &self.config.issuer,
+            token_endpoint: metadata.redeem.as_ref(),
+            suggested: metadata.client_auth,
+            memory: &self.auth_memory,
+            now,
+        }
+    }
+
+    /// Whether the files are there that prove who we are.
     async fn check_secret_file(&self) -> Result<(), ConnectError> {
-        match token_endpoint::read_secret(&self.config.client_secret).await {
+        let read = match &self.config.client_authentication {
+            ClientAuthentication::Secret(secret) | ClientAuthentication::SecretIn(secret, _) => {
+                read_secret(secret).await.map(drop)
+            }
+            ClientAuthentication::SecretJwt { secret, .. } => match read_secret(secret).await {
+                Ok(secret) => return long_enough(&secret),
+                Err(error) => Err(error),
+            },
+            ClientAuthentication::AssertionFile(path) => read_assertion(path).await.map(drop),
+            ClientAuthentication::Public
+            | ClientAuthentication::PrivateKeyJwt { .. }
+            | ClientAuthentication::Mtls => Ok(()),
+        };
+        match read {
             Err(TokenRequestError::ClientSecretFile { path, reason }) => {
                 Err(ConnectError::ClientSecretFile { path, reason })
+            }
+            Err(TokenRequestError::AssertionFile { path, reason }) => {
+                Err(ConnectError::AssertionFile { path, reason })
             }
             _ => Ok(()),
         }
@@ -296,15 +325,10 @@ impl Shared {
     pub(crate) fn token_endpoint<'a>(
         &'a self,
         metadata: &'a Metadata,
+        now: Timestamp,
     ) -> Result<TokenEndpoint<'a>, TokenRequestError> {
-        Ok(TokenEndpoint {
-            http: &self.http,
-            url: metadata.redeem.as_ref().ok_or(TokenRequestError::NoRedeemUrl)?,
-            client_id: &self.config.client_id,
-            client_secret: &self.config.client_secret,
-            suggested: metadata.client_auth,
-            memory: &self.auth_memory,
-        })
+        let url = metadata.redeem.as_ref().ok_or(TokenRequestError::NoRedeemUrl)?;
+        Ok(TokenEndpoint { http: &self.http, url, client: self.client(metadata, now) })
     }
 
     pub(crate) async fn id_token(

@@ -102,6 +102,8 @@ fn public_token_failure(error: &TokenRequestError) -> PublicFailure {
         TokenRequestError::Http(_)
         | TokenRequestError::Failed { .. }
         | TokenRequestError::ClientSecretFile { .. }
+        | TokenRequestError::AssertionFile { .. }
+        | TokenRequestError::Assertion(_)
         | TokenRequestError::NoRedeemUrl => PublicFailure::ProviderUnreachable,
     }
 }
@@ -145,7 +147,7 @@ impl Provider {
             secrets.push(verifier);
         }
         let form = GrantForm { fields: &fields, secrets: &secrets };
-        let answer = shared.token_endpoint(&metadata)?.request(form).await?;
+        let answer = shared.token_endpoint(&metadata, now)?.request(form).await?;
         shared.grant(answer, Some(&callback.nonce_hash), (&metadata, now)).await
     }
 
@@ -166,7 +168,7 @@ impl Provider {
             ("scope", &shared.config.scope),
         ];
         let form = GrantForm { fields: &fields, secrets: &[password] };
-        let answer = shared.token_endpoint(&metadata)?.request(form).await?;
+        let answer = shared.token_endpoint(&metadata, now)?.request(form).await?;
         shared.grant(answer, None, (&metadata, now)).await
     }
 }

@@ -58,7 +58,7 @@ impl Provider {
         let metadata = shared.metadata().ok_or(RefreshError::NotReady)?;
         let fields = [("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose())];
         let form = GrantForm { fields: &fields, secrets: &[refresh_token] };
-        let endpoint = shared.token_endpoint(&metadata).map_err(RefreshError::Transient)?;
+        let endpoint = shared.token_endpoint(&metadata, now).map_err(RefreshError::Transient)?;
         let answer = endpoint.request(form).await.map_err(|error| {
             if error.is_invalid_grant() {
                 RefreshError::Rejected(error)

@@ -7,6 +7,7 @@ use std::{
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use doorward_core::{SecretString, Timestamp};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -14,7 +15,7 @@ use tokio::{
 };
 
 use crate::{
-    ClientSecret, Config, HttpConfig, MatchedCallback, PendingLogin, ProviderKind,
+    ClientAuthentication, ClientSecret, Config, HttpConfig, MatchedCallback, PendingLogin, ProviderKind,
     provider::{Pace, Provider},
 };
 
@@ -102,17 +103,16 @@ impl Fake {
     }
 
     pub(crate) async fn start_tls() -> Self {
-        use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
-        let certificate = CertificateDer::from_pem_slice(include_bytes!("../tests/data/server.pem")).unwrap();
-        let key = PrivateKeyDer::from_pem_slice(include_bytes!("../tests/data/server.key")).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate], key)
+        Self::listen(Some(acceptor(None))).await
+    }
+
+    /// One that wants to see a certificate of the test's authority for clients.
+    pub(crate) async fn start_mutual_tls() -> Self {
+        let mut roots = rustls::RootCertStore::empty();
+        roots
+            .add(CertificateDer::from_pem_slice(include_bytes!("../tests/data/client-ca.pem")).unwrap())
             .unwrap();
-        Self::listen(Some(tokio_rustls::TlsAcceptor::from(Arc::new(config)))).await
+        Self::listen(Some(acceptor(Some(roots)))).await
     }
 
     async fn listen(tls: Option<tokio_rustls::TlsAcceptor>) -> Self {
@@ -188,7 +188,7 @@ impl Fake {
     pub(crate) fn config(&self) -> Config {
         Config {
             display_name: "Fake".to_owned(),
-            client_secret: ClientSecret::Inline("s3cret+".into()),
+            client_authentication: ClientAuthentication::Secret(ClientSecret::Inline("s3cret+".into())),
             scope: "openid email".to_owned(),
             http: HttpConfig { trust: crate::Trust::Files(Vec::new()), ..HttpConfig::default() },
             ..Config::new(self.base.clone(), "client".to_owned())
@@ -203,6 +203,24 @@ impl Fake {
         let config = Config { kind: ProviderKind::KeycloakOidc, ..self.config() };
         Provider::connect(config).await.unwrap()
     }
+}
+
+fn acceptor(clients: Option<rustls::RootCertStore>) -> tokio_rustls::TlsAcceptor {
+    let certificate = CertificateDer::from_pem_slice(include_bytes!("../tests/data/server.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(include_bytes!("../tests/data/server.key")).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .unwrap();
+    let builder = match clients {
+        None => builder.with_no_client_auth(),
+        Some(roots) => {
+            let verifier =
+                rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+            builder.with_client_cert_verifier(verifier.build().unwrap())
+        }
+    };
+    tokio_rustls::TlsAcceptor::from(Arc::new(builder.with_single_cert(vec![certificate], key).unwrap()))
 }
 
 /// Merges `changes` into an object; `null` removes.

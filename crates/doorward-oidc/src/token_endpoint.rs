@@ -1,22 +1,19 @@
 //! Asking the token endpoint (RFC 6749 sections 4.1.3, 5 and 6).
-//! How to prove who we are is chosen from what the provider lists, and what worked is remembered;
-//! the other way is tried only when the provider says that it does not know us. A code or refresh
+//! Where a secret proves who we are, how to show it is chosen from what the provider lists, and what worked is
+//! remembered; the other way is tried only when the provider says that it does not know us. A code or refresh
 //! token is therefore sent once, except to a provider that refused to look at it.
 
-use std::{
-    path::PathBuf,
-    sync::atomic::{AtomicU8, Ordering},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use doorward_core::SecretString;
+use doorward_jose::SigningError;
 use http::{StatusCode, header};
 use reqwest::RequestBuilder;
 use serde_json::{Map, Value};
 use url::Url;
 
 use crate::{
-    config::ClientSecret,
+    client_authentication::{Client, ClientAuth, Credentials},
     http::{Answer, HttpClient, HttpError},
     printable::{printable, without},
 };
@@ -35,6 +32,10 @@ pub enum TokenRequestError {
     Malformed(&'static str),
     #[error("the client secret file {} cannot be read: {reason}", path.display())]
     ClientSecretFile { path: PathBuf, reason: String },
+    #[error("the file {} with the assertion about this client cannot be used: {reason}", path.display())]
+    AssertionFile { path: PathBuf, reason: String },
+    #[error("no assertion about this client could be signed: {0}")]
+    Assertion(SigningError),
     #[error("no redeem URL is configured")]
     NoRedeemUrl,
 }
@@ -72,55 +73,12 @@ pub(crate) struct TokenAnswer {
     pub(crate) kind: Option<String>,
 }
 
-/// How we prove who we are (RFC 6749 section 2.3.1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ClientAuth {
-    #[default]
-    Basic,
-    Post,
-}
-
-impl ClientAuth {
-    const fn other(self) -> Self {
-        match self {
-            Self::Basic => Self::Post,
-            Self::Post => Self::Basic,
-        }
-    }
-}
-
-/// The way of client authentication that worked last.
-#[derive(Debug, Default)]
-pub(crate) struct AuthMemory(AtomicU8);
-
-impl AuthMemory {
-    fn recall(&self) -> Option<ClientAuth> {
-        match self.0.load(Ordering::Relaxed) {
-            1 => Some(ClientAuth::Basic),
-            2 => Some(ClientAuth::Post),
-            _ => None,
-        }
-    }
-
-    fn remember(&self, auth: ClientAuth) {
-        let number = match auth {
-            ClientAuth::Basic => 1,
-            ClientAuth::Post => 2,
-        };
-        self.0.store(number, Ordering::Relaxed);
-    }
-}
-
 /// The token endpoint as one client sees it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TokenEndpoint<'a> {
     pub(crate) http: &'a HttpClient,
     pub(crate) url: &'a Url,
-    pub(crate) client_id: &'a str,
-    pub(crate) client_secret: &'a ClientSecret,
-    /// What the provider's metadata suggest.
-    pub(crate) suggested: ClientAuth,
-    pub(crate) memory: &'a AuthMemory,
+    pub(crate) client: Client<'a>,
 }
 
 /// The fields of a token request, and which of them must not turn up in messages.
@@ -132,24 +90,22 @@ pub(crate) struct GrantForm<'a> {
 
 impl TokenEndpoint<'_> {
     pub(crate) async fn request(&self, form: GrantForm<'_>) -> Result<TokenAnswer, TokenRequestError> {
-        let Some(secret) = read_secret(self.client_secret).await? else {
-            return self.attempt(form, Credentials::Public).await;
-        };
-        let first = self.memory.recall().unwrap_or(self.suggested);
-        match self.attempt(form, Credentials::of(first, &secret)).await {
+        let first = self.client.way();
+        match self.attempt(form, first).await {
             Err(error) if error.is_about_the_client() => {
-                let second = self.attempt(form, Credentials::of(first.other(), &secret)).await;
+                let Some(other) = self.client.other_way(first) else { return Err(error) };
+                let second = self.attempt(form, other).await;
                 if second.as_ref().is_err_and(TokenRequestError::is_about_the_client) {
                     // Both ways failed: the complaint that counts is about the way the provider asked for.
                     return Err(error);
                 }
                 if matches!(second, Ok(_) | Err(TokenRequestError::Refused { .. })) {
-                    self.memory.remember(first.other());
+                    self.client.memory.remember(other);
                 }
                 second
             }
             Ok(answer) => {
-                self.memory.remember(first);
+                self.client.memory.remember(first);
                 Ok(answer)
             }
             Err(error) => Err(error),
@@ -159,10 +115,8 @@ impl TokenEndpoint<'_> {
     /// Takes a token back (RFC 7009 section 2), at the endpoint for that. Clients prove who they are as at the token
     /// endpoint; what worked there is tried, and nothing else, as nothing depends on it.
     pub(crate) async fn revoke(&self, form: GrantForm<'_>) -> Result<(), TokenRequestError> {
-        let secret = read_secret(self.client_secret).await?;
-        let auth = self.memory.recall().unwrap_or(self.suggested);
-        let credentials = secret.as_ref().map_or(Credentials::Public, |secret| Credentials::of(auth, secret));
-        let answer = self.http.send(self.build(form, credentials)).await?;
+        let credentials = self.client.credentials(self.url, self.client.way()).await?;
+        let answer = self.http.send(self.build(form, &credentials)).await?;
         if answer.status.is_success() {
             Ok(())
         } else {
@@ -170,104 +124,19 @@ impl TokenEndpoint<'_> {
         }
     }
 
-    async fn attempt(
-        &self,
-        form: GrantForm<'_>,
-        credentials: Credentials<'_>,
-    ) -> Result<TokenAnswer, TokenRequestError> {
-        let answer = self.http.send(self.build(form, credentials)).await?;
-        let proofs = credentials.secret().map(|secret| proofs(self.client_id, secret)).unwrap_or_default();
-        read_answer(&answer, form.secrets.iter().copied().chain(credentials.secret()).chain(&proofs))
+    async fn attempt(&self, form: GrantForm<'_>, way: ClientAuth) -> Result<TokenAnswer, TokenRequestError> {
+        let credentials = self.client.credentials(self.url, way).await?;
+        let answer = self.http.send(self.build(form, &credentials)).await?;
+        let ours = credentials.secrets(self.client.id);
+        read_answer(&answer, form.secrets.iter().copied().chain(&ours))
     }
 
-    fn build(&self, form: GrantForm<'_>, credentials: Credentials<'_>) -> RequestBuilder {
+    fn build(&self, form: GrantForm<'_>, credentials: &Credentials) -> RequestBuilder {
         let mut body = form_urlencoded::Serializer::new(String::new());
         body.extend_pairs(form.fields);
         let request = self.http.post(self.url.clone()).header(header::ACCEPT, "application/json");
-        credentials.present(self.client_id, request, body)
+        credentials.present(self.client.id, request, body)
     }
-}
-
-#[derive(Clone, Copy)]
-pub(crate) enum Credentials<'a> {
-    Basic(&'a SecretString),
-    Post(&'a SecretString),
-    Public,
-}
-
-impl<'a> Credentials<'a> {
-    pub(crate) const fn of(auth: ClientAuth, secret: &'a SecretString) -> Self {
-        match auth {
-            ClientAuth::Basic => Self::Basic(secret),
-            ClientAuth::Post => Self::Post(secret),
-        }
-    }
-
-    /// A request with this form and these credentials.
-    pub(crate) fn present(
-        self,
-        client_id: &str,
-        mut request: RequestBuilder,
-        mut body: form_urlencoded::Serializer<'_, String>,
-    ) -> RequestBuilder {
-        match self {
-            Self::Basic(secret) => {
-                request = request.header(header::AUTHORIZATION, basic(client_id, secret));
-            }
-            Self::Post(secret) => {
-                body.append_pair("client_id", client_id);
-                body.append_pair("client_secret", secret.expose());
-            }
-            Self::Public => {
-                body.append_pair("client_id", client_id);
-            }
-        }
-        request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(body.finish())
-    }
-
-    const fn secret(self) -> Option<&'a SecretString> {
-        match self {
-            Self::Basic(secret) | Self::Post(secret) => Some(secret),
-            Self::Public => None,
-        }
-    }
-}
-
-/// The client secret of this moment; nothing for a public client.
-pub(crate) async fn read_secret(secret: &ClientSecret) -> Result<Option<SecretString>, TokenRequestError> {
-    match secret {
-        ClientSecret::None => Ok(None),
-        ClientSecret::Inline(secret) => Ok(Some(secret.clone())),
-        ClientSecret::File(path) => match tokio::fs::read_to_string(path).await {
-            Ok(text) => {
-                let line = text.strip_suffix('\n').unwrap_or(&text);
-                Ok(Some(line.strip_suffix('\r').unwrap_or(line).into()))
-            }
-            Err(error) => {
-                Err(TokenRequestError::ClientSecretFile { path: path.clone(), reason: error.to_string() })
-            }
-        },
-    }
-}
-
-fn basic(client_id: &str, secret: &SecretString) -> String {
-    format!("Basic {}", base64_simd::STANDARD.encode_to_string(pair(client_id, secret)))
-}
-
-/// Id and secret are form-encoded before they are joined (RFC 6749 section 2.3.1).
-fn pair(client_id: &str, secret: &SecretString) -> String {
-    let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-    format!("{}:{}", encode(client_id), encode(secret.expose()))
-}
-
-/// The texts that stand for the secret in a Basic header, with and without the encoding inside. Without padding, so
-/// that they are found with and without it.
-fn proofs(client_id: &str, secret: &SecretString) -> Vec<SecretString> {
-    let pairs = [pair(client_id, secret), format!("{client_id}:{}", secret.expose())];
-    let codes = pairs.iter().flat_map(|pair| {
-        [base64_simd::STANDARD_NO_PAD, base64_simd::URL_SAFE_NO_PAD].map(|code| code.encode_to_string(pair))
-    });
-    codes.map(SecretString::from).collect()
 }
 
 pub(crate) fn read_answer<'a>(

@@ -2,14 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use doorward_core::SecretString;
+use doorward_core::{SecretString, Timestamp};
 use url::Url;
 
 use crate::{
-    config::ClientSecret,
+    client_authentication::{AuthMemory, Client, ClientAuth},
+    config::ClientAuthentication,
     discovery::ConnectError,
     http::{HttpClient, HttpConfig},
-    token_endpoint::{AuthMemory, ClientAuth, GrantForm, TokenEndpoint, TokenRequestError},
+    token_endpoint::{GrantForm, TokenEndpoint, TokenRequestError},
 };
 
 /// Where to ask, and as whom.
@@ -17,7 +18,7 @@ use crate::{
 pub struct TokenExchangeConfig {
     pub url: Url,
     pub client_id: String,
-    pub client_secret: ClientSecret,
+    pub client_authentication: ClientAuthentication,
     pub http: HttpConfig,
 }
 
@@ -27,7 +28,7 @@ pub struct TokenExchange {
     http: HttpClient,
     url: Url,
     client_id: String,
-    client_secret: ClientSecret,
+    client_authentication: ClientAuthentication,
     memory: Arc<AuthMemory>,
 }
 
@@ -54,15 +55,16 @@ pub struct ExchangedToken {
 impl TokenExchange {
     /// A client that asks nothing yet. Fails if the files of the configured trust cannot be used.
     pub fn new(config: TokenExchangeConfig) -> Result<Self, ConnectError> {
-        let TokenExchangeConfig { url, client_id, client_secret, http } = config;
+        let TokenExchangeConfig { url, client_id, client_authentication, http } = config;
         let http = HttpClient::new(&http)?;
-        Ok(Self { http, url, client_id, client_secret, memory: Arc::default() })
+        Ok(Self { http, url, client_id, client_authentication, memory: Arc::default() })
     }
 
     /// Exchanges a token for a bearer token.
     pub async fn exchange(
         &self,
         request: &TokenExchangeRequest<'_>,
+        now: Timestamp,
     ) -> Result<ExchangedToken, TokenRequestError> {
         let TokenExchangeRequest { subject, subject_type, audience, resource, scope } = *request;
         let mut fields = vec![
@@ -72,14 +74,16 @@ impl TokenExchange {
         ];
         let said = [("audience", audience), ("resource", resource), ("scope", scope)];
         fields.extend(said.into_iter().filter(|(_, value)| !value.is_empty()));
-        let endpoint = TokenEndpoint {
-            http: &self.http,
-            url: &self.url,
-            client_id: &self.client_id,
-            client_secret: &self.client_secret,
+        let client = Client {
+            id: &self.client_id,
+            authentication: &self.client_authentication,
+            issuer: "",
+            token_endpoint: Some(&self.url),
             suggested: ClientAuth::Basic,
             memory: &self.memory,
+            now,
         };
+        let endpoint = TokenEndpoint { http: &self.http, url: &self.url, client };
         let answer = endpoint.request(GrantForm { fields: &fields, secrets: &[subject] }).await?;
         // `N_A` and the like: something that is no access token, or that a bearer alone may not use.
         if !answer.kind.as_deref().is_none_or(|kind| kind.eq_ignore_ascii_case("bearer")) {

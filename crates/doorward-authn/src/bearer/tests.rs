@@ -9,7 +9,9 @@ use aws_lc_rs::{
     signature::{Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair},
 };
 use doorward_core::{Identity, Tokens};
-use doorward_oidc::{ClientSecret, EmailVerification, HttpConfig, IdentifyError, IssuerCheck, Trust};
+use doorward_oidc::{
+    ClientAuthentication, ClientSecret, EmailVerification, HttpConfig, IdentifyError, IssuerCheck, Trust,
+};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -171,7 +173,7 @@ async fn serve(mut stream: TcpStream, desk: Arc<Mutex<Desk>>) {
 fn main_config(issuer: &str) -> Config {
     Config {
         display_name: "Main".to_owned(),
-        client_secret: ClientSecret::Inline("hunter2".into()),
+        client_authentication: ClientAuthentication::Secret(ClientSecret::Inline("hunter2".into())),
         scope: "openid email".to_owned(),
         extra_audiences: vec!["more".to_owned()],
         http: HttpConfig { trust: Trust::Files(Vec::new()), ..HttpConfig::default() },

@@ -7,7 +7,7 @@ use doorward_core::Timestamp;
 use doorward_jose::{AudienceRule, Claims, claims_check::check_lifetime};
 pub use doorward_oidc::ClientAuth;
 use doorward_oidc::{
-    ClientSecret, ConnectError, HttpConfig, IntrospectionClient, IntrospectionClientConfig,
+    ClientAuthentication, ConnectError, HttpConfig, IntrospectionClient, IntrospectionClientConfig,
     IntrospectionError, Told, is_safe,
 };
 use quick_cache::sync::{EntryAction, EntryResult};
@@ -28,8 +28,7 @@ use crate::judged::{Doubt, token_id};
 pub struct IntrospectionConfig {
     pub url: Url,
     pub client_id: String,
-    pub client_secret: ClientSecret,
-    pub client_auth: ClientAuth,
+    pub client_authentication: ClientAuthentication,
     pub accept: Accept,
     /// How long good answers are kept; at most [`Introspection::LONGEST_CACHE`].
     pub cache: Duration,
@@ -134,8 +133,7 @@ impl Introspection {
             client: IntrospectionClient::new(IntrospectionClientConfig {
                 url: config.url,
                 client_id: config.client_id,
-                client_secret: config.client_secret,
-                client_auth: config.client_auth,
+                client_authentication: config.client_authentication,
                 accept,
                 http: config.http,
             })?,
@@ -194,7 +192,7 @@ impl Introspection {
         let limit = self.client.config().http.total_timeout.min(LONGEST_WAIT);
         let told = tokio::time::timeout(limit, async {
             let _place = self.questions.acquire().await;
-            self.client.ask(token).await
+            self.client.ask(token, now).await
         });
         let outcome = match told.await {
             Err(_) => Outcome::Unknown("the introspection endpoint did not answer in time".to_owned()),
@@ -308,7 +306,7 @@ fn unanswered(error: &IntrospectionError, client: &IntrospectionClientConfig) ->
     let url = &client.url;
     let host = url.host_str().unwrap_or_default();
     match error {
-        IntrospectionError::NotKnown { .. } | IntrospectionError::Secret(_) => {
+        IntrospectionError::NotKnown { .. } | IntrospectionError::Credentials(_) => {
             tracing::error!(host, client_id = client.client_id, %error, "no token can be introspected");
         }
         _ => tracing::warn!(host, %error, "a token could not be introspected"),

@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, sync::Arc};
 
-use doorward_oidc::{ClientSecret, HttpConfig, LocalProvider};
+use doorward_oidc::{ClientAuthentication, ClientSecret, HttpConfig, LocalProvider};
 use http::{Response, StatusCode};
 use serde_json::Value;
 use url::Url;
@@ -72,7 +72,7 @@ fn config(http: HttpConfig) -> ExchangeConfig {
         service: TokenExchangeConfig {
             url: Url::parse(URL).unwrap(),
             client_id: "gateway".to_owned(),
-            client_secret: ClientSecret::Inline("secret".into()),
+            client_authentication: ClientAuthentication::Secret(ClientSecret::Inline("secret".into())),
             http,
         },
         audience: String::new(),

@@ -92,6 +92,41 @@ async fn certificates_are_believed_as_configured() {
     assert!(matches!(outcome, Err(ConnectError::CaFile { .. })), "{outcome:?}");
 }
 
+fn identity(key: &[u8]) -> ClientIdentity {
+    ClientIdentity {
+        path: "client.pem".into(),
+        certificates: include_bytes!("../../tests/data/client.pem").to_vec(),
+        key: Secret::new(key.to_vec()),
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_is_shown_to_a_provider_that_asks_for_one() {
+    let fake = Fake::start_mutual_tls().await;
+    fake.says("/doc", Reply::status(200));
+    let ours = identity(include_bytes!("../../tests/data/client.key"));
+    for (client_identity, accepted) in [(Some(ours), true), (None, false)] {
+        let settings = HttpConfig { trust: Trust::Anything, client_identity, ..HttpConfig::default() };
+        let outcome = HttpClient::new(&settings).unwrap().document(&url(&fake, "/doc"), None).await;
+        assert_eq!(outcome.is_ok(), accepted, "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_certificate_without_its_own_key_is_a_mistake() {
+    let keyless = ClientIdentity { certificates: Vec::new(), ..identity(b"") };
+    let of_another = identity(include_bytes!("../../tests/data/server.key"));
+    for (identity, word) in [(keyless, "no certificate"), (identity(b"nothing"), "key"), (of_another, "key")]
+    {
+        let settings = HttpConfig { client_identity: Some(identity), ..HttpConfig::default() };
+        let error = HttpClient::new(&settings).map(|_| ()).unwrap_err();
+        assert!(matches!(error, ConnectError::ClientIdentity { .. }), "{error:?}");
+        assert!(error.to_string().to_lowercase().contains(word), "{error}");
+        assert_eq!(check_files(&settings), Err(error));
+        assert!(!format!("{settings:?}").contains("PRIVATE"));
+    }
+}
+
 #[tokio::test]
 async fn we_say_who_we_are_and_errors_name_no_query() {
     let fake = Fake::start().await;

@@ -135,7 +135,7 @@ async fn tokens_are_taken_back_refresh_token_first_and_failures_are_borne() {
     fake.says("/revoke", Reply::status(503));
     let tokens =
         Tokens { access: Some("at-1".into()), id: Some("a.b.c".into()), refresh: Some("rt-1".into()) };
-    fake.provider().await.revoke(&tokens).await;
+    fake.provider().await.revoke(&tokens, now()).await;
     let seen = fake.seen("/revoke");
     let forms: Vec<_> = seen
         .iter()
@@ -146,7 +146,7 @@ async fn tokens_are_taken_back_refresh_token_first_and_failures_are_borne() {
         seen.iter().all(|seen| seen.header("authorization").is_some_and(|line| line.starts_with("Basic ")))
     );
     // Without tokens, or without an endpoint, nobody is asked.
-    fake.provider().await.revoke(&Tokens::default()).await;
+    fake.provider().await.revoke(&Tokens::default(), now()).await;
     assert_eq!(fake.count("/revoke"), 2);
 }
 

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    AccountChoice, BearerError, CaFile, ClientSecret, Grant, HttpConfig, IdentifyError, IssuerCheck,
-    NonceCheck, ProfileClaims, PublicFailure, RedeemError, RefreshError, Trust, UserinfoError,
+    AccountChoice, BearerError, CaFile, ClientAuthentication, ClientSecret, Grant, HttpConfig, IdentifyError,
+    IssuerCheck, NonceCheck, ProfileClaims, PublicFailure, RedeemError, RefreshError, Trust, UserinfoError,
     testing::{Fake, NOW, Reply, STILL, Signer, callback, merge, now},
 };
 
@@ -60,7 +60,12 @@ async fn a_mistake_that_waiting_does_not_mend_is_an_error() {
         (Config { discovery: Discovery::Skip, ..config() }, "keys"),
         (Config { issuer: "not a url".to_owned(), ..config() }, "issuer URL"),
         (
-            Config { client_secret: ClientSecret::File("/nonexistent/secret".into()), ..config() },
+            Config {
+                client_authentication: ClientAuthentication::Secret(ClientSecret::File(
+                    "/nonexistent/secret".into(),
+                )),
+                ..config()
+            },
             "client secret file",
         ),
     ];

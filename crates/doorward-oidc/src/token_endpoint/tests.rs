@@ -3,9 +3,18 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    HttpConfig, Trust,
-    testing::{Fake, Reply},
+    ClientAuthentication, ClientSecret, HttpConfig, Trust,
+    client_authentication::AuthMemory,
+    testing::{Fake, Reply, now},
 };
+
+fn client<'a>(
+    authentication: &'a ClientAuthentication,
+    suggested: ClientAuth,
+    memory: &'a AuthMemory,
+) -> Client<'a> {
+    Client { id: "client", authentication, issuer: "", token_endpoint: None, suggested, memory, now: now() }
+}
 
 fn answer(status: u16, media: &str, body: &str) -> Answer {
     let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, media.parse().unwrap())]);
@@ -92,13 +101,6 @@ fn a_refusal_keeps_the_providers_words_but_no_secret() {
     }
 }
 
-#[test]
-fn id_and_secret_are_form_encoded_before_basic() {
-    let header = basic("a client", &"p@ss:w/rd%+=& x".into());
-    let pair = base64_simd::STANDARD.decode_to_vec(header.strip_prefix("Basic ").unwrap()).unwrap();
-    assert_eq!(String::from_utf8(pair).unwrap(), "a+client:p%40ss%3Aw%2Frd%25%2B%3D%26+x");
-}
-
 #[tokio::test]
 async fn a_provider_that_echoes_our_request_does_not_put_the_secret_into_messages() {
     const SECRET: &str = "p@ss w/rd%+=&xyz";
@@ -113,13 +115,12 @@ async fn a_provider_that_echoes_our_request_does_not_put_the_secret_into_message
             Reply::json(400, &json!({"error": "invalid_grant", "error_description": words}))
         });
         let http = HttpClient::new(&HttpConfig { trust: Trust::Anything, ..HttpConfig::default() }).unwrap();
+        let authentication = ClientAuthentication::Secret(ClientSecret::Inline(SECRET.into()));
+        let memory = AuthMemory::default();
         let endpoint = TokenEndpoint {
             http: &http,
             url: &Url::parse(&format!("{}/token", fake.base)).unwrap(),
-            client_id: "client",
-            client_secret: &ClientSecret::Inline(SECRET.into()),
-            suggested,
-            memory: &AuthMemory::default(),
+            client: client(&authentication, suggested, &memory),
         };
         let error = endpoint.request(GrantForm { fields: &[], secrets: &[] }).await.map(|_| ()).unwrap_err();
         let shown = error.to_string();
@@ -133,7 +134,7 @@ async fn a_provider_that_echoes_our_request_does_not_put_the_secret_into_message
 
 /// Runs requests against a provider that answers by the way the client proved itself.
 async fn attempts(
-    secret: ClientSecret,
+    authentication: ClientAuthentication,
     suggested: ClientAuth,
     requests: usize,
     script: impl Fn(&str) -> Reply + Send + Sync + 'static,
@@ -143,14 +144,8 @@ async fn attempts(
     let http = HttpClient::new(&HttpConfig { trust: Trust::Anything, ..HttpConfig::default() }).unwrap();
     let url = Url::parse(&format!("{}/token", fake.base)).unwrap();
     let memory = AuthMemory::default();
-    let endpoint = TokenEndpoint {
-        http: &http,
-        url: &url,
-        client_id: "client",
-        client_secret: &secret,
-        suggested,
-        memory: &memory,
-    };
+    let endpoint =
+        TokenEndpoint { http: &http, url: &url, client: client(&authentication, suggested, &memory) };
     let mut outcomes = Vec::new();
     for _ in 0..requests {
         let form = GrantForm { fields: &[("code", "c")], secrets: &[] };
@@ -174,7 +169,7 @@ fn good() -> Reply {
 
 #[tokio::test]
 async fn the_way_that_worked_is_remembered() {
-    let secret = || ClientSecret::Inline("s".into());
+    let secret = || ClientAuthentication::Secret(ClientSecret::Inline("s".into()));
     let body_only = |way: &str| match way {
         "post" => good(),
         _ => Reply::json(401, &json!({"error": "invalid_client"})),
@@ -185,7 +180,7 @@ async fn the_way_that_worked_is_remembered() {
     assert_eq!(ways, ["post", "post"]);
     let (ways, _) = attempts(secret(), ClientAuth::Basic, 2, |_| good()).await;
     assert_eq!(ways, ["basic", "basic"]);
-    let (ways, _) = attempts(ClientSecret::None, ClientAuth::Basic, 1, |_| good()).await;
+    let (ways, _) = attempts(ClientAuthentication::Public, ClientAuth::Basic, 1, |_| good()).await;
     assert_eq!(ways, ["public"]);
 }
 
@@ -202,23 +197,20 @@ async fn a_code_is_sent_twice_only_to_a_provider_that_does_not_know_us() {
         (refusal(401, "access_denied"), 2),
         (refusal(400, "invalid_client"), 2),
     ] {
-        let secret = ClientSecret::Inline("s".into());
+        let secret = ClientAuthentication::Secret(ClientSecret::Inline("s".into()));
         let (ways, outcomes) = attempts(secret, ClientAuth::Basic, 1, move |_| reply.clone()).await;
         assert_eq!((ways.len(), outcomes), (sent, vec![false]));
     }
 }
 
 #[tokio::test]
-async fn a_secret_file_is_read_anew_without_its_newline() {
-    let path = std::env::temp_dir().join(format!("doorward-secret-{}", std::process::id()));
-    for (written, expected) in
-        [("one\n", "one"), ("two\r\n", "two"), ("three\n\n", "three\n"), ("four", "four")]
-    {
-        std::fs::write(&path, written).unwrap();
-        let secret = read_secret(&ClientSecret::File(path.clone())).await.unwrap().unwrap();
-        assert_eq!(secret.expose(), expected);
+async fn a_chosen_way_is_the_only_one() {
+    for (chosen, expected) in [(ClientAuth::Basic, "basic"), (ClientAuth::Post, "post")] {
+        let only = || ClientAuthentication::SecretIn(ClientSecret::Inline("s".into()), chosen);
+        let refusal = |_: &str| Reply::json(401, &json!({"error": "invalid_client"}));
+        for suggested in [ClientAuth::Basic, ClientAuth::Post] {
+            let (ways, outcomes) = attempts(only(), suggested, 2, refusal).await;
+            assert_eq!((ways, outcomes), (vec![expected; 2], vec![false; 2]));
+        }
     }
-    std::fs::remove_file(&path).unwrap();
-    let gone = read_secret(&ClientSecret::File(path)).await.map(|_| ()).unwrap_err();
-    assert!(gone.to_string().contains("client secret file"), "{gone}");
 }

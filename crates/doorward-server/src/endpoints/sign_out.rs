@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use doorward_core::{SecretString, Tokens};
+use doorward_core::{SecretString, Timestamp, Tokens};
 use doorward_net::Body;
 use doorward_oidc::{EndSession, Provider};
 use doorward_session::Session;
@@ -53,7 +53,7 @@ pub(crate) async fn answer(gate: &Arc<Gate>, mut arrival: Arrival, record: &mut 
         provider.backend_logout(id_token.as_ref()).await;
         // Passwords and bearer tokens are no logins of the provider that could end.
         if visitor.key.is_some() && session.tokens != Tokens::default() {
-            take_back(gate, provider, session);
+            take_back(gate, (provider, arrival.now), session);
             let back = form.first("rd").map_or("", |_| target.as_str());
             location = at_provider(gate, &arrival, (provider, id_token.as_ref()), back).unwrap_or(location);
         }
@@ -91,7 +91,7 @@ fn at_provider(
 }
 
 /// Has the provider take the tokens back (`--revoke-tokens`), without anybody waiting for it.
-fn take_back(gate: &Gate, provider: &Provider, session: &Session) {
+fn take_back(gate: &Gate, (provider, now): (&Provider, Timestamp), session: &Session) {
     if gate.sign_out.tokens == TokensAtSignOut::LeftAlone {
         return;
     }
@@ -101,7 +101,7 @@ fn take_back(gate: &Gate, provider: &Provider, session: &Session) {
     };
     let (provider, tokens) = (provider.clone(), session.tokens.clone());
     tokio::spawn(async move {
-        provider.revoke(&tokens).await;
+        provider.revoke(&tokens, now).await;
         drop(place);
     });
 }

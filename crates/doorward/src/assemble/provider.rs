@@ -6,8 +6,9 @@ use doorward_authn::bearer::extra_issuer;
 use doorward_core::{SecretString, pattern::PathPattern};
 use doorward_jose::Algorithm;
 use doorward_oidc::{
-    AllowedValue, CaFile, ClientSecret, Config, ConnectError, Discovery, EmailVerification, HttpConfig,
-    IssuerCheck, KeySource, LoginParameter, NonceCheck, Pkce, ProfileClaims, ProviderKind, Trust,
+    AllowedValue, CaFile, ClientAuthentication, ClientSecret, Config, ConnectError, Discovery,
+    EmailVerification, HttpConfig, IssuerCheck, KeySource, LoginParameter, NonceCheck, Pkce, ProfileClaims,
+    ProviderKind, Trust,
 };
 use doorward_options::{
     Options,
@@ -90,7 +91,7 @@ pub(crate) fn config(provider: &Provider, options: &Options, problems: &mut Prob
         display_name: display_name(provider, kind?),
         issuer: provider.oidc.issuer_url.clone(),
         client_id: provider.client_id.clone(),
-        client_secret: client_secret?,
+        client_authentication: ClientAuthentication::Secret(client_secret?),
         scope: scope(provider),
         discovery: if provider.oidc.skip_discovery { Discovery::Skip } else { Discovery::Fetch },
         login_url: given(&provider.login_url),
@@ -146,6 +147,9 @@ pub(crate) fn option_of(error: &ConnectError) -> &'static str {
         ConnectError::InvalidUrl { name: "validate URL", .. } => "validate-url",
         ConnectError::PublicKeyFile { .. } => "oidc-public-key-file",
         ConnectError::ClientSecretFile { .. } => "client-secret-file",
+        ConnectError::AssertionFile { .. } => "client-assertion-file",
+        ConnectError::ShortSecret => "client-secret",
+        ConnectError::NoClientIdentity | ConnectError::ClientIdentity { .. } => "client-tls-cert-file",
         ConnectError::CaFile { .. } | ConnectError::UntrustedCertificate { .. } => "provider-ca-file",
         ConnectError::NoCommonAlgorithm { .. } => "oidc-enabled-signing-alg",
         ConnectError::InvalidUrl { .. }
@@ -162,6 +166,11 @@ pub(crate) fn connect_mend(error: &ConnectError) -> &'static str {
         ConnectError::IssuerMismatch { .. } => "write the issuer letter by letter as the provider does",
         ConnectError::PublicKeyFile { .. } => "name PEM files with public keys",
         ConnectError::ClientSecretFile { .. } => "name a file that the program may read",
+        ConnectError::AssertionFile { .. } => "name the file that the platform writes the assertion to",
+        ConnectError::ShortSecret => "have the provider make a longer secret, or use private_key_jwt",
+        ConnectError::NoClientIdentity | ConnectError::ClientIdentity { .. } => {
+            "name PEM files with the certificate that the provider knows and with its key"
+        }
         ConnectError::CaFile { .. } => "name PEM files with certificates of authorities",
         ConnectError::UntrustedCertificate { .. } => {
             "name the authority that signed the provider's certificate"

@@ -9,7 +9,7 @@ use std::{
 };
 
 use doorward_jose::Algorithm;
-use doorward_oidc::{IssuerKeys, IssuerKeysConfig, Trust};
+use doorward_oidc::{ClientSecret, IssuerKeys, IssuerKeysConfig, Trust};
 use doorward_testkit::{Provider, Token};
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use serde_json::json;
@@ -32,6 +32,10 @@ enum Reply {
     Says(&'static str, &'static str, String),
     /// No answer.
     Hang,
+}
+
+fn secret_in(place: ClientAuth) -> ClientAuthentication {
+    ClientAuthentication::SecretIn(ClientSecret::Inline("s3cret".into()), place)
 }
 
 fn json(value: &Value) -> Reply {
@@ -95,8 +99,7 @@ impl Server {
         IntrospectionConfig {
             url: self.url.clone(),
             client_id: "gate".into(),
-            client_secret: ClientSecret::Inline("s3cret".into()),
-            client_auth: ClientAuth::Basic,
+            client_authentication: secret_in(ClientAuth::Basic),
             accept: Accept::Json,
             cache: Introspection::LONGEST_CACHE,
             issuer: "https://as.example".into(),
@@ -228,7 +231,7 @@ async fn b16_we_prove_who_we_are_and_nothing_of_it_is_told() {
     for (parts, auth) in [(BASIC, ClientAuth::Basic), (POST, ClientAuth::Post)] {
         let server = Server::start(json(&active(json!({}))), parts);
         // The form is complete once its last parameter has come; those of `Post` come after the hint.
-        let config = IntrospectionConfig { client_auth: auth, ..server.config() };
+        let config = IntrospectionConfig { client_authentication: secret_in(auth), ..server.config() };
         assert_eq!(found(&authenticator(config), "a+b&c", after(0)).await, "alice", "{auth:?}");
     }
     let server = Server::start(status("401 Unauthorized"), &[]);

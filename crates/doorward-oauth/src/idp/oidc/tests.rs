@@ -2,7 +2,7 @@ use std::time::SystemTime;
 
 use doorward_accounts::MappingMethod;
 use doorward_core::Timestamp;
-use doorward_oidc::{ClientSecret, Config as OidcConfig, HttpConfig, Provider, Trust};
+use doorward_oidc::{ClientAuthentication, ClientSecret, Config as OidcConfig, HttpConfig, Provider, Trust};
 use doorward_testkit::{Browser as Wire, Endpoint, Provider as Fake};
 use serde_json::json;
 
@@ -23,7 +23,7 @@ fn claims() -> OidcClaims {
 
 async fn upstream(fake: &Fake, password_grant: PasswordGrant) -> ProviderKind {
     let config = OidcConfig {
-        client_secret: ClientSecret::Inline(Fake::CLIENT_SECRET.into()),
+        client_authentication: ClientAuthentication::Secret(ClientSecret::Inline(Fake::CLIENT_SECRET.into())),
         scope: "openid".to_owned(),
         http: HttpConfig { trust: Trust::Files(Vec::new()), ..HttpConfig::default() },
         ..OidcConfig::new(fake.issuer(), Fake::CLIENT_ID.to_owned())

@@ -15,7 +15,7 @@ use doorward_oauth::{
     config::{Exchange, secret_name},
 };
 use doorward_oidc::{
-    ClientSecret, HttpConfig, LocalProvider,
+    ClientAuthentication, ClientSecret, HttpConfig, LocalProvider,
     http::local::{LocalRequest, LocalRequests},
 };
 use doorward_store::{Records, RecordsConfig, StoreError};
@@ -264,7 +264,7 @@ impl Opened {
         let (local, requests) = LocalProvider::new(&self.issuer);
         tokio::spawn(serve(Arc::clone(&self.server), requests));
         Some(doorward_oidc::Config {
-            client_secret: ClientSecret::Inline(secret),
+            client_authentication: ClientAuthentication::Secret(ClientSecret::Inline(secret)),
             http: HttpConfig { local: Some(local), ..planned.http },
             ..planned
         })

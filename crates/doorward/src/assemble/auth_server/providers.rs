@@ -12,7 +12,8 @@ use doorward_oauth::config::{
     RequestHeaderProvider,
 };
 use doorward_oidc::{
-    CaFile, ClientSecret, Config, ConnectError, HttpConfig, NonceCheck, Pkce, Provider, Trust,
+    CaFile, ClientAuthentication, ClientSecret, Config, ConnectError, HttpConfig, NonceCheck, Pkce, Provider,
+    Trust,
 };
 use doorward_options::structured::own::{self, AuthServer};
 
@@ -356,14 +357,14 @@ fn oidc(place: &str, written: &own::IdentityProvider, problems: &mut Problems<'_
             problems.add(&format!("{place}.{key}"), format!("missing setting: {key}"), mend);
         }
     }
-    let client_secret = upstream_secret(place, written, problems);
+    let client_authentication = upstream_secret(place, written, problems);
     let trust = trust(place, written, problems);
     let claims = claims(&written.claims);
     let mut scopes = vec!["openid", "email", "profile"];
     scopes.extend(written.scopes.iter().map(String::as_str).filter(|scope| *scope != "openid"));
     let config = Config {
         display_name: written.name.clone(),
-        client_secret: client_secret?,
+        client_authentication: client_authentication?,
         scope: scopes.join(" "),
         nonce: NonceCheck::Required,
         pkce: Pkce::Auto,
@@ -434,14 +435,14 @@ fn upstream_secret(
     place: &str,
     written: &own::IdentityProvider,
     problems: &mut Problems<'_>,
-) -> Option<ClientSecret> {
+) -> Option<ClientAuthentication> {
     match (written.client_secret.expose().as_str(), written.client_secret_file.as_str()) {
-        ("", "") => Some(ClientSecret::None),
-        (_, "") => Some(ClientSecret::Inline(written.client_secret.clone())),
+        ("", "") => Some(ClientAuthentication::Public),
+        (_, "") => Some(ClientAuthentication::Secret(ClientSecret::Inline(written.client_secret.clone()))),
         ("", path) => {
             let place = format!("{place}.clientSecretFile");
             problems.read_secret(&place, path, "name a file that the program may read")?;
-            Some(ClientSecret::File(path.into()))
+            Some(ClientAuthentication::Secret(ClientSecret::File(path.into())))
         }
         _ => {
             let message = "both clientSecret and clientSecretFile are set";

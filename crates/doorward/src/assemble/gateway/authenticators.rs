@@ -17,7 +17,7 @@ use doorward_authn::{
 };
 use doorward_core::PathPattern;
 use doorward_jose::Algorithm;
-use doorward_oidc::{ClientAuth, ClientSecret, IssuerKeys, IssuerKeysConfig};
+use doorward_oidc::{ClientAuth, ClientAuthentication, ClientSecret, IssuerKeys, IssuerKeysConfig};
 use doorward_options::structured::{
     Named,
     own::{
@@ -450,8 +450,7 @@ fn introspection(
     let config = IntrospectionConfig {
         url: url?,
         client_id: written.client_id.clone(),
-        client_secret: ClientSecret::Inline(secret??),
-        client_auth: client_auth?,
+        client_authentication: ClientAuthentication::SecretIn(ClientSecret::Inline(secret??), client_auth?),
         accept,
         cache: written.cache_ttl.unwrap_or(Introspection::LONGEST_CACHE),
         issuer: written.issuer.clone(),

@@ -7,7 +7,7 @@ use doorward_gateway::{
     Phantom, PhantomConfig, SignedIdentity,
 };
 use doorward_jose::Algorithm;
-use doorward_oidc::{ClientSecret, TokenExchangeConfig};
+use doorward_oidc::{ClientAuthentication, ClientSecret, TokenExchangeConfig};
 use doorward_options::structured::{Named, own::gateway::Credential as Written};
 use http::HeaderName;
 use url::Url;
@@ -311,7 +311,7 @@ fn exchange(place: &str, written: &Written, problems: &mut Problems<'_>) -> Opti
         service: TokenExchangeConfig {
             url: url?,
             client_id: written.client_id.clone(),
-            client_secret: ClientSecret::Inline(secret??),
+            client_authentication: ClientAuthentication::Secret(ClientSecret::Inline(secret??)),
             http: http?,
         },
         resource: written.resource.clone(),
