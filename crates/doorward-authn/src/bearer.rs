@@ -4,7 +4,7 @@
 //! What a header holds is decided without asking anybody; only what has the form of a signed token reaches an issuer.
 //! Nothing is stored, and no refusal carries a part of the header.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use doorward_core::{SecretString, Timestamp};
 use doorward_oidc::{
@@ -15,7 +15,8 @@ use url::Url;
 /// The issuers whose tokens are sessions (`--skip-jwt-bearer-tokens`).
 #[derive(Debug)]
 pub struct BearerTokens {
-    issuers: Vec<Provider>,
+    /// With the id of each at which people sign in too.
+    issuers: Vec<(Option<Arc<str>>, Provider)>,
 }
 
 /// What became of an `Authorization` header.
@@ -24,7 +25,11 @@ pub enum BearerAttempt {
     /// There is none, or it is empty.
     NotPresented,
     /// An issuer vouches for the token. The grant ends when the token does.
-    Accepted(Grant),
+    Accepted {
+        grant: Box<Grant>,
+        /// The id of the issuer, where there are several providers and it is one of them.
+        provider: Option<Arc<str>>,
+    },
     Refused(BearerRefusal),
 }
 
@@ -74,7 +79,13 @@ pub struct Objection {
 impl BearerTokens {
     /// Asks `primary` first, then `extra` in their order. Without any of them every token is refused.
     pub fn new(primary: Option<Provider>, extra: Vec<Provider>) -> Self {
-        Self { issuers: primary.into_iter().chain(extra).collect() }
+        Self { issuers: primary.into_iter().chain(extra).map(|issuer| (None, issuer)).collect() }
+    }
+
+    /// Asks the `providers` at which people sign in, each with its id, then `extra`, in their order.
+    pub fn of_several(providers: Vec<(Arc<str>, Provider)>, extra: Vec<Provider>) -> Self {
+        let providers = providers.into_iter().map(|(id, provider)| (Some(id), provider));
+        Self { issuers: providers.chain(extra.into_iter().map(|issuer| (None, issuer))).collect() }
     }
 
     /// Tries the value of an `Authorization` header. `now` is the present.
@@ -99,9 +110,12 @@ impl BearerTokens {
 
     async fn ask(&self, token: &SecretString, now: Timestamp) -> BearerAttempt {
         let mut objections = Vec::new();
-        for issuer in &self.issuers {
+        for (id, issuer) in &self.issuers {
             match issuer.verify_bearer(token, now).await {
-                Ok(grant) => return BearerAttempt::Accepted(grant),
+                Ok(grant) => {
+                    let (grant, provider) = (Box::new(grant), id.clone());
+                    return BearerAttempt::Accepted { grant, provider };
+                }
                 Err(reason) => {
                     objections.push(Objection { issuer: issuer.display_name().to_owned(), reason });
                 }

@@ -110,6 +110,8 @@ pub struct Authenticated {
     pub credential: String,
     /// What an issuer said, for signed tokens.
     pub grant: Option<Box<Grant>>,
+    /// The id of that issuer, where there are several providers and it is one of them.
+    pub provider: Option<Arc<str>>,
 }
 
 /// A credential that is bad. For logs.
@@ -290,13 +292,14 @@ impl Chain {
                 Finding::Nothing
             }
             BearerAttempt::Refused(why) => refused(authenticator, credential, &why),
-            BearerAttempt::Accepted(grant) => match user_of(&grant.identity, self.naming) {
+            BearerAttempt::Accepted { grant, provider } => match user_of(&grant.identity, self.naming) {
                 Some(user) => Finding::User(Box::new(Authenticated {
                     user,
                     email: grant.identity.email.clone(),
                     authenticator,
                     credential,
-                    grant: Some(Box::new(grant)),
+                    grant: Some(grant),
+                    provider,
                 })),
                 None => refused(authenticator, credential, RESERVED),
             },
@@ -328,6 +331,7 @@ fn plain(authenticator: Authenticator) -> impl FnOnce(Vouched) -> Authenticated 
         authenticator,
         credential: shortened(&credential).to_owned(),
         grant: None,
+        provider: None,
     }
 }
 

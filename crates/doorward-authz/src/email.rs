@@ -196,7 +196,7 @@ mod tests {
 
     fn ask(rule: &EmailRule, email: &str, provenance: Provenance) -> Result<(), DenialReason> {
         let identity = Identity { user: "u".to_owned(), email: email.to_owned(), ..Identity::default() };
-        rule.check(Who { identity: &identity, provenance })
+        rule.check(Who { identity: &identity, provenance, provider: None })
     }
 
     #[test]

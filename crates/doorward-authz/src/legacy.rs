@@ -8,7 +8,8 @@ use crate::{
     email::{EmailDomains, EmailFile, EmailRule},
     network::{InvalidNetwork, Networks},
     policy::{
-        Access, ClientMatch, GroupRule, MethodMatch, PathMatch, Policy, Requirement, RouteMatch, RouteRule,
+        Access, ClientMatch, GroupRule, GroupRules, MethodMatch, PathMatch, Policy, Requirement, RouteMatch,
+        RouteRule,
     },
 };
 
@@ -30,6 +31,8 @@ pub struct Config {
     pub without_address: WithoutAddress,
     /// `--allowed-group`, and whatever else the provider's options turn into groups.
     pub allowed_groups: Vec<String>,
+    /// The same of each provider, by their ids.
+    pub groups_by_provider: Vec<(String, Vec<String>)>,
     /// `apiAuth.anonymous.paths`
     pub anonymous_paths: Vec<String>,
 }
@@ -61,6 +64,7 @@ impl Policy {
             authenticated_emails,
             without_address,
             allowed_groups,
+            groups_by_provider,
             anonymous_paths,
         } = config;
         let mut rules = Vec::new();
@@ -90,7 +94,10 @@ impl Policy {
                 authenticated_emails,
                 without_address,
             ),
-            groups: GroupRule::any_of(allowed_groups),
+            groups: GroupRules::new(
+                GroupRule::any_of(allowed_groups),
+                groups_by_provider.into_iter().map(|(id, groups)| (id, GroupRule::any_of(groups))).collect(),
+            ),
         };
         Self::new(rules, default).map_err(|fault| {
             vec![InvalidRule { option: "skip-auth-route", index: 0, fault: RuleFault::Pattern(fault) }]
@@ -209,6 +216,7 @@ mod tests {
             authenticated_emails: None,
             without_address: WithoutAddress::Refused,
             allowed_groups: vec![],
+            groups_by_provider: vec![],
             anonymous_paths: vec![],
         })
         .unwrap_err();

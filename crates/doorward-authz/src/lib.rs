@@ -28,6 +28,6 @@ pub use legacy::{
 };
 pub use network::{InvalidNetwork, Networks};
 pub use policy::{
-    Access, Attempt, ClientMatch, Denial, DenialReason, GroupRule, Judged, MethodMatch, PathMatch, Policy,
-    Provenance, Reading, Requirement, RouteMatch, RouteRule, RuleFit, Verdict, Who,
+    Access, Attempt, ClientMatch, Denial, DenialReason, GroupRule, GroupRules, Judged, MethodMatch,
+    PathMatch, Policy, Provenance, Reading, Requirement, RouteMatch, RouteRule, RuleFit, Verdict, Who,
 };

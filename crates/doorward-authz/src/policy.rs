@@ -74,8 +74,9 @@ impl Policy {
     }
 
     /// Whether somebody who just came back from an identity provider may have a session at all.
-    pub fn check_at_login(&self, identity: &Identity) -> Result<(), Denial> {
-        self.default.check_at_login(identity)
+    /// `provider` is the id of that provider, where there are several.
+    pub fn check_at_login(&self, identity: &Identity, provider: Option<&str>) -> Result<(), Denial> {
+        self.default.check_at_login(identity, provider)
     }
 
     /// The rules that open every path but some. They open nothing for a question that does not say which request it
@@ -188,11 +189,13 @@ pub enum Attempt<'a> {
 pub struct Who<'a> {
     pub identity: &'a Identity,
     pub provenance: Provenance,
+    /// The id of the provider that vouches, where there are several: its groups are names of its own.
+    pub provider: Option<&'a str>,
 }
 
 impl<'a> Who<'a> {
     const fn anonymous(identity: &'a Identity) -> Self {
-        Self { identity, provenance: Provenance::Credential }
+        Self { identity, provenance: Provenance::Credential, provider: None }
     }
 }
 
@@ -363,7 +366,7 @@ pub enum Access {
 pub struct Requirement {
     pub id: RuleId,
     pub emails: EmailRule,
-    pub groups: GroupRule,
+    pub groups: GroupRules,
 }
 
 impl Requirement {
@@ -371,14 +374,14 @@ impl Requirement {
     pub fn check(&self, who: Who<'_>) -> Result<(), Denial> {
         self.emails
             .check(who)
-            .and_then(|()| self.groups.check(who.identity))
+            .and_then(|()| self.groups.check(who.identity, who.provider))
             .map_err(|reason| self.denial(reason))
     }
 
     /// Like [`Self::check`], but somebody without an e-mail address always fails.
-    pub fn check_at_login(&self, identity: &Identity) -> Result<(), Denial> {
+    pub fn check_at_login(&self, identity: &Identity, provider: Option<&str>) -> Result<(), Denial> {
         let email = self.emails.check_at_login(&identity.email);
-        email.and_then(|()| self.groups.check(identity)).map_err(|reason| self.denial(reason))
+        email.and_then(|()| self.groups.check(identity, provider)).map_err(|reason| self.denial(reason))
     }
 
     fn denial(&self, reason: DenialReason) -> Denial {
@@ -396,6 +399,34 @@ impl Requirement {
                 Err(denial) => Finding::Refuse(denial),
             },
         }
+    }
+}
+
+/// Which groups are asked for, of those that each provider vouches for. A group is known by its provider: another that uses
+/// the same name says nothing about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupRules {
+    usual: GroupRule,
+    by_provider: Vec<(String, GroupRule)>,
+}
+
+impl GroupRules {
+    /// `usual` is for those of whom no provider is named, `by_provider` for those of the provider with this id.
+    pub const fn new(usual: GroupRule, by_provider: Vec<(String, GroupRule)>) -> Self {
+        Self { usual, by_provider }
+    }
+
+    /// Providers that are not known vouch for nobody.
+    fn check(&self, identity: &Identity, provider: Option<&str>) -> Result<(), DenialReason> {
+        let Some(provider) = provider else { return self.usual.check(identity) };
+        let rule = self.by_provider.iter().find(|(id, _)| id == provider);
+        rule.map_or(Err(DenialReason::GroupMissing), |(_, rule)| rule.check(identity))
+    }
+}
+
+impl From<GroupRule> for GroupRules {
+    fn from(usual: GroupRule) -> Self {
+        Self::new(usual, Vec::new())
     }
 }
 

@@ -18,7 +18,7 @@ use doorward_core::SecretString;
 use crate::problem::OptionError;
 use crate::source::Places;
 
-pub(crate) use names::path_of;
+pub use names::path_of;
 pub use read::Named;
 
 /// What the structured file replaces.

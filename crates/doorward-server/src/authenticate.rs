@@ -15,7 +15,7 @@ use doorward_authn::{
 };
 use doorward_authz::{Attempt, Judged, Provenance, Verdict, Who};
 use doorward_core::{SecretString, Timestamp};
-use doorward_oidc::{IdTokenError, RefreshError, Validity};
+use doorward_oidc::{IdTokenError, Provider, RefreshError, Validity};
 use doorward_session::{
     Cleared, LoadError, Loaded, Lock, LockError, RequestCookies, SaveError, Saved, SealedWith, Session,
     SessionKey, Updated, Visit,
@@ -88,7 +88,12 @@ impl Visitor {
     pub(crate) fn attempt(&self) -> Attempt<'_> {
         match &self.standing {
             Standing::Known(known) => {
-                Attempt::Accepted(Who { identity: &known.session.identity, provenance: known.provenance })
+                let Session { identity, provider, .. } = &*known.session;
+                Attempt::Accepted(Who {
+                    identity,
+                    provenance: known.provenance,
+                    provider: provider.as_deref(),
+                })
             }
             Standing::Nobody => Attempt::NotPresented,
             // Where anonymous requests pass, those of whom nobody can tell do not.
@@ -169,11 +174,12 @@ async fn by_bearer_token(gate: &Gate, arrival: &Arrival) -> Token {
     // Here and below, what is large and rare is boxed, so that ordinary requests do not carry the space for it.
     match Box::pin(bearer.tokens.attempt(Some(header), arrival.now)).await {
         BearerAttempt::NotPresented => Token::None,
-        BearerAttempt::Accepted(grant) => Token::Accepted(Arc::new(Session {
+        BearerAttempt::Accepted { grant, provider } => Token::Accepted(Arc::new(Session {
             created_at: Some(arrival.now),
             expires_on: grant.expires_on,
             tokens: grant.tokens,
             identity: grant.identity,
+            provider,
             ..Session::default()
         })),
         BearerAttempt::Refused(refusal) => Token::Refused(refusal, bearer.on_refusal),
@@ -274,7 +280,8 @@ impl Visitor {
 
 /// Whether the provider is to be asked about a session.
 fn is_due(gate: &Gate, session: &Session, now: Timestamp) -> bool {
-    gate.sign_in.provider.is_some() && gate.sessions.refresh.schedule.due(session, now) == Due::Refresh
+    gate.sign_in.providers.of_session(session).is_some()
+        && gate.sessions.refresh.schedule.due(session, now) == Due::Refresh
 }
 
 /// A provider's session always has an expiry, a nonce or a token; one made from the password file has none.
@@ -449,8 +456,13 @@ impl RefreshWork {
         }
     }
 
+    /// Whom to ask about a session: nobody but the provider that it comes from.
+    fn provider_of(&self, session: &Session) -> Option<&Provider> {
+        self.gate.sign_in.providers.of_session(session).map(|known| &known.client)
+    }
+
     async fn ask(&self, session: &Session) -> Answer {
-        let (Some(provider), Some(refresh_token)) = (&self.gate.sign_in.provider, &session.tokens.refresh)
+        let (Some(provider), Some(refresh_token)) = (self.provider_of(session), &session.tokens.refresh)
         else {
             return Answer::Unchanged;
         };
@@ -574,8 +586,7 @@ impl RefreshWork {
 
     /// Asks the validate URL, if there is one. A provider in trouble ends no session.
     async fn is_valid(&self, session: &Session) -> bool {
-        let (Some(provider), Some(access_token)) = (&self.gate.sign_in.provider, &session.tokens.access)
-        else {
+        let (Some(provider), Some(access_token)) = (self.provider_of(session), &session.tokens.access) else {
             return true;
         };
         match provider.validate(access_token).await {
@@ -587,7 +598,7 @@ impl RefreshWork {
     /// A session that nothing refreshes ends with its ID token. That the provider's keys cannot be had, or have
     /// changed, says nothing about a token that was verified at login.
     async fn id_token_is_over(&self, session: &Session) -> bool {
-        let (Some(provider), Some(id_token)) = (&self.gate.sign_in.provider, &session.tokens.id) else {
+        let (Some(provider), Some(id_token)) = (self.provider_of(session), &session.tokens.id) else {
             return false;
         };
         matches!(provider.recheck(id_token, None, self.now).await, Err(IdTokenError::Claims(_)))

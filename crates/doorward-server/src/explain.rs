@@ -48,6 +48,7 @@ pub(crate) enum Reason {
     TrustedNetwork,
     LoginFinished,
     NoSession,
+    OtherProvider,
     SessionNotVerified,
     SessionExpired,
     SessionNotInStore,
@@ -95,6 +96,7 @@ impl Reason {
             Self::TrustedNetwork => "trusted_network",
             Self::LoginFinished => "login_finished",
             Self::NoSession => "no_session",
+            Self::OtherProvider => "other_provider",
             Self::SessionNotVerified => "session_not_verified",
             Self::SessionExpired => "session_expired",
             Self::SessionNotInStore => "session_not_in_store",
@@ -230,6 +232,8 @@ impl Explanation {
 #[derive(Clone, Debug)]
 pub(crate) enum Shortfall {
     NoSession,
+    /// The session comes from a provider that does not count on the route.
+    OtherProvider,
     Bearer(BearerRefusal),
     /// The authentication log has its line already.
     Password(Refusal),
@@ -259,6 +263,7 @@ impl Shortfall {
     pub(crate) fn reason(&self) -> Reason {
         match self {
             Self::NoSession => Reason::NoSession,
+            Self::OtherProvider => Reason::OtherProvider,
             Self::Bearer(_) => Reason::BearerRefused,
             Self::Password(_) => Reason::PasswordRefused,
             Self::Session(InvalidSession::Unsealable(_)) => Reason::SessionNotVerified,
@@ -275,6 +280,9 @@ impl Shortfall {
     pub(crate) fn detail(&self) -> String {
         match self {
             Self::NoSession => String::new(),
+            Self::OtherProvider => {
+                "the session comes from a provider that the route does not take".to_owned()
+            }
             Self::Bearer(refusal) => {
                 format!("Error retrieving session from token in Authorization header: {refusal}")
             }

@@ -9,15 +9,14 @@ use doorward_authn::{
 };
 use doorward_authz::{ApiRoutes, Policy, Semicolons};
 use doorward_oauth::OAuthServer;
-use doorward_oidc::Provider;
 use doorward_session::{CsrfKeeper, Keeper, Ledger, OwnCookies, StateEncoding};
 use doorward_telemetry::{Logs, Metrics};
 use doorward_upstream::Upstreams;
 use tokio::sync::Semaphore;
 
 use crate::{
-    api::ApiAuth, gateway::Gateway, ingress, inject::Injection, pages::Pages, redirects::Redirects,
-    refresh::RefreshDesk, routes::Routes,
+    api::ApiAuth, gateway::Gateway, ingress, inject::Injection, pages::Pages, providers::Providers,
+    redirects::Redirects, refresh::RefreshDesk, routes::Routes,
 };
 
 /// Everything that requests are answered with.
@@ -48,8 +47,8 @@ pub struct Gate {
 /// The ways to sign in.
 #[derive(Debug)]
 pub struct SignIn {
-    /// `None` where only passwords are accepted, or nobody signs in.
-    pub provider: Option<Provider>,
+    /// None where only passwords are accepted, or nobody signs in.
+    pub providers: Providers,
     pub htpasswd: Option<Arc<Htpasswd>>,
     /// Set if requests may carry bearer tokens in place of a session.
     pub bearer: Option<Bearer>,
@@ -60,7 +59,7 @@ pub struct SignIn {
 impl SignIn {
     /// Whether anybody can sign in here.
     pub(crate) const fn is_possible(&self) -> bool {
-        self.provider.is_some() || self.htpasswd.is_some()
+        !self.providers.is_empty() || self.htpasswd.is_some()
     }
 }
 

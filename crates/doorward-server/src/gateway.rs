@@ -57,6 +57,8 @@ pub struct Gateway {
 pub struct RoutePlan {
     /// In order, the first that knows somebody is believed. Never none.
     pub authenticate: Vec<Arc<Authenticator>>,
+    /// The ids of the providers whose sessions count here; `None`: of all.
+    pub providers: Option<Vec<Arc<str>>>,
     /// By the place of the expression that chooses it. Never none.
     pub upstreams: Vec<Upstream>,
     pub credential: CredentialUse,

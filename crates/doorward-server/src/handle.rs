@@ -38,7 +38,8 @@ use crate::{
     ingress::{Arrival, Connection, Duty, Malformed, StrangersHeaders},
     inject::{drop_forwarding, drop_misleading},
     login::{self, Login},
-    pages::{self, Links, Problem},
+    pages::{self, Links, Problem, SignInPage},
+    providers::Offer,
     record::{Query, Record, Recorded, Visibility},
     redirects::OwnEndpoints,
     respond,
@@ -442,6 +443,11 @@ pub(crate) fn not_forwarded(error: &ForwardError) -> Problem {
 
 /// No session where one is needed: JSON for programs, the provider or the sign-in page for people.
 pub(crate) fn ask_for_login(gate: &Gate, arrival: &Arrival) -> Response<Body> {
+    ask_for_login_at(gate, arrival, Offer::All)
+}
+
+/// [`ask_for_login`] where not every provider will do.
+pub(crate) fn ask_for_login_at(gate: &Gate, arrival: &Arrival, offer: Offer<'_>) -> Response<Body> {
     if gate.wants_json(arrival) {
         return respond::json(StatusCode::UNAUTHORIZED, "{}".into());
     }
@@ -449,10 +455,13 @@ pub(crate) fn ask_for_login(gate: &Gate, arrival: &Arrival) -> Response<Body> {
     // A login would lose the body of other requests: their sender has to see that they were not carried out.
     let begins = gate.access.logins_for == LoginsFor::AnyRequest
         || matches!(arrival.facts.method, Method::GET | Method::HEAD);
-    if begins && gate.sign_in.button == ProviderButton::Skipped && gate.sign_in.provider.is_some() {
-        return login::begin(gate, arrival, &Login::to(target));
+    let only = gate.sign_in.providers.only_of(offer);
+    if let Some(only) = only.filter(|_| begins && gate.sign_in.button == ProviderButton::Skipped) {
+        let provider = Some(Arc::clone(&only.id));
+        return login::begin(gate, arrival, &Login { provider, ..Login::to(target) });
     }
-    respond::uncached(gate.sign_in_page(arrival, StatusCode::FORBIDDEN, &target, None))
+    let asked = SignInPage { offer, ..SignInPage::new(StatusCode::FORBIDDEN) };
+    respond::uncached(gate.sign_in_page(arrival, &target, asked))
 }
 
 fn denied(gate: &Gate, arrival: &Arrival, denial: &Denial, who: &str) -> Response<Body> {

@@ -19,6 +19,7 @@ pub mod inject;
 mod login;
 pub mod pages;
 mod presence;
+pub mod providers;
 mod record;
 pub mod redirects;
 pub mod refresh;

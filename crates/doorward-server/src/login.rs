@@ -1,4 +1,6 @@
-//! Sending a browser to the identity provider.
+//! Sending a browser to an identity provider.
+
+use std::sync::Arc;
 
 use doorward_core::redirect::SafeRedirect;
 use doorward_oidc::{AccountChoice, BeginError, LoginStart};
@@ -37,22 +39,32 @@ pub(crate) struct Login {
     pub wishes: Vec<(String, String)>,
     /// What the login has to be like (`acr_values`, `max_age`).
     pub demands: Vec<(&'static str, String)>,
+    /// Where, if somebody has chosen; otherwise at the only provider, or people are shown which there are.
+    pub provider: Option<Arc<str>>,
 }
 
 impl Login {
     pub(crate) fn to(target: SafeRedirect) -> Self {
         let (account, beginning) = (AccountChoice::Any, Beginning::ByPerson);
-        Self { target, account, beginning, wishes: Vec::new(), demands: Vec::new() }
+        Self { target, account, beginning, wishes: Vec::new(), demands: Vec::new(), provider: None }
     }
 }
 
 /// The redirect to the provider, with the CSRF cookie of this attempt (OpenID Connect Core section 3.1.2.1).
 pub(crate) fn begin(gate: &Gate, arrival: &Arrival, login: &Login) -> Response<Body> {
-    let Some(provider) = &gate.sign_in.provider else {
+    let providers = &gate.sign_in.providers;
+    let chosen = match &login.provider {
+        Some(id) => match providers.by_id(id) {
+            Some(chosen) => Some(chosen),
+            None => return respond::uncached(unknown(gate, arrival)),
+        },
+        None => providers.only(),
+    };
+    let Some(provider) = chosen else {
         if !gate.sign_in.is_possible() {
             return respond::uncached(gate.error_page(arrival, &Problem::new(StatusCode::NOT_FOUND)));
         }
-        return gate.sign_in_page(arrival, StatusCode::OK, &login.target, None);
+        return gate.chooser(arrival, &login.target);
     };
     let mut attempt = match LoginAttempt::random() {
         Ok(attempt) => attempt,
@@ -73,11 +85,12 @@ pub(crate) fn begin(gate: &Gate, arrival: &Arrival, login: &Login) -> Response<B
         wishes: &login.wishes,
         demands: &login.demands,
     };
-    let request = match provider.begin(&start) {
+    let request = match provider.client.begin(&start) {
         Ok(request) => request,
         Err(error) => return refused(gate, arrival, &error),
     };
     attempt.verifier = request.verifier;
+    attempt.provider = providers.mark(provider);
     let cookies = RequestCookies::new(arrival.headers());
     let set_cookies = match gate.sessions.csrf.begin(&attempt, &arrival.visit(&cookies)) {
         Ok(set_cookies) => set_cookies,
@@ -85,6 +98,16 @@ pub(crate) fn begin(gate: &Gate, arrival: &Arrival, login: &Login) -> Response<B
     };
     let response = respond::redirect(StatusCode::FOUND, &request.url, &arrival.facts.method);
     respond::uncached(with_cookies(response, set_cookies))
+}
+
+/// Somebody chose a provider that is none of ours: nobody is sent to another in its place.
+fn unknown(gate: &Gate, arrival: &Arrival) -> Response<Body> {
+    let problem = Problem {
+        message: "There is no such identity provider here.".into(),
+        explanation: "Please choose one of those on the sign-in page.".into(),
+        ..Problem::new(StatusCode::NOT_FOUND)
+    };
+    gate.error_page(arrival, &problem)
 }
 
 fn failed(gate: &Gate, arrival: &Arrival, reason: &str) -> Response<Body> {

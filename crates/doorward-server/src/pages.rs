@@ -13,7 +13,13 @@ use http::{
     header::{CONNECTION, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS},
 };
 
-use crate::{gate::Gate, ingress::Arrival, redirects::OwnEndpoints, respond};
+use crate::{
+    gate::Gate,
+    ingress::Arrival,
+    providers::{Offer, Providers},
+    redirects::OwnEndpoints,
+    respond,
+};
 
 const SIGN_IN: &str = include_str!("../assets/sign_in.html");
 const SIGNED_OUT: &str = include_str!("../assets/signed_out.html");
@@ -82,6 +88,8 @@ pub enum ErrorDetails {
 pub struct Pages {
     config: Config,
     sign_in: Page,
+    /// Ours, where the operator's sign-in page does not know that there can be several providers.
+    chooser: Option<Page>,
     error: Page,
     signed_out: Page,
     robots: String,
@@ -109,6 +117,21 @@ pub struct Problem {
     pub signed_in_as: String,
     /// Where the buttons lead; `None` for the page that the request itself belongs to.
     pub links: Links,
+}
+
+/// What the sign-in page says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SignInPage<'a> {
+    pub(crate) status: StatusCode,
+    /// Stands above the password form.
+    pub(crate) failed: Option<&'a str>,
+    pub(crate) offer: Offer<'a>,
+}
+
+impl SignInPage<'_> {
+    pub(crate) const fn new(status: StatusCode) -> Self {
+        Self { status, failed: None, offer: Offer::All }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -146,6 +169,12 @@ impl Pages {
                 SIGN_IN,
                 trusted_html.into(),
             )?,
+            chooser: match &config.custom.sign_in {
+                Some(custom) if !custom.contains(".Providers") => {
+                    Some(Page::new("sign_in.html", None, SIGN_IN, trusted_html.into())?)
+                }
+                _ => None,
+            },
             error: Page::new("error.html", config.custom.error.as_deref(), ERROR, trusted_html.into())?,
             signed_out: Page::new("signed_out.html", None, SIGNED_OUT, trusted_html.into())?,
             robots: config.custom.robots.clone().unwrap_or_else(|| ROBOTS.to_owned()),
@@ -206,24 +235,41 @@ impl Pages {
 }
 
 impl Gate {
-    /// The sign-in page. `failed` stands above the password form.
-    pub fn sign_in_page(
+    /// The sign-in page.
+    pub(crate) fn sign_in_page(
         &self,
         arrival: &Arrival,
-        status: StatusCode,
         target: &SafeRedirect,
-        failed: Option<&str>,
+        asked: SignInPage<'_>,
     ) -> Response<Body> {
+        self.sign_in_by(&self.pages.sign_in, arrival, target, asked)
+    }
+
+    /// The page on which people choose a provider. A template that knows of one only would lead here again.
+    pub(crate) fn chooser(&self, arrival: &Arrival, target: &SafeRedirect) -> Response<Body> {
+        let page = self.pages.chooser.as_ref().unwrap_or(&self.pages.sign_in);
+        self.sign_in_by(page, arrival, target, SignInPage::new(StatusCode::OK))
+    }
+
+    fn sign_in_by(
+        &self,
+        page: &Page,
+        arrival: &Arrival,
+        target: &SafeRedirect,
+        SignInPage { status, failed, offer }: SignInPage<'_>,
+    ) -> Response<Body> {
+        let providers = &self.sign_in.providers;
         let pages = &self.pages;
         let form = self.sign_in.htpasswd.is_some() && pages.config.password_form == PasswordForm::Shown;
         let mut vars = pages.shared(status, target.as_str());
         vars.insert("ProviderName", Value::from(pages.config.provider_name.as_str()));
         vars.insert("SignInMessage", pages.banner());
         vars.insert("CustomLogin", Value::Bool(form));
-        vars.insert("HasProvider", Value::Bool(self.sign_in.provider.is_some()));
+        vars.insert("HasProvider", Value::Bool(!providers.is_empty()));
+        vars.insert("Providers", providers_on_page(providers, offer));
         vars.insert("FailedLogin", Value::from(failed.unwrap_or("")));
         vars.insert("LogoData", pages.logo());
-        pages.sign_in.respond(arrival, status, vars)
+        page.respond(arrival, status, vars)
     }
 
     /// The page for somebody who comes back from signing out at the provider.
@@ -256,6 +302,18 @@ impl Gate {
         vars.insert("Retry", Value::from(retry));
         pages.error.respond(arrival, problem.status, vars)
     }
+}
+
+/// Those among whom people choose; none where there is no choice.
+fn providers_on_page(providers: &Providers, offer: Offer<'_>) -> Value {
+    if !providers.are_several() {
+        return Value::List(Vec::new());
+    }
+    let described = providers.offered(offer).map(|known| {
+        let texts = [("ID", &*known.id), ("Name", known.client.display_name())];
+        Value::Map(texts.into_iter().map(|(name, text)| (name.to_owned(), Value::from(text))).collect())
+    });
+    Value::List(described.collect())
 }
 
 /// Whether a page of ours holds markup that the operator wrote, which may bring its own styles.

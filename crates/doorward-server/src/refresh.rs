@@ -82,6 +82,8 @@ pub enum End {
     Unused,
     /// The provider or an administrator ended it.
     ByOthers,
+    /// It comes from a provider that is not configured.
+    ProviderGone,
 }
 
 impl fmt::Display for End {
@@ -94,6 +96,7 @@ impl fmt::Display for End {
             Self::ByVisitor => "the session was ended by a sign-out or another login",
             Self::TooOld => "its login is longer ago than --session-max-lifetime",
             Self::Unused => "the session was not used for --session-idle-timeout",
+            Self::ProviderGone => "the provider of the session is not configured any more",
             Self::ByOthers => "the session was ended by the provider or an administrator",
         })
     }

@@ -180,7 +180,9 @@ fn by_rules(
     }
     let identity = sender.map(Sender::identity);
     let attempt = match (&identity, &gate.api) {
-        (Some(identity), _) => Attempt::Accepted(Who { identity, provenance: Provenance::Provider }),
+        (Some(identity), _) => {
+            Attempt::Accepted(Who { identity, provenance: Provenance::Provider, provider: None })
+        }
         (None, Some(api)) if api.anonymous == Anonymous::Everywhere => Attempt::Anonymous,
         (None, _) => Attempt::NotPresented,
     };

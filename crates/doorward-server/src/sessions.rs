@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use doorward_authz::Denial;
 use doorward_core::Timestamp;
 use doorward_oidc::TokenFacts;
 use doorward_session::{Names, Session, SessionKey, StoreError};
@@ -36,6 +37,9 @@ impl Gate {
     /// # Errors
     /// The ledger cannot be asked: neither a yes nor a no.
     pub(crate) async fn over(&self, session: &Session, now: Timestamp) -> Result<Option<End>, StoreError> {
+        if self.sign_in.providers.disowns(session) {
+            return Ok(Some(End::ProviderGone));
+        }
         if let Some(end) = self.sessions.limits.over(session, now) {
             return Ok(Some(end));
         }
@@ -43,6 +47,11 @@ impl Gate {
         let since = session.since().unwrap_or_default();
         let has_ended = Box::pin(ledger.has_ended(&names(session), since)).await?;
         Ok(has_ended.then_some(End::ByOthers))
+    }
+
+    /// Whether whom a session describes may have one at all.
+    pub(crate) fn check_at_login(&self, session: &Session) -> Result<(), Denial> {
+        self.access.policy.check_at_login(&session.identity, session.provider.as_deref())
     }
 
     /// Puts the times into a session that is made or kept now, as far as anybody looks at them. Without, what is kept is

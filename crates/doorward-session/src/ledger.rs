@@ -3,7 +3,7 @@
 //!
 //! A session that was ended is known by a record that lives as long as the session could have: by the session at the
 //! provider, by the user at the provider, or by a name of the user here; all but the first with the time, so that a later
-//! login counts again. The record alone ends a session. Where tickets are listed, those found are removed too, so that
+//! login counts again. What a provider calls its users and sessions counts for its own alone. The record alone ends a session. Where tickets are listed, those found are removed too, so that
 //! their tokens go, and other programs that read the same store know as well.
 //!
 //! Keys of the store hold hashes of names, never names. What cannot be asked is an error and never a no.
@@ -42,6 +42,8 @@ pub struct Names {
     pub sid: Option<String>,
     /// The user at the provider.
     pub subject: Option<String>,
+    /// The id of that provider, as the session says it.
+    pub provider: Option<Arc<str>>,
     pub user: String,
     pub email: String,
     pub preferred_username: String,
@@ -54,6 +56,7 @@ impl Names {
         Self {
             sid,
             subject,
+            provider: session.provider.clone(),
             user: identity.user.clone(),
             email: identity.email.to_lowercase(),
             preferred_username: identity.preferred_username.clone(),
@@ -67,9 +70,31 @@ impl Names {
             (Kind::PreferredUsername, &self.preferred_username),
         ];
         let at_provider = [(Kind::Sid, self.sid.as_deref()), (Kind::Subject, self.subject.as_deref())];
-        let given = at_provider.into_iter().filter_map(|(kind, text)| Some((kind, text?)));
-        let all = given.chain(named).filter(|(_, text)| !text.is_empty());
-        all.map(|(kind, text)| Name { kind, text }).collect()
+        let at = self.provider.as_deref();
+        let given = at_provider.into_iter().filter_map(|(kind, text)| Some((kind, at, text?)));
+        let named = named.into_iter().map(|(kind, text)| (kind, None, text));
+        let all = given.chain(named).filter(|(.., text)| !text.is_empty());
+        all.map(|(kind, at, text)| Name { kind, at, text }).collect()
+    }
+}
+
+/// Whose names of sessions and users are meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum At {
+    /// Those of the provider with this id.
+    Provider(Arc<str>),
+    /// The same, and whatever session does not say where it comes from is of this provider.
+    First(Arc<str>),
+}
+
+impl At {
+    /// What sessions of the provider may say.
+    fn said(&self) -> impl Iterator<Item = Option<&str>> {
+        let (id, unsaid) = match self {
+            Self::Provider(id) => (id, None),
+            Self::First(id) => (id, Some(None)),
+        };
+        unsaid.into_iter().chain([Some(&**id)])
     }
 }
 
@@ -78,9 +103,9 @@ impl Names {
 pub enum Whom {
     /// The session of this id at the provider. Those of which no such id is known end with their user's, if that is
     /// given.
-    Sid { sid: String, subject: Option<String> },
+    Sid { sid: String, subject: Option<String>, at: At },
     /// All of this user of the provider.
-    Subject(String),
+    Subject { subject: String, at: At },
     /// All of whoever is called so here: by user id, e-mail address (in any case) or preferred name.
     User(String),
 }
@@ -94,6 +119,8 @@ pub struct ListedSession {
     pub since: i64,
     /// When it is over unless it is refreshed, likewise.
     pub expires: i64,
+    /// The id of its provider, where it says that.
+    pub provider: Option<String>,
     ticket: String,
 }
 
@@ -124,6 +151,8 @@ impl Kind {
 #[derive(Clone, Copy, Debug)]
 struct Name<'a> {
     kind: Kind,
+    /// The provider that calls somebody so.
+    at: Option<&'a str>,
     text: &'a str,
 }
 
@@ -143,7 +172,7 @@ impl Ledger {
     pub async fn has_ended(&self, names: &Names, since: Timestamp) -> Result<bool, StoreError> {
         let mut asked = names.all();
         if let (None, Some(subject)) = (&names.sid, &names.subject) {
-            asked.push(Name { kind: Kind::SubjectWithoutSid, text: subject });
+            asked.push(Name { kind: Kind::SubjectWithoutSid, at: names.provider.as_deref(), text: subject });
         }
         let keys: Vec<String> = asked.iter().map(|name| self.ended_key(*name)).collect();
         let found = self.store.get_many(&keys).await?;
@@ -160,13 +189,16 @@ impl Ledger {
     /// Ends sessions that began before `now`; those that the store listed.
     pub async fn end(&self, whom: &Whom, now: Timestamp) -> Result<Vec<SessionKey>, StoreError> {
         let email;
-        let names = match whom {
-            Whom::Sid { sid, subject } => {
-                let sid = Name { kind: Kind::Sid, text: sid };
-                let subject = subject.as_deref().map(|text| Name { kind: Kind::SubjectWithoutSid, text });
-                [Some(sid), subject].into_iter().flatten().collect()
+        let names: Vec<Name<'_>> = match whom {
+            Whom::Sid { sid, subject, at } => {
+                let subject = subject.as_deref().map(|text| (Kind::SubjectWithoutSid, text));
+                let named = [Some((Kind::Sid, sid.as_str())), subject];
+                let named = named.into_iter().flatten();
+                named.flat_map(|(kind, text)| at.said().map(move |at| Name { kind, at, text })).collect()
             }
-            Whom::Subject(text) => vec![Name { kind: Kind::Subject, text }],
+            Whom::Subject { subject, at } => {
+                at.said().map(|at| Name { kind: Kind::Subject, at, text: subject }).collect()
+            }
             Whom::User(text) => {
                 email = text.to_lowercase();
                 of_user(text, &email)
@@ -182,8 +214,9 @@ impl Ledger {
 
     /// Ends the sessions that the store lists under this id of the provider's, and writes nothing down: for when nobody
     /// vouches for the id but that it is known.
-    pub async fn end_sid(&self, sid: &str, now: Timestamp) -> Result<Vec<SessionKey>, StoreError> {
-        self.remove(&[Name { kind: Kind::Sid, text: sid }], now).await
+    pub async fn end_sid(&self, sid: &str, at: &At, now: Timestamp) -> Result<Vec<SessionKey>, StoreError> {
+        let names: Vec<_> = at.said().map(|at| Name { kind: Kind::Sid, at, text: sid }).collect();
+        self.remove(&names, now).await
     }
 
     async fn remove(&self, names: &[Name<'_>], now: Timestamp) -> Result<Vec<SessionKey>, StoreError> {
@@ -236,7 +269,8 @@ impl Ledger {
         let (Some(ticket), Tickets::InStore) = (key.in_store(), self.tickets) else { return Ok(()) };
         let since = session.since().unwrap_or(now).seconds;
         let expires = session.created_at.unwrap_or(now).saturating_add(self.lifetime).seconds;
-        let member = Listed { member: format!("{since} {ticket}"), expires };
+        let provider = session.provider.as_ref().map(|id| format!(" {id}")).unwrap_or_default();
+        let member = Listed { member: format!("{since} {ticket}{provider}"), expires };
         for name in names.all() {
             self.store.list_add(&self.list_key(name), &member, now.seconds, self.lifetime).await?;
         }
@@ -263,7 +297,11 @@ impl Ledger {
         }
         for name in names {
             for Listed { member, expires } in self.store.list(&self.list_key(*name), now.seconds).await? {
-                let Some((since, ticket)) = member.split_once(' ') else { continue };
+                let Some((since, rest)) = member.split_once(' ') else { continue };
+                let (ticket, provider) = match rest.split_once(' ') {
+                    Some((ticket, provider)) => (ticket, Some(provider.to_owned())),
+                    None => (rest, None),
+                };
                 // Only keys of ours are ever read or removed.
                 let is_ours = ticket.starts_with(self.cookie.as_str());
                 if !is_ours || found.iter().any(|other| other.ticket == ticket) {
@@ -271,7 +309,7 @@ impl Ledger {
                 }
                 let since = since.parse().unwrap_or_default();
                 let id = hash("ticket", ticket).chars().take(ID_CHARS).collect();
-                found.push(ListedSession { id, since, expires, ticket: ticket.to_owned() });
+                found.push(ListedSession { id, since, expires, provider, ticket: ticket.to_owned() });
             }
         }
         Ok(found)
@@ -280,20 +318,31 @@ impl Ledger {
     /// All of these share a slot of a cluster, so that they can be asked for together.
     fn ended_key(&self, name: Name<'_>) -> String {
         let kind = name.kind.word();
-        format!("{{{}.doorward}}.ended.{kind}.{}", self.cookie, hash(kind, name.text))
+        format!("{{{}.doorward}}.ended.{kind}.{}", self.cookie, name.hash())
     }
 
     fn list_key(&self, name: Name<'_>) -> String {
         let kind = name.kind.word();
-        format!("{}.doorward.list.{kind}.{}", self.cookie, hash(kind, name.text))
+        format!("{}.doorward.list.{kind}.{}", self.cookie, name.hash())
+    }
+}
+
+impl Name<'_> {
+    /// The length keeps a text of one provider apart from texts of others.
+    fn hash(&self) -> String {
+        let kind = self.kind.word();
+        match self.at {
+            None => hash(kind, self.text),
+            Some(at) => hash(&format!("{kind}@{}", at.len()), &format!("{at}\0{}", self.text)),
+        }
     }
 }
 
 fn of_user<'a>(text: &'a str, email: &'a str) -> Vec<Name<'a>> {
     vec![
-        Name { kind: Kind::User, text },
-        Name { kind: Kind::Email, text: email },
-        Name { kind: Kind::PreferredUsername, text },
+        Name { kind: Kind::User, at: None, text },
+        Name { kind: Kind::Email, at: None, text: email },
+        Name { kind: Kind::PreferredUsername, at: None, text },
     ]
 }
 

@@ -31,7 +31,7 @@ pub use self::keep::{
     Cleared, InvalidSession, Keeper, LoadError, Loaded, SaveError, Saved, SealedWith, SessionKey, Updated,
     Visit,
 };
-pub use self::ledger::{Ledger, ListedSession, Names, Tickets, Whom};
+pub use self::ledger::{At, Ledger, ListedSession, Names, Tickets, Whom};
 pub use self::random::NoRandomness;
 pub use self::secret::{CookieSecret, InvalidCookieSecret, PreviousSecret};
 pub use self::session::Session;

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use doorward_core::{Identity, SecretString, Timestamp, Tokens};
@@ -22,6 +23,9 @@ pub struct Session {
     pub logged_in_at: Option<Timestamp>,
     /// When the session was last written down as used, where somebody wants to know. As above.
     pub seen_at: Option<Timestamp>,
+    /// The id of the provider that it comes from, where there are several. Such a session is kept in a form that neither
+    /// oauth2-proxy nor older versions read: they would take it for one of the provider that they know.
+    pub provider: Option<Arc<str>>,
 }
 
 impl Session {
@@ -107,6 +111,7 @@ impl Session {
             + email.len()
             + preferred_username.len()
             + self.nonce.as_ref().map_or(0, Vec::len)
+            + self.provider.as_ref().map_or(0, |id| id.len())
     }
 }
 

@@ -47,6 +47,7 @@ use doorward_server::{
     gateway::Gateway,
     inject::{ClientCopies, Injection},
     pages::Pages,
+    providers::{Known, Providers},
     redirects::{self, Redirects, RelativeRedirectUrl, SecureCookies},
     refresh::{ExpiringTokens, RefreshDesk, Schedule},
     routes::{GoogleChecks, Health, Routes, SessionEndpoint},
@@ -55,6 +56,7 @@ use doorward_session::{OwnCookies, StateEncoding};
 use doorward_telemetry::Metrics;
 use doorward_upstream::Upstreams;
 
+use futures_util::future::join_all;
 use http::HeaderName;
 use tokio::sync::Semaphore;
 
@@ -83,8 +85,8 @@ enum Reach {
 #[derive(Debug)]
 pub(crate) struct Provided {
     /// With the built-in server, what is known of our sign-in there before it runs.
-    /// Nothing where nobody signs in.
-    main: Option<Box<doorward_oidc::Config>>,
+    /// With their ids, in order. None where nobody signs in.
+    providers: Vec<(Arc<str>, doorward_oidc::Config)>,
     extra: Vec<doorward_oidc::Config>,
     at: SignInAt,
     reach: Reach,
@@ -296,7 +298,7 @@ fn checked(
     let server = auth_server.as_ref().and_then(Option::as_ref);
     let options = adapted(written, at, server, problems);
     let options = options.as_ref();
-    let (first_provider, provided) = provided((options, structured), at, server, problems);
+    let (written_providers, provided) = provided((options, structured), at, server, problems);
     let htpasswd = access::htpasswd(options, problems);
     let former_logging = former.and_then(|former| former.logging.as_ref());
     let logging = logging::open(options, former_logging, problems);
@@ -323,19 +325,17 @@ fn checked(
     };
     let keeping = sessions::config(options, &injection, missing, problems);
     let anonymous_paths = planned_api.map(|api| api.anonymous_paths.clone()).unwrap_or_default();
-    let who = access::Admission { provider: first_provider.as_ref(), at, anonymous_paths };
+    let who = access::Admission { providers: &written_providers, at, anonymous_paths };
     let access = access::config(options, who, problems);
     let upstreams = upstreams::config(&structured.upstreams, form, (options, planned_api), problems);
-    let main = provided.as_ref().and_then(|provided| provided.main.as_ref());
-    let name = main.map(|main| main.display_name.clone()).unwrap_or_default();
+    let configs = provided.as_ref().map(|provided| provided.providers.as_slice()).unwrap_or_default();
+    let name = configs.first().map(|(_, main)| main.display_name.clone()).unwrap_or_default();
     let pages = pages::config(options, name, problems);
     let ingress = ingress::config(options, problems);
     let redirects = redirects(options, problems);
-    if let (Some(Provided { main: Some(main), .. }), Some(first)) = (&provided, &first_provider) {
-        for line in announce::lines(options, structured, first, main.kind.name()) {
-            problems.notice(line);
-        }
-    }
+    let kinds = configs.iter().map(|(_, config)| config.kind.name());
+    let providers: Vec<_> = written_providers.iter().zip(kinds).collect();
+    announce::note(options, structured, &providers, problems);
     differences::note(options, structured, problems);
     Some(Checked {
         logging: logging?,
@@ -378,6 +378,7 @@ fn plans(
         api: api.as_ref().and_then(Option::as_ref),
         former: former.map(|former| &former.gateway_keys),
         sign_in: around.sign_in,
+        providers: &around.structured.providers,
     };
     let gateway = gateway::plan(own, beside, problems);
     gateway::inline_secrets(own, around.options, problems);
@@ -426,27 +427,52 @@ fn provided(
     at: SignInAt,
     plan: Option<&auth_server::Plan>,
     problems: &mut Problems<'_>,
-) -> (Option<structured::Provider>, Option<Provided>) {
-    let (first, main) = match at {
+) -> (Vec<structured::Provider>, Option<Provided>) {
+    let written = match at {
+        SignInAt::BuiltIn => vec![auth_server::first(structured)],
+        SignInAt::Elsewhere => structured.providers.clone(),
+        SignInAt::Nowhere => Vec::new(),
+    };
+    let configs: Vec<Option<doorward_oidc::Config>> = match at {
         SignInAt::BuiltIn => {
-            let first = auth_server::first(structured);
-            let main = plan.map(|plan| plan.own_provider(options, Some(&first)));
-            (Some(first), main)
+            note_unused(structured, problems);
+            let own = |first| plan.map(|plan| plan.own_provider(options, Some(first)));
+            written.iter().map(own).collect()
         }
         SignInAt::Elsewhere => {
-            let first = provider::first(structured, problems).cloned();
-            let main = first.as_ref().and_then(|first| provider::config(first, options, problems));
-            (first, main)
+            provider::look_through(structured, problems);
+            let configs = written.iter().enumerate().map(|(place, provider)| {
+                problems.look_at_provider(place);
+                provider::config(provider, options, problems)
+            });
+            let configs = configs.collect();
+            problems.look_at_provider(0);
+            configs
         }
-        SignInAt::Nowhere => {
-            return (None, Some(Provided { main: None, extra: Vec::new(), at, reach: Reach::Everybody }));
-        }
+        SignInAt::Nowhere => Vec::new(),
     };
-    let provided = main.map(|main| {
-        let extra = provider::extra_issuers(options, &main, problems);
-        Provided { main: Some(Box::new(main)), extra, at, reach: Reach::Everybody }
+    let extra =
+        configs.first().and_then(Option::as_ref).map(|main| provider::extra_issuers(options, main, problems));
+    let ids = written.iter().map(|provider| Arc::from(provider.id.as_str()));
+    let providers: Option<Vec<_>> = ids.zip(configs).map(|(id, config)| Some((id, config?))).collect();
+    let is_there = at == SignInAt::Nowhere || !written.is_empty();
+    let provided = providers.filter(|_| is_there).map(|providers| Provided {
+        providers,
+        extra: extra.unwrap_or_default(),
+        at,
+        reach: Reach::Everybody,
     });
-    (first, provided)
+    (written, provided)
+}
+
+/// Where the built-in server signs people in, it asks other providers in their place.
+fn note_unused(structured: &Structured, problems: &mut Problems<'_>) {
+    for place in 1..structured.providers.len() {
+        problems.notice(format!(
+            "providers[{place}] is not used: the built-in server signs people in, and asks those below \
+             authServer.identityProviders."
+        ));
+    }
 }
 
 fn redirects(options: &Options, problems: &mut Problems<'_>) -> Option<Redirects> {
@@ -524,7 +550,7 @@ pub(crate) async fn connect(
     let contacted = contact(provided, opened.as_ref(), (options, former), &mut problems).await;
     let kept = keep(keeping, opened.as_ref(), former, &mut problems).await;
     let metrics = metrics(former, &mut problems);
-    let (Some(Contacted { provider, bearer, all: providers }), Some((keepers, kept)), Some(metrics)) =
+    let (Some(Contacted { providers: known, bearer, all: providers }), Some((keepers, kept)), Some(metrics)) =
         (contacted, kept, metrics)
     else {
         return Err(problems.into_found());
@@ -536,7 +562,7 @@ pub(crate) async fn connect(
         routes: routes(options),
         redirects,
         oauth: opened.as_ref().map(|opened| Arc::clone(&opened.server)),
-        sign_in: SignIn { provider, htpasswd, bearer, button, state: state(options) },
+        sign_in: SignIn { providers: known, htpasswd, bearer, button, state: state(options) },
         sessions: kept_sessions(keepers, refresh, options, opened.as_ref()),
         sign_out: sign_out(options, former),
         access,
@@ -705,7 +731,7 @@ async fn keep(
 /// Providers that are connected to.
 #[derive(Debug, Default)]
 struct Contacted {
-    provider: Option<Provider>,
+    providers: Providers,
     bearer: Option<Bearer>,
     all: Vec<Provider>,
 }
@@ -720,31 +746,44 @@ fn schedule(period: Duration, injection: &Injection) -> Schedule {
     Schedule { period, tokens }
 }
 
-/// The main provider, and those whose bearer tokens are accepted.
+/// The providers, and those besides whose bearer tokens are accepted.
 async fn contact(
-    Provided { main, extra, at, reach }: Provided,
+    Provided { providers, extra, at, reach }: Provided,
     opened: Option<&Opened>,
     (options, former): (&Options, Option<&Former>),
     problems: &mut Problems<'_>,
 ) -> Option<Contacted> {
-    let Some(main) = main.filter(|_| reach == Reach::Everybody) else {
+    if providers.is_empty() || reach == Reach::Nobody {
         return Some(Contacted::default());
-    };
-    let main = match (at, opened) {
-        (SignInAt::BuiltIn, Some(opened)) => opened.own_provider(*main, problems).await?,
-        (SignInAt::BuiltIn, None) => return None,
-        (SignInAt::Elsewhere | SignInAt::Nowhere, _) => *main,
-    };
-    let main = match connected(main, former).await {
-        Ok(main) => main,
-        Err(error) => {
-            problems.add(provider::option_of(&error), error.to_string(), provider::connect_mend(&error));
-            return None;
+    }
+    let mut attempts = Vec::new();
+    for (id, config) in providers {
+        let config = match (at, opened) {
+            (SignInAt::BuiltIn, Some(opened)) => opened.own_provider(config, problems).await?,
+            (SignInAt::BuiltIn, None) => return None,
+            (SignInAt::Elsewhere | SignInAt::Nowhere, _) => config,
+        };
+        attempts.push(async move { (id, connected(config, former).await) });
+    }
+    let mut known = Vec::new();
+    // At the same time, or those that do not answer would be waited for one by one.
+    for (place, (id, connected)) in join_all(attempts).await.into_iter().enumerate() {
+        problems.look_at_provider(place);
+        match connected {
+            Ok(client) => known.push(Known { id, client }),
+            Err(error) => {
+                let mend = provider::connect_mend(&error);
+                problems.add(provider::option_of(&error), error.to_string(), mend);
+            }
         }
-    };
-    let mut all = vec![main.clone()];
+    }
+    problems.look_at_provider(0);
+    if problems.count() > 0 {
+        return None;
+    }
+    let mut all: Vec<Provider> = known.iter().map(|known| known.client.clone()).collect();
     if !options.skip_jwt_bearer_tokens {
-        return Some(Contacted { provider: Some(main), bearer: None, all });
+        return Some(Contacted { providers: Providers::new(known), bearer: None, all });
     }
     let mut issuers = Vec::new();
     for config in extra {
@@ -755,12 +794,16 @@ async fn contact(
     let on_refusal = if options.bearer_token_login_fallback { OnRefusal::TryNext } else { OnRefusal::Forbid };
     // The ID tokens of the built-in server tell a client who signed in. They are no credentials: nobody can take them back,
     // and they know no scopes. Its access tokens are.
-    let primary = match at {
-        SignInAt::BuiltIn => None,
-        SignInAt::Elsewhere | SignInAt::Nowhere => Some(main.clone()),
+    let tokens = match (at, known.as_slice()) {
+        (SignInAt::BuiltIn, _) => BearerTokens::new(None, issuers),
+        (_, [only]) => BearerTokens::new(Some(only.client.clone()), issuers),
+        (_, several) => {
+            let several = several.iter().map(|known| (Arc::clone(&known.id), known.client.clone()));
+            BearerTokens::of_several(several.collect(), issuers)
+        }
     };
-    let tokens = BearerTokens::new(primary, issuers);
-    Some(Contacted { provider: Some(main), bearer: Some(Bearer { tokens, on_refusal }), all })
+    let bearer = Some(Bearer { tokens, on_refusal });
+    Some(Contacted { providers: Providers::new(known), bearer, all })
 }
 
 /// A provider that is connected to already keeps what it knows: metadata and keys.

@@ -11,7 +11,7 @@ use std::{
 };
 
 use doorward_options::{Configuration, LoadError, Loaded, OptionError, load};
-use doorward_server::Gate;
+
 use doorward_telemetry::{LogSubscriber, ReloadOutcome};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -172,9 +172,7 @@ impl Reloader {
         let logs = Arc::clone(&checked.logging.logs);
         let assembled = Box::pin(assemble::connect(checked, &configuration, Some(former))).await;
         let Assembled { gate, listeners, former } = assembled.map_err(Refusal::Unusable)?;
-        let is_ready =
-            |gate: &Gate| gate.sign_in.provider.as_ref().is_none_or(doorward_oidc::Provider::is_ready);
-        if is_ready(&self.former.gate) && !is_ready(&gate) {
+        if gate.sign_in.providers.are_behind(&self.former.gate.sign_in.providers) {
             let (message, mend) =
                 ("the provider does not answer, and the old one does", "wait, or correct it");
             let error = doorward_options::problem(&configuration.sources, "oidc-issuer-url", message, mend);

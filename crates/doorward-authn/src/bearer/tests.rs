@@ -199,7 +199,7 @@ async fn attempt(tokens: &BearerTokens, header: &str) -> BearerAttempt {
 
 async fn accepted(tokens: &BearerTokens, token: &str) -> Grant {
     match attempt(tokens, &bearer(token)).await {
-        BearerAttempt::Accepted(grant) => grant,
+        BearerAttempt::Accepted { grant, provider: None } => *grant,
         other => panic!("{other:?}"),
     }
 }
@@ -312,7 +312,10 @@ async fn a_token_of_the_provider_is_a_session_in_every_form() {
         basic(&format!("{token}:x-oauth-basic")),
         basic(&format!("git:{token}")),
     ] {
-        assert_eq!(attempt(&tokens, &header).await, BearerAttempt::Accepted(expected.clone()));
+        assert_eq!(
+            attempt(&tokens, &header).await,
+            BearerAttempt::Accepted { grant: Box::new(expected.clone()), provider: None }
+        );
     }
     let shown = format!("{tokens:?} {:?}", attempt(&tokens, &bearer(&token)).await);
     assert!(!shown.contains(&token) && !shown.contains("hunter2"), "{shown}");

@@ -17,6 +17,7 @@ fn config() -> Config {
         authenticated_emails: None,
         without_address: WithoutAddress::Refused,
         allowed_groups: vec![],
+        groups_by_provider: vec![],
         anonymous_paths: vec![],
     }
 }
@@ -186,7 +187,7 @@ fn an_odd_path_stays_open_where_all_readings_are() {
 #[test]
 fn odd_paths_are_no_harm_to_somebody_known() {
     let alice = identity("alice@example.com", &[]);
-    let who = Attempt::Accepted(Who { identity: &alice, provenance: Provenance::Provider });
+    let who = Attempt::Accepted(Who { identity: &alice, provenance: Provenance::Provider, provider: None });
     for request in ["GET /public/%2e%2e/admin", "GET //x", "GET /a;b"] {
         let verdict = routes(&["^/public"]).decide(&facts(request), Judged::Own, who);
         assert_eq!(text(&verdict), "rule default", "{request}");
@@ -217,7 +218,7 @@ fn a_rule_that_demands_cannot_be_dodged_by_spelling() {
     let policy = Policy::compile(Config { email_domains: vec!["*".to_owned()], ..config() }).unwrap();
     let admins = Requirement {
         id: RuleId::new("admins"),
-        groups: GroupRule::any_of(vec!["admins".to_owned()]),
+        groups: GroupRule::any_of(vec!["admins".to_owned()]).into(),
         ..policy.default.clone()
     };
     let rule = RouteRule {
@@ -231,7 +232,7 @@ fn a_rule_that_demands_cannot_be_dodged_by_spelling() {
     };
     let policy = Policy::new(vec![rule], policy.default).unwrap();
     let bob = identity("bob@example.com", &["staff"]);
-    let who = Attempt::Accepted(Who { identity: &bob, provenance: Provenance::Provider });
+    let who = Attempt::Accepted(Who { identity: &bob, provenance: Provenance::Provider, provider: None });
     for (path, expected) in [
         ("/", "rule default"),
         ("/admin", "no allowed group (rule admins)"),
@@ -344,7 +345,7 @@ fn the_requirement_asks_for_address_and_group() {
         ("bob", &["ops"], Provenance::PasswordFile, "the e-mail address is not allowed (rule default)"),
     ] {
         let identity = identity(email, groups);
-        let who = Attempt::Accepted(Who { identity: &identity, provenance });
+        let who = Attempt::Accepted(Who { identity: &identity, provenance, provider: None });
         assert_eq!(text(&policy.decide(&facts("GET /"), Judged::Own, who)), expected, "{email} {groups:?}");
     }
 }
@@ -352,15 +353,15 @@ fn the_requirement_asks_for_address_and_group() {
 #[test]
 fn a_login_needs_an_address_even_where_everybody_is_allowed() {
     let policy = Policy::compile(Config { email_domains: vec!["*".to_owned()], ..config() }).unwrap();
-    assert!(policy.check_at_login(&identity("plain-user", &[])).is_ok());
-    let denial = policy.check_at_login(&identity("", &[])).unwrap_err();
+    assert!(policy.check_at_login(&identity("plain-user", &[]), None).is_ok());
+    let denial = policy.check_at_login(&identity("", &[]), None).unwrap_err();
     assert_eq!(denial.reason, DenialReason::EmailMissing);
 }
 
 #[test]
 fn a_public_route_passes_whoever_asks() {
     let mallory = identity("mallory@evil.com", &[]);
-    let who = Attempt::Accepted(Who { identity: &mallory, provenance: Provenance::Provider });
+    let who = Attempt::Accepted(Who { identity: &mallory, provenance: Provenance::Provider, provider: None });
     let verdict = routes(&["^/open"]).decide(&facts("GET /open"), Judged::Own, who);
     assert_eq!(text(&verdict), "public route skip-auth-route[0]");
 }
@@ -398,7 +399,7 @@ fn requests_are_anonymous_on_their_paths_and_never_with_a_bad_credential() {
         assert_eq!(text(&policy.decide(&facts(request), Judged::Own, who)), expected, "{request} {who:?}");
     }
     let bob = identity("", &[]);
-    let who = Attempt::Accepted(Who { identity: &bob, provenance: Provenance::Credential });
+    let who = Attempt::Accepted(Who { identity: &bob, provenance: Provenance::Credential, provider: None });
     for (request, expected) in
         [("GET /healthz", "rule apiAuth.anonymous.paths[0]"), ("GET /", "no allowed group (rule default)")]
     {
@@ -419,12 +420,47 @@ fn where_anonymous_requests_may_go_everywhere_they_need_what_everybody_needs() {
         assert_eq!(text(&verdict), expected);
     }
     let bob = identity("", &["dev"]);
-    let who = Attempt::Accepted(Who { identity: &bob, provenance: Provenance::Credential });
+    let who = Attempt::Accepted(Who { identity: &bob, provenance: Provenance::Credential, provider: None });
     for (policy, expected) in [
         (&everybody(&[], &["dev"]), "rule default"),
         (&listed, "the identity has no e-mail address (rule default)"),
     ] {
         assert_eq!(text(&policy.decide(&facts("GET /x"), Judged::Own, who)), expected);
+    }
+}
+
+/// A group is known by its provider: who is an administrator at one is nobody at the other.
+#[test]
+fn the_groups_of_a_provider_restrict_its_own_people_and_admit_nobody_elses() {
+    let policy = Policy::compile(Config {
+        email_domains: vec!["*".to_owned()],
+        allowed_groups: vec!["admins".to_owned()],
+        groups_by_provider: vec![
+            ("main".to_owned(), vec!["admins".to_owned()]),
+            ("partner".to_owned(), vec!["friends".to_owned()]),
+            ("open".to_owned(), vec![]),
+        ],
+        ..config()
+    })
+    .unwrap();
+    let (admin, friend, nobody) = (["admins"].as_slice(), ["friends"].as_slice(), [].as_slice());
+    for (provider, groups, passes) in [
+        (None, admin, true),
+        (None, friend, false),
+        (Some("main"), admin, true),
+        (Some("main"), friend, false),
+        (Some("partner"), admin, false),
+        (Some("partner"), friend, true),
+        (Some("partner"), nobody, false),
+        (Some("open"), nobody, true),
+        (Some("gone"), admin, false),
+        (Some(""), admin, false),
+    ] {
+        let identity = identity("alice@example.com", groups);
+        let who = Who { identity: &identity, provenance: Provenance::Provider, provider };
+        let verdict = policy.decide(&facts("GET /x"), Judged::Own, Attempt::Accepted(who));
+        assert_eq!(matches!(verdict, Verdict::Permit(_)), passes, "{provider:?} {groups:?}");
+        assert_eq!(policy.check_at_login(&identity, provider).is_ok(), passes, "{provider:?} {groups:?}");
     }
 }
 
@@ -439,7 +475,7 @@ fn an_explanation_names_the_rule_that_decides() {
     })
     .unwrap();
     let who = identity("alice@example.com", &[]);
-    let attempt = Attempt::Accepted(Who { identity: &who, provenance: Provenance::Provider });
+    let attempt = Attempt::Accepted(Who { identity: &who, provenance: Provenance::Provider, provider: None });
     for (request, expected) in [
         ("OPTIONS /x", "skip-auth-preflight: yes"),
         ("GET /static/a", "skip-auth-preflight: no: another method, skip-auth-regex[0]: yes"),

@@ -2,7 +2,7 @@
 
 /// The place of what `flag` says, such as `providers[0].clientID`; none if the structured file has no one place for
 /// it, or if the option stands beside such a file.
-pub(crate) fn path_of(flag: &str) -> Option<&'static str> {
+pub fn path_of(flag: &str) -> Option<&'static str> {
     PLACES.iter().find(|(name, _)| *name == flag).map(|(_, path)| *path)
 }
 

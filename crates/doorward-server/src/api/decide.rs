@@ -278,12 +278,15 @@ fn refusal(shortfall: &Shortfall) -> Refusal {
 /// Sessions of credentials live for one request.
 fn visitor_of(found: Authenticated, now: Timestamp) -> Visitor {
     let caller = Some(Box::new(Caller::of(&found)));
-    let Authenticated { user, email, grant, .. } = found;
+    let Authenticated { user, email, grant, provider, .. } = found;
     let created_at = Some(now);
     let (session, provenance) = if let Some(grant) = grant {
         let identity = Identity { groups: user.groups, ..grant.identity };
         let (expires_on, tokens) = (grant.expires_on, grant.tokens);
-        (Session { created_at, expires_on, tokens, identity, ..Session::default() }, Provenance::Provider)
+        (
+            Session { created_at, expires_on, tokens, identity, provider, ..Session::default() },
+            Provenance::Provider,
+        )
     } else {
         let identity = Identity { email, ..Identity::from(user) };
         (Session { created_at, identity, ..Session::default() }, Provenance::Credential)

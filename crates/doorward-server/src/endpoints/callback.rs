@@ -1,14 +1,14 @@
 //! `<prefix>/callback`: the provider sends the browser back (OpenID Connect Core section 3.1.2.5).
 //!
 //! The order is the security of it: the attempt's cookie is opened, the state compared, and only then the code is
-//! redeemed. An attempt that cannot be finished (another tab, an old page, a lost cookie) never ends in a dead end:
+//! redeemed, at the provider with which the attempt began and nowhere else. An attempt that cannot be finished (another tab, an old page, a lost cookie) never ends in a dead end:
 //! with a session the browser goes on to its page, without one a new login is begun, once.
 
 use std::sync::Arc;
 
 use doorward_core::redirect::SafeRedirect;
 use doorward_net::Body;
-use doorward_oidc::{Grant, PendingLogin, Provider, PublicFailure, RedeemError};
+use doorward_oidc::{Grant, PendingLogin, PublicFailure, RedeemError, WrongIssuer};
 use doorward_session::{CsrfError, RequestCookies, Session, parse_state};
 use doorward_telemetry::LoginOutcome;
 use http::{HeaderValue, Method, Response, StatusCode};
@@ -22,6 +22,7 @@ use crate::{
     ingress::Arrival,
     login::{Beginning, read_mark},
     pages::{self, Links, Problem},
+    providers::Known,
     record::{AuthStatus, Record},
     redirects::{self, OwnEndpoints},
     respond,
@@ -40,20 +41,16 @@ pub(crate) async fn answer(gate: &Arc<Gate>, mut arrival: Arrival, record: &mut 
                 .error_page(&arrival, &Problem::new(error.status_or(StatusCode::INTERNAL_SERVER_ERROR)));
         }
     };
-    let Some(provider) = gate.sign_in.provider.clone() else {
+    if gate.sign_in.providers.is_empty() {
         return gate.error_page(&arrival, &Problem::new(StatusCode::NOT_FOUND));
-    };
+    }
+    let began_at = began_at(gate, &arrival, &form);
     // Checked before anything else of the answer is believed (RFC 9207 section 2.4); a repeated one is no answer either.
     let issuer = form.only("iss").or_else(|| form.first("iss").map(|_| ""));
-    if let Err(error) = provider.accepts_issuer(issuer) {
-        let explanation = Explanation::new(Outcome::Deny, Reason::IssuerMismatch, "A callback was refused.");
-        gate.explain(&arrival, record, explanation.because(&error));
-        let problem = Problem {
-            explanation: "The answer did not come from the identity provider of this site.".into(),
-            debug: error.to_string(),
-            ..Problem::new(StatusCode::FORBIDDEN)
-        };
-        return gate.error_page(&arrival, &problem);
+    if let Some(provider) = began_at
+        && let Err(error) = provider.client.accepts_issuer(issuer)
+    {
+        return from_another_issuer(gate, &arrival, record, &error);
     }
     let given_up = match (form.first("error"), form.first("error_description")) {
         (Some(GIVEN_UP), Some(TOO_LATE)) => true,
@@ -73,7 +70,7 @@ pub(crate) async fn answer(gate: &Arc<Gate>, mut arrival: Arrival, record: &mut 
     let (hash, beginning) = read_mark(&returned.hash);
     let target = redirects::accept(&gate.redirects, &gate.routes, &returned.redirect, OwnEndpoints::Refused)
         .unwrap_or_else(SafeRedirect::root);
-    let mut login = Returned { gate, arrival: &arrival, record, target, beginning };
+    let mut login = Returned { gate, arrival: &arrival, record, target, beginning, began_at };
     if given_up && login.beginning == Beginning::ByPerson {
         let message = "The provider waited too long for a sign-in, which is begun anew.";
         login.explain(Explanation::new(Outcome::Login, Reason::ProviderRefused, message));
@@ -87,7 +84,37 @@ pub(crate) async fn answer(gate: &Arc<Gate>, mut arrival: Arrival, record: &mut 
         Ok(matched) => matched,
         Err(response) => return *response,
     };
-    login.finish(&provider, matched).await
+    login.finish(matched).await
+}
+
+/// Where the login began that a callback is about. With several providers only the attempt knows, if there is one.
+fn began_at<'g>(gate: &'g Gate, arrival: &Arrival, form: &Form) -> Option<&'g Known> {
+    let providers = &gate.sign_in.providers;
+    if let Some(only) = providers.only() {
+        return Some(only);
+    }
+    let returned = parse_state(form.only("state")?, gate.sign_in.state).ok()?;
+    let (hash, _) = read_mark(&returned.hash);
+    let cookies = RequestCookies::new(arrival.headers());
+    let (attempt, _) = gate.sessions.csrf.find(hash, &cookies, arrival.now).ok()?;
+    providers.of_attempt(&attempt)
+}
+
+/// The answer to a login at one provider comes from another (RFC 9700 section 4.4).
+fn from_another_issuer(
+    gate: &Gate,
+    arrival: &Arrival,
+    record: &mut Record,
+    error: &WrongIssuer,
+) -> Response<Body> {
+    let explanation = Explanation::new(Outcome::Deny, Reason::IssuerMismatch, "A callback was refused.");
+    gate.explain(arrival, record, explanation.because(error));
+    let problem = Problem {
+        explanation: "The answer did not come from the identity provider of this site.".into(),
+        debug: error.to_string(),
+        ..Problem::new(StatusCode::FORBIDDEN)
+    };
+    gate.error_page(arrival, &problem)
 }
 
 /// The provider sent the browser back without a code (RFC 6749 section 4.1.2.1). Its words are shown, escaped and
@@ -119,22 +146,25 @@ struct Returned<'a> {
     record: &'a mut Record,
     target: SafeRedirect,
     beginning: Beginning,
+    /// The answer is from there, as far as it says.
+    began_at: Option<&'a Known>,
 }
 
 /// A callback that belongs to an attempt of this browser.
-struct Matched {
+struct Matched<'a> {
     callback: doorward_oidc::MatchedCallback,
+    provider: &'a Known,
     /// Kept with the session, as the reference does, for later checks of ID tokens.
     nonce: Vec<u8>,
     clear_csrf: HeaderValue,
 }
 
-impl Returned<'_> {
+impl<'a> Returned<'a> {
     async fn match_attempt(
         &mut self,
         hash: &str,
         code: Option<&str>,
-    ) -> Result<Matched, Box<Response<Body>>> {
+    ) -> Result<Matched<'a>, Box<Response<Body>>> {
         let cookies = RequestCookies::new(self.arrival.headers());
         let gate = self.gate;
         let csrf = &gate.sessions.csrf;
@@ -150,6 +180,12 @@ impl Returned<'_> {
             }
         };
         let clear_csrf = csrf.clear(&name, self.arrival.facts.host_str());
+        // Of another than the only provider, or of one that is gone: its code is for nobody else.
+        let began_at = gate.sign_in.providers.of_attempt(&attempt);
+        let Some(provider) = began_at.filter(|at| self.began_at.is_some_and(|own| own.id == at.id)) else {
+            let why = "the login began at a provider that is not configured any more";
+            return Err(Box::new(self.unusable(Reason::CsrfMismatch, why, vec![clear_csrf]).await));
+        };
         let pending = PendingLogin {
             state_hash: attempt.state_hash(),
             nonce_hash: attempt.nonce_hash(),
@@ -161,21 +197,21 @@ impl Returned<'_> {
             return Err(Box::new(self.failed(&Problem::new(StatusCode::INTERNAL_SERVER_ERROR))));
         };
         match pending.accept(hash, code.into()) {
-            Ok(callback) => Ok(Matched { callback, nonce: attempt.nonce.to_vec(), clear_csrf }),
+            Ok(callback) => Ok(Matched { callback, provider, nonce: attempt.nonce.to_vec(), clear_csrf }),
             Err(mismatch) => Err(Box::new(self.mismatched(&mismatch.to_string(), clear_csrf).await)),
         }
     }
 
-    async fn finish(&mut self, provider: &Provider, matched: Matched) -> Response<Body> {
-        let clear_csrf = matched.clear_csrf;
+    async fn finish(&mut self, matched: Matched<'_>) -> Response<Body> {
+        let Matched { callback, provider, nonce, clear_csrf } = matched;
         let redirect_uri = self.gate.redirects.redirect_uri.for_request(&self.arrival.facts);
-        let grant = match provider.redeem(matched.callback, &redirect_uri, self.arrival.now).await {
+        let grant = match provider.client.redeem(callback, &redirect_uri, self.arrival.now).await {
             Ok(grant) => grant,
             Err(error) => return self.redeem_failed(&error, clear_csrf),
         };
-        let session = Arc::new(self.session(grant, matched.nonce));
+        let session = Arc::new(self.session(grant, nonce, provider));
         let user = session.identity.display_name().to_owned();
-        if let Err(denial) = self.gate.access.policy.check_at_login(&session.identity) {
+        if let Err(denial) = self.gate.check_at_login(&session) {
             self.record.identify(&session);
             let message = "Invalid authentication via OAuth2: unauthorized";
             self.gate.log_auth(self.arrival, AuthStatus::Failure, &user, message);
@@ -203,7 +239,7 @@ impl Returned<'_> {
         }
     }
 
-    fn session(&self, grant: Grant, nonce: Vec<u8>) -> Session {
+    fn session(&self, grant: Grant, nonce: Vec<u8>, provider: &Known) -> Session {
         let expire = self.gate.sessions.lifetime;
         let expires_on =
             grant.expires_on.or_else(|| expire.map(|expire| self.arrival.now.saturating_add(expire)));
@@ -213,6 +249,7 @@ impl Returned<'_> {
             tokens: grant.tokens,
             nonce: Some(nonce),
             identity: grant.identity,
+            provider: self.gate.sign_in.providers.mark(provider),
             ..Session::default()
         };
         self.gate.mark(&mut session, self.arrival.now);
@@ -301,7 +338,10 @@ impl Returned<'_> {
 
     fn restart_location(&self) -> String {
         let rd: String = form_urlencoded::byte_serialize(self.target.as_str().as_bytes()).collect();
-        format!("{}/start?restarted=true&rd={rd}", self.gate.routes.prefix)
+        let at = self.began_at.filter(|_| self.gate.sign_in.providers.are_several());
+        let provider = at.map(|at| form_urlencoded::byte_serialize(at.id.as_bytes()).collect::<String>());
+        let provider = provider.map(|id| format!("&provider={id}")).unwrap_or_default();
+        format!("{}/start?restarted=true&rd={rd}{provider}", self.gate.routes.prefix)
     }
 
     fn failed(&self, problem: &Problem) -> Response<Body> {

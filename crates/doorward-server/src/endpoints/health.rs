@@ -19,7 +19,7 @@ pub(crate) async fn ready(gate: &Gate) -> Response<Body> {
             "error: the session store is unavailable\n".into(),
         );
     }
-    if gate.sign_in.provider.as_ref().is_some_and(|provider| !provider.is_ready()) {
+    if !gate.sign_in.providers.is_any_ready() {
         let text = "error: the identity provider has not answered yet\n";
         return respond::text_answer(StatusCode::SERVICE_UNAVAILABLE, text.into());
     }

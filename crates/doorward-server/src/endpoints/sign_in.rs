@@ -15,7 +15,7 @@ use crate::{
     handle::with_cookies,
     ingress::Arrival,
     login::{self, Login},
-    pages::Problem,
+    pages::{Problem, SignInPage},
     record::{AuthStatus, Record},
     redirects::OwnEndpoints,
     respond,
@@ -37,15 +37,18 @@ pub(crate) async fn answer(gate: &Arc<Gate>, mut arrival: Arrival, record: &mut 
     if arrival.facts.method == Method::POST && gate.sign_in.htpasswd.is_some() {
         return with_password(gate, &arrival, &form, &target, record).await;
     }
-    if gate.sign_in.button == ProviderButton::Skipped && gate.sign_in.provider.is_some() {
+    let providers = &gate.sign_in.providers;
+    let chosen = form.first("provider").filter(|_| providers.are_several());
+    if gate.sign_in.button == ProviderButton::Skipped && (providers.only().is_some() || chosen.is_some()) {
+        let provider = chosen.map(Into::into);
         let wishes = Form::of_query(arrival.facts.target.query(), gate.access.semicolons).into_pairs();
-        return login::begin(gate, &arrival, &Login { wishes, ..Login::to(target) });
+        return login::begin(gate, &arrival, &Login { wishes, provider, ..Login::to(target) });
     }
     // Whoever comes here wants to sign in anew: a session left on a shared machine ends (CVE-2026-34454). A page of
     // another site that merely embeds this address changes nothing.
     let cleared =
         if arrival.is_embedded_elsewhere() { Vec::new() } else { authenticate::forget(gate, &arrival).await };
-    with_cookies(gate.sign_in_page(&arrival, StatusCode::OK, &target, None), cleared)
+    with_cookies(gate.sign_in_page(&arrival, &target, SignInPage::new(StatusCode::OK)), cleared)
 }
 
 /// Whether a page of another site has sent the form: it would sign its visitors in as somebody of its choice (login
@@ -83,11 +86,12 @@ async fn with_password(
     }
     let user = form.first("username").unwrap_or("");
     if user.is_empty() {
-        let hint = Some("Please give a user name.");
-        return gate.sign_in_page(arrival, StatusCode::BAD_REQUEST, target, hint);
+        let failed = Some("Please give a user name.");
+        let asked = SignInPage { failed, ..SignInPage::new(StatusCode::BAD_REQUEST) };
+        return gate.sign_in_page(arrival, target, asked);
     }
     let Some(htpasswd) = &gate.sign_in.htpasswd else {
-        return gate.sign_in_page(arrival, StatusCode::OK, target, None);
+        return gate.sign_in_page(arrival, target, SignInPage::new(StatusCode::OK));
     };
     let password = form.first("password").unwrap_or("").to_owned();
     let credentials = Credentials::new(user.to_owned(), password);
@@ -100,8 +104,9 @@ async fn with_password(
                 explanation = explanation.because(&why);
             }
             gate.explain_as(arrival, record, (user, message), explanation);
-            let hint = Some("The user name or the password is wrong.");
-            return gate.sign_in_page(arrival, StatusCode::UNAUTHORIZED, target, hint);
+            let failed = Some("The user name or the password is wrong.");
+            let asked = SignInPage { failed, ..SignInPage::new(StatusCode::UNAUTHORIZED) };
+            return gate.sign_in_page(arrival, target, asked);
         }
     };
     gate.log_auth(arrival, AuthStatus::Success, user, "Authenticated via HtpasswdFile");

@@ -16,6 +16,7 @@ use crate::{
     handle::with_cookies,
     ingress::Arrival,
     pages::Problem,
+    providers::Known,
     record::Record,
     redirects::OwnEndpoints,
     respond,
@@ -49,7 +50,9 @@ pub(crate) async fn answer(gate: &Arc<Gate>, mut arrival: Arrival, record: &mut 
     let location = filled_in(target.as_str(), &arrival, id_token.as_ref());
     let ended = authenticate::end_sessions(gate, &arrival).await;
     let mut location = location;
-    if let (Some(provider), Some(session)) = (&gate.sign_in.provider, visitor.session()) {
+    let session = visitor.session();
+    let provider = session.and_then(|session| gate.sign_in.providers.of_session(session));
+    if let (Some(Known { client: provider, .. }), Some(session)) = (provider, session) {
         provider.backend_logout(id_token.as_ref()).await;
         // Passwords and bearer tokens are no logins of the provider that could end.
         if visitor.key.is_some() && session.tokens != Tokens::default() {

@@ -1,4 +1,4 @@
-//! `<prefix>/start`: begins a login at the provider.
+//! `<prefix>/start`: begins a login at the provider; of several at the one that `provider` names, or shows which there are.
 
 use std::sync::Arc;
 
@@ -34,10 +34,12 @@ pub(crate) async fn answer(gate: &Arc<Gate>, mut arrival: Arrival) -> Response<B
         Some("true") => Beginning::Restarted,
         _ => Beginning::ByPerson,
     };
+    // Where there is one, the parameter means whatever the operator lets it mean to the provider.
+    let provider = form.first("provider").filter(|_| gate.sign_in.providers.are_several()).map(Into::into);
     let wishes = Form::of_query(arrival.facts.target.query(), gate.access.semicolons).into_pairs();
     respond::uncached(login::begin(
         gate,
         &arrival,
-        &Login { account, beginning, wishes, ..Login::to(target) },
+        &Login { account, beginning, wishes, provider, ..Login::to(target) },
     ))
 }

@@ -127,7 +127,10 @@ impl Recheck {
             return Check::Over(Close::UNAUTHENTICATED);
         }
         match gate.sessions.keeper.load(&RequestCookies::new(headers), now).await {
-            Ok(loaded) => match gate.access.policy.check_at_login(&loaded.session.identity) {
+            Ok(loaded) if gate.sign_in.providers.disowns(&loaded.session) => {
+                Check::Over(Close::UNAUTHENTICATED)
+            }
+            Ok(loaded) => match gate.check_at_login(&loaded.session) {
                 Ok(()) => Check::Good,
                 Err(_) => Check::Over(Close::FORBIDDEN),
             },

@@ -1,6 +1,6 @@
 //! How requests are turned away on a route, and how that is explained: one line for each.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use doorward_authn::gateway::{Kind, Refusal as BadCredential};
 use doorward_authz::{
@@ -31,9 +31,10 @@ use crate::{
         road::{Case, OnRoute},
         who::{Known, Origin, Unknown, worth_telling},
     },
-    handle::{ask_for_login, not_forwarded},
+    handle::{ask_for_login_at, not_forwarded},
     ingress::Arrival,
     login::{self, Login},
+    providers::{Known as Provider, Offer},
     record::Record,
     redirects::OwnEndpoints,
     respond,
@@ -125,10 +126,17 @@ fn nobody(case: &Case<'_>, on: &OnRoute<'_>, shortfall: &Shortfall, record: &mut
     };
     let explained = Explanation::new(Outcome::Login, shortfall.reason(), message);
     case.explain(on, record, explained.because(&shortfall.detail()));
+    if matches!(shortfall, Shortfall::OtherProvider) && !can_sign_in && case.judged == Judged::Own {
+        // Known, and not by whom it has to be: signing in is for people.
+        return answer(case, on, &Refusal::Forbidden(FORBIDDEN.to_owned()));
+    }
     if can_sign_in {
         let step_up = on.route.step_up.as_ref();
-        let demanding = step_up.and_then(|step_up| demanding_login(case, step_up, AccountChoice::Any));
-        return demanding.unwrap_or_else(|| ask_for_login(case.gate, case.arrival));
+        let demanding = step_up.and_then(|step_up| {
+            let provider = case.gate.sign_in.providers.only_of(offer(on))?;
+            demanding_login(case, provider, step_up, AccountChoice::Any)
+        });
+        return demanding.unwrap_or_else(|| ask_for_login_at(case.gate, case.arrival, offer(on)));
     }
     answer(case, on, &Refusal::Unauthenticated)
 }
@@ -222,7 +230,9 @@ fn stronger_login(case: &Case<'_>, on: &OnRoute<'_>, known: &Known, step_up: &St
     if known.origin == Origin::Session && !is_fresh && case.can_sign_in(on) {
         let is_too_old = is_too_old(&known.principal, step_up, arrival.now);
         let account = if is_too_old { AccountChoice::Anew } else { AccountChoice::Any };
-        if let Some(redirect) = demanding_login(case, step_up, account) {
+        let provider = case.gate.sign_in.providers.of_session(&known.session);
+        let redirect = provider.and_then(|provider| demanding_login(case, provider, step_up, account));
+        if let Some(redirect) = redirect {
             return redirect;
         }
     }
@@ -231,20 +241,31 @@ fn stronger_login(case: &Case<'_>, on: &OnRoute<'_>, known: &Known, step_up: &St
 }
 
 /// The way to a provider that is told what the login has to be like; nothing for requests that a login would lose.
-fn demanding_login(case: &Case<'_>, step_up: &StepUp, account: AccountChoice) -> Option<Response<Body>> {
+fn demanding_login(
+    case: &Case<'_>,
+    provider: &Provider,
+    step_up: &StepUp,
+    account: AccountChoice,
+) -> Option<Response<Body>> {
     let Case { gate, arrival, .. } = *case;
     let begins = matches!(arrival.facts.method, Method::GET | Method::HEAD);
-    if !begins || gate.sign_in.provider.is_none() {
+    if !begins {
         return None;
     }
     let wished = gate.wished_target(arrival);
     let target = gate.return_target(arrival, wished.as_deref(), OwnEndpoints::Refused);
+    let provider = Some(Arc::clone(&provider.id));
     let mut demands = Vec::new();
     if !step_up.acr.is_empty() {
         demands.push(("acr_values", step_up.acr.join(" ")));
     }
     demands.extend(step_up.max_age.map(|age| ("max_age", age.as_secs().to_string())));
-    Some(login::begin(gate, arrival, &Login { account, demands, ..Login::to(target) }))
+    Some(login::begin(gate, arrival, &Login { account, demands, provider, ..Login::to(target) }))
+}
+
+/// At which providers people may sign in for a route.
+fn offer<'a>(on: &OnRoute<'a>) -> Offer<'a> {
+    on.plan.providers.as_deref().map_or(Offer::All, Offer::Only)
 }
 
 /// Whether the time of the login is what is wrong with it.

@@ -122,7 +122,7 @@ impl<'a> Case<'a> {
         on: &OnRoute<'a>,
         record: &mut Record,
     ) -> (Result<Known, Turned>, Vec<HeaderValue>) {
-        let who::Found { who, set_cookies } = who::authenticate(self, &on.plan.authenticate).await;
+        let who::Found { who, set_cookies } = who::authenticate(self, on.plan).await;
         let who = match who {
             Ok(known) => self.as_asked(on, known, record),
             Err(unknown) => Err(refused::unknown(self, on, unknown, record).into()),
@@ -232,7 +232,7 @@ impl<'a> Case<'a> {
     pub(crate) fn is_admitted(&self, known: &Known) -> Result<(), doorward_authz::Denial> {
         let identity = &known.session.identity;
         if known.origin == Origin::Session {
-            self.gate.access.policy.check_at_login(identity)?;
+            self.gate.check_at_login(&known.session)?;
         }
         match (self.judged, self.arrival.facts.target.query()) {
             (Judged::Original, Some(query)) => {

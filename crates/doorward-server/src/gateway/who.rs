@@ -9,6 +9,7 @@ use doorward_authn::{
     gateway::{Authenticator, Description, Finding, Kind, Presented, Refusal},
     x509::Shown,
 };
+use doorward_authz::Provenance;
 use doorward_core::{Identity, Principal, Timestamp, UserInfo};
 use doorward_session::{Session, SessionKey};
 use http::HeaderValue;
@@ -18,8 +19,9 @@ use crate::{
     authenticate::{self, Freshness, Standing},
     explain::Shortfall,
     gate::Gate,
-    gateway::Case,
+    gateway::{Case, RoutePlan},
     ingress::Arrival,
+    providers::Offer,
 };
 
 /// Somebody known, or nobody in particular where that is allowed.
@@ -70,8 +72,8 @@ struct Gathered {
     anonymous: Option<Arc<str>>,
 }
 
-/// Asks `authenticators` in order.
-pub(crate) async fn authenticate(case: &Case<'_>, authenticators: &[Arc<Authenticator>]) -> Found {
+/// Asks the authenticators of a route in order.
+pub(crate) async fn authenticate(case: &Case<'_>, plan: &RoutePlan) -> Found {
     let Case { gate, arrival, .. } = *case;
     if chain::bearer_token(arrival.headers()).is_err() {
         return Found { who: Err(Unknown::Repeated), set_cookies: Vec::new() };
@@ -79,11 +81,11 @@ pub(crate) async fn authenticate(case: &Case<'_>, authenticators: &[Arc<Authenti
     let certificates = case.certificates();
     let presented = case.presented(certificates.as_deref());
     let mut gathered = Gathered::default();
-    for authenticator in authenticators {
+    for authenticator in &plan.authenticate {
         match authenticator.kind() {
             Kind::Anonymous => gathered.anonymous = Some(Arc::clone(authenticator.name())),
             Kind::Session => {
-                let by_session = Box::pin(by_session(case, authenticator));
+                let by_session = Box::pin(by_session(case, plan, authenticator));
                 if let Some(known) = by_session.await.take(&mut gathered) {
                     return Found { who: Ok(known), set_cookies: gathered.set_cookies };
                 }
@@ -121,6 +123,17 @@ impl Case<'_> {
             of_connection: self.arrival.connection.certificates.as_deref(),
             now: self.arrival.now,
         }
+    }
+}
+
+impl Case<'_> {
+    /// Whether the session of this visitor comes from a provider whose sessions count on a route. One that was made with a
+    /// password comes from none.
+    fn counts(&self, plan: &RoutePlan, visitor: &authenticate::Known) -> bool {
+        let Some(ids) = &plan.providers else { return true };
+        let provider = self.gate.sign_in.providers.of_session(&visitor.session);
+        visitor.provenance == Provenance::Provider
+            && provider.is_some_and(|provider| Offer::Only(ids).holds(&provider.id))
     }
 }
 
@@ -193,10 +206,13 @@ impl BySession {
     }
 }
 
-async fn by_session(case: &Case<'_>, authenticator: &Authenticator) -> BySession {
+async fn by_session(case: &Case<'_>, plan: &RoutePlan, authenticator: &Authenticator) -> BySession {
     let Case { gate, gateway, arrival, .. } = *case;
     let visitor = authenticate::by_stored_session(gate, arrival, Freshness::RenewedWhenDue).await;
     let found = match visitor.standing {
+        Standing::Known(known) if !case.counts(plan, &known) => {
+            Err(NoSession::Nothing(Shortfall::OtherProvider))
+        }
         Standing::Known(known) => principal_of(&known.session, authenticator.name(), gateway.naming)
             .map_or_else(
                 || {

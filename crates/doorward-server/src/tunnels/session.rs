@@ -62,7 +62,11 @@ impl Recheck {
             Ok(Some(_)) => return Check::Over(Close::UNAUTHENTICATED),
             Err(_) => return Check::Unknown,
         }
-        let who = Attempt::Accepted(Who { identity: &session.identity, provenance: *provenance });
+        let who = Attempt::Accepted(Who {
+            identity: &session.identity,
+            provenance: *provenance,
+            provider: session.provider.as_deref(),
+        });
         match gate.access.policy.decide(facts, Judged::Own, who) {
             Verdict::Permit(_) => Check::Good,
             Verdict::Login | Verdict::Deny(_) => Check::Over(Close::FORBIDDEN),

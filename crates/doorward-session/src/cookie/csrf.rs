@@ -1,6 +1,8 @@
 //! A login under way: its secrets, kept in a signed and encrypted cookie until the provider sends the browser back
 //! (wire-formats, section 5).
 
+use std::sync::Arc;
+
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest;
 use base64_simd::URL_SAFE_NO_PAD;
@@ -24,12 +26,15 @@ pub struct LoginAttempt {
     pub nonce: [u8; 32],
     /// The PKCE verifier (RFC 7636), if PKCE is used.
     pub verifier: Option<SecretString>,
+    /// The id of the provider to which the browser was sent, where there are several. Neither oauth2-proxy nor older
+    /// versions read such an attempt: they would show the code to the provider that they know.
+    pub provider: Option<Arc<str>>,
 }
 
 impl LoginAttempt {
     /// From random bytes.
     pub fn new(state: [u8; 32], nonce: [u8; 32]) -> Self {
-        Self { state, nonce, verifier: None }
+        Self { state, nonce, verifier: None, provider: None }
     }
 
     /// From the operating system's random bytes.
@@ -48,8 +53,9 @@ impl LoginAttempt {
     }
 
     pub(crate) fn encode(&self) -> Result<Vec<u8>, Unencodable> {
-        let Self { state, nonce, verifier } = self;
+        let Self { state, nonce, verifier, provider } = self;
         let mut writer = Writer::with_capacity(512);
+        writer.owner(provider.as_deref())?;
         writer.map(2 + usize::from(verifier.is_some()))?;
         writer.text("s")?;
         writer.bytes(state)?;
@@ -64,6 +70,7 @@ impl LoginAttempt {
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Unsealable> {
         let mut reader = Reader::new(bytes);
+        let provider = reader.owner()?.map(Arc::from);
         let (mut state, mut nonce, mut verifier) = (None, None, None);
         for _ in 0..reader.map()? {
             match reader.bytes()? {
@@ -75,7 +82,8 @@ impl LoginAttempt {
         }
         reader.finish()?;
         let exact = |bytes: Option<&[u8]>| bytes.and_then(|bytes| bytes.try_into().ok()).ok_or(Unsealable);
-        Ok(Self { state: exact(state)?, nonce: exact(nonce)?, verifier: verifier.map(SecretString::from) })
+        let (state, nonce) = (exact(state)?, exact(nonce)?);
+        Ok(Self { state, nonce, verifier: verifier.map(SecretString::from), provider })
     }
 }
 

@@ -22,6 +22,7 @@ fn names(sid: Option<&str>, subject: Option<&str>, user: &str) -> Names {
     Names {
         sid: sid.map(str::to_owned),
         subject: subject.map(str::to_owned),
+        provider: None,
         user: user.to_owned(),
         email: format!("{user}@example.com"),
         preferred_username: format!("name-of-{user}"),
@@ -29,7 +30,15 @@ fn names(sid: Option<&str>, subject: Option<&str>, user: &str) -> Names {
 }
 
 fn sid(sid: &str, subject: Option<&str>) -> Whom {
-    Whom::Sid { sid: sid.to_owned(), subject: subject.map(str::to_owned) }
+    Whom::Sid { sid: sid.to_owned(), subject: subject.map(str::to_owned), at: first() }
+}
+
+fn first() -> At {
+    At::First("main".into())
+}
+
+fn subject(subject: &str) -> Whom {
+    Whom::Subject { subject: subject.to_owned(), at: first() }
 }
 
 #[tokio::test]
@@ -41,13 +50,13 @@ async fn who_was_ended_is_out_and_nobody_else_is() {
     let rows = [
         (sid("s1", None), [(true, true), (false, false), (false, false)]),
         (sid("s1", Some("alice")), [(true, true), (true, false), (false, false)]),
-        (Whom::Subject("alice".to_owned()), [(true, false), (true, false), (false, false)]),
+        (subject("alice"), [(true, false), (true, false), (false, false)]),
         (Whom::User("alice".to_owned()), [(true, false), (true, false), (false, false)]),
         (Whom::User("Alice@Example.com".to_owned()), [(true, false), (true, false), (false, false)]),
         (Whom::User("name-of-alice".to_owned()), [(true, false), (true, false), (false, false)]),
         (Whom::User("s1".to_owned()), [(false, false); 3]),
         (Whom::User("ALICE".to_owned()), [(false, false); 3]),
-        (Whom::Subject("alice@example.com".to_owned()), [(false, false); 3]),
+        (subject("alice@example.com"), [(false, false); 3]),
         (sid("alice", None), [(false, false); 3]),
         (sid("s9", Some("alice")), [(false, false), (true, false), (false, false)]),
     ];
@@ -63,6 +72,47 @@ async fn who_was_ended_is_out_and_nobody_else_is() {
         }
         assert!(!ledger.has_ended(&Names::default(), at(5)).await.unwrap());
     }
+}
+
+/// Users and sessions are called so by one provider; what another says of the same names ends nothing.
+#[tokio::test]
+async fn a_provider_ends_sessions_of_its_own_alone() {
+    let of = |provider: Option<&str>| Names {
+        provider: provider.map(Into::into),
+        ..names(Some("s1"), Some("alice"), "alice")
+    };
+    let [main, partner] = ["main", "partner"].map(|id| of(Some(id)));
+    let unsaid = of(None);
+    let by = |at: At| {
+        [
+            Whom::Sid { sid: "s1".to_owned(), subject: None, at: at.clone() },
+            Whom::Subject { subject: "alice".to_owned(), at },
+        ]
+    };
+    for (at, expected) in [
+        (At::First("main".into()), [true, false, true]),
+        (At::Provider("partner".into()), [false, true, false]),
+        (At::Provider("other".into()), [false; 3]),
+        (At::First("other".into()), [false, false, true]),
+    ] {
+        for whom in by(at) {
+            let ledger = ledger(&memory(), Tickets::Elsewhere);
+            ledger.end(&whom, at_ten()).await.unwrap();
+            for (names, expected) in [&main, &partner, &unsaid].into_iter().zip(expected) {
+                assert_eq!(ledger.has_ended(names, NOW).await, Ok(expected), "{whom:?} {names:?}");
+            }
+        }
+    }
+    // An administrator means people, wherever they sign in.
+    let ledger = ledger(&memory(), Tickets::Elsewhere);
+    ledger.end(&Whom::User("alice".to_owned()), at_ten()).await.unwrap();
+    for names in [&main, &partner, &unsaid] {
+        assert_eq!(ledger.has_ended(names, NOW).await, Ok(true));
+    }
+}
+
+fn at_ten() -> Timestamp {
+    at(10)
 }
 
 #[tokio::test]
@@ -120,7 +170,7 @@ async fn sessions_in_the_store_are_listed_and_removed() {
     assert_eq!(book.end(&Whom::User("alice".to_owned()), at(30)).await.unwrap().len(), 1);
     assert_eq!(store.get(&second).await, Ok(None));
     let third = kept(&store, "alice", 40).await;
-    assert_eq!(book.end_sid("s1", at(50)).await.unwrap().len(), 2);
+    assert_eq!(book.end_sid("s1", &At::First("main".into()), at(50)).await.unwrap().len(), 2);
     assert_eq!((store.get(&third).await, store.get(&other).await), (Ok(None), Ok(None)));
     // Without a record: whoever signs in anew there is in.
     assert!(!book.has_ended(&names(Some("s1"), None, "x"), at(60)).await.unwrap());
@@ -132,7 +182,7 @@ async fn nothing_but_tickets_of_ours_is_removed_whatever_a_list_says() {
     let book = ledger(&store, Tickets::InStore);
     store.set("somebody-elses", b"1", None).await.unwrap();
     let member = Listed { member: "1 somebody-elses".to_owned(), expires: at(60).seconds };
-    let name = Name { kind: Kind::User, text: "alice" };
+    let name = Name { kind: Kind::User, at: None, text: "alice" };
     store.list_add(&book.list_key(name), &member, NOW.seconds, Duration::from_mins(1)).await.unwrap();
     book.end(&Whom::User("alice".to_owned()), NOW).await.unwrap();
     assert!(store.get("somebody-elses").await.unwrap().is_some());

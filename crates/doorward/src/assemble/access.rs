@@ -13,8 +13,8 @@ use super::{
 
 /// What is known of who may come in apart from the options.
 pub(crate) struct Admission<'a> {
-    /// The provider that logs people in; its groups and roles are restrictions.
-    pub(crate) provider: Option<&'a Provider>,
+    /// The providers that log people in; the groups and roles of each restrict its own people.
+    pub(crate) providers: &'a [Provider],
     pub(crate) at: SignInAt,
     /// Where API requests need no credential.
     pub(crate) anonymous_paths: Vec<String>,
@@ -54,13 +54,11 @@ pub(crate) fn config(
 
 fn policy(
     options: &Options,
-    Admission { provider, at, anonymous_paths }: Admission<'_>,
+    Admission { providers, at, anonymous_paths }: Admission<'_>,
     emails: Option<EmailFile>,
     problems: &mut Problems<'_>,
 ) -> Option<Policy> {
-    let groups = provider.iter().flat_map(|provider| provider.allowed_groups.iter().cloned());
-    let roles = provider.iter().flat_map(|provider| &provider.keycloak.roles);
-    let allowed_groups = groups.chain(roles.map(|role| format!("role:{role}"))).collect();
+    let by_provider = providers.iter().map(|provider| (provider.id.clone(), allowed_groups(provider)));
     let compiled = Policy::compile(doorward_authz::Config {
         preflight: if options.skip_auth_preflight { Preflight::Open } else { Preflight::NeedsLogin },
         skip_auth_regex: options.skip_auth_regex.clone(),
@@ -73,7 +71,9 @@ fn policy(
             SignInAt::Elsewhere | SignInAt::Nowhere => WithoutAddress::Refused,
         },
         anonymous_paths,
-        allowed_groups,
+        // Who comes by a password or another credential is judged by the first, as where it is the only one.
+        allowed_groups: providers.first().map(allowed_groups).unwrap_or_default(),
+        groups_by_provider: by_provider.collect(),
     });
     match compiled {
         Ok(policy) => {
@@ -93,6 +93,12 @@ fn policy(
             None
         }
     }
+}
+
+/// The groups of which people need one who sign in at this provider; roles are groups of a kind.
+fn allowed_groups(provider: &Provider) -> Vec<String> {
+    let roles = provider.keycloak.roles.iter().map(|role| format!("role:{role}"));
+    provider.allowed_groups.iter().cloned().chain(roles).collect()
 }
 
 /// Rules that open everything but some paths open nothing for a forward-auth proxy that does not say which path it asks

@@ -6,22 +6,30 @@ use doorward_options::{
     structured::{Provider, Structured, Upstream},
 };
 
-use super::auth_server::PROVIDER;
+use super::{auth_server::PROVIDER, problems::Problems};
 
-/// All lines, in their order.
-pub(crate) fn lines(
+/// Notes all lines, in their order; none where nobody signs in. The providers come with what people call their kinds.
+pub(crate) fn note(
     options: &Options,
     structured: &Structured,
-    provider: &Provider,
-    provider_type: &str,
-) -> Vec<String> {
+    providers: &[(&Provider, &str)],
+    problems: &mut Problems<'_>,
+) {
+    if !providers.is_empty() {
+        lines(options, structured, providers).into_iter().for_each(|line| problems.notice(line));
+    }
+}
+
+fn lines(options: &Options, structured: &Structured, providers: &[(&Provider, &str)]) -> Vec<String> {
     let mut lines = files(options);
-    if !provider.oidc.skip_discovery {
+    if providers.iter().any(|(provider, _)| !provider.oidc.skip_discovery) {
         lines.push("Performing OIDC Discovery...".to_owned());
     }
     lines.extend(mappings(&structured.upstreams.upstreams));
-    lines.extend(bearer_tokens(options, provider));
-    lines.push(format!("OAuthProxy configured for {provider_type} Client ID: {}", provider.client_id));
+    lines.extend(bearer_tokens(options, providers));
+    lines.extend(providers.iter().map(|(provider, kind)| {
+        format!("OAuthProxy configured for {kind} Client ID: {}", provider.client_id)
+    }));
     lines.push(cookie_settings(options));
     lines.extend(skipped(options));
     lines.extend(options.api_routes.iter().map(|path| format!("API route - Path: {path}")));
@@ -55,12 +63,12 @@ fn mappings(upstreams: &[Upstream]) -> Vec<String> {
     upstreams.into_iter().map(line).collect()
 }
 
-fn bearer_tokens(options: &Options, provider: &Provider) -> Vec<String> {
+fn bearer_tokens(options: &Options, providers: &[(&Provider, &str)]) -> Vec<String> {
     if !options.skip_jwt_bearer_tokens {
         return Vec::new();
     }
     let mut lines = Vec::new();
-    if provider.provider != PROVIDER {
+    for (provider, _) in providers.iter().filter(|(provider, _)| provider.provider != PROVIDER) {
         let issuer = &provider.oidc.issuer_url;
         lines.push(format!("Skipping JWT tokens from configured OIDC issuer: {issuer:?}"));
     }

@@ -17,9 +17,12 @@ use doorward_authn::{chain::Naming, gateway::Authenticator};
 use doorward_authz::gateway::Routes;
 use doorward_gateway::{Credential, Handles, Issuer, IssuerConfig, PhantomConfig, PomeriumKeys};
 use doorward_jose::Algorithm;
-use doorward_options::structured::own::{
-    AuthServer, Own, RecordStore,
-    gateway::{Gateway as Written, Route},
+use doorward_options::structured::{
+    Provider,
+    own::{
+        AuthServer, Own, RecordStore,
+        gateway::{Gateway as Written, Route},
+    },
 };
 use doorward_policy::Policies;
 use doorward_server::{
@@ -61,6 +64,8 @@ pub(crate) struct Beside<'a> {
     pub(crate) api: Option<&'a api_auth::Plan>,
     pub(crate) former: Option<&'a KeptKeys>,
     pub(crate) sign_in: SignInAt,
+    /// At which people sign in, where they do that at providers.
+    pub(crate) providers: &'a [Provider],
 }
 
 /// What is there once everything is open.
@@ -98,6 +103,7 @@ pub(crate) fn plan(
         errors: usual,
         identity,
         sign_in: beside.sign_in,
+        providers: beside.providers,
     };
     let routes = routes::routes(&written.routes, around, problems);
     if !written.exchange_rules.is_empty() && beside.server.is_none() {
@@ -367,6 +373,7 @@ impl Joint {
     fn route(&self, planned: routes::Planned, problems: &mut Problems<'_>) -> Option<RoutePlan> {
         let routes::Planned {
             authenticate,
+            providers,
             upstreams,
             credential,
             audience,
@@ -392,6 +399,7 @@ impl Joint {
         let credential = Arc::clone(self.credentials.get(&credential)?);
         Some(RoutePlan {
             authenticate: authenticate?,
+            providers,
             upstreams: problems.take("gateway.routes", Upstreams::chosen(upstreams), mend)?,
             credential: CredentialUse { credential, audience, max_scopes },
             identity,

@@ -1,10 +1,10 @@
 //! Collects everything that is wrong with a configuration, so that it is reported in one go, and what is worth
 //! saying about it although nothing is wrong.
 
-use std::{fs, io, os::unix::fs::MetadataExt as _, path::Path};
+use std::{borrow::Cow, fs, io, os::unix::fs::MetadataExt as _, path::Path};
 
 use doorward_core::{Secret, SecretString};
-use doorward_options::{OptionError, Source, Sources, problem};
+use doorward_options::{OptionError, Source, Sources, problem, structured::path_of};
 
 use crate::files::{Below, Files};
 
@@ -16,16 +16,36 @@ pub(crate) struct Problems<'a> {
     found: Vec<OptionError>,
     warnings: Vec<OptionError>,
     notices: Vec<String>,
+    /// The place in the list of the provider that is looked at.
+    provider: usize,
 }
 
 impl<'a> Problems<'a> {
     pub(crate) const fn new(sources: &'a Sources, files: &'a Files) -> Self {
-        Self { sources, files, found: Vec::new(), warnings: Vec::new(), notices: Vec::new() }
+        Self { sources, files, found: Vec::new(), warnings: Vec::new(), notices: Vec::new(), provider: 0 }
     }
 
     /// Notes a mistake: which option, what is wrong, how to mend it.
     pub(crate) fn add(&mut self, option: &str, message: impl Into<String>, mend: impl Into<String>) {
-        self.found.push(problem(self.sources, option, message, mend));
+        let place = self.of_provider_at(option);
+        self.found.push(problem(self.sources, &place, message, mend));
+    }
+
+    /// From here on, options of providers mean the provider at this place of the list, the first being 0.
+    pub(crate) const fn look_at_provider(&mut self, place: usize) {
+        self.provider = place;
+    }
+
+    /// Flags, and places of the first provider, name those of the provider that is looked at.
+    fn of_provider_at<'o>(&self, option: &'o str) -> Cow<'o, str> {
+        if self.provider == 0 {
+            return option.into();
+        }
+        let place = path_of(option).unwrap_or(option);
+        match place.strip_prefix("providers[0]") {
+            Some(rest) => format!("providers[{}]{rest}", self.provider).into(),
+            None => option.into(),
+        }
     }
 
     /// The value, or a note about why there is none.
@@ -94,7 +114,8 @@ impl<'a> Problems<'a> {
 
     /// Notes a risk: which option or place, what it does, how to mend it. It is told at start, and by `doorward check`.
     pub(crate) fn warn(&mut self, option: &str, message: impl Into<String>, mend: impl Into<String>) {
-        self.warnings.push(problem(self.sources, option, message, mend));
+        let place = self.of_provider_at(option);
+        self.warnings.push(problem(self.sources, &place, message, mend));
     }
 
     /// All sentences for the log, risks last.

@@ -39,8 +39,8 @@ const LATER: [&str; 15] = [
     "sourcehut",
 ];
 
-/// The provider that logs people in. As in oauth2-proxy it is the first of the list.
-pub(crate) fn first<'a>(structured: &'a Structured, problems: &mut Problems<'_>) -> Option<&'a Provider> {
+/// Looks through the list of providers: people sign in at any of them, and the first is the one of oauth2-proxy.
+pub(crate) fn look_through(structured: &Structured, problems: &mut Problems<'_>) {
     for (index, provider) in structured.providers.iter().enumerate() {
         let earlier = structured.providers.iter().take(index);
         if earlier.into_iter().any(|earlier| earlier.id == provider.id) {
@@ -48,18 +48,22 @@ pub(crate) fn first<'a>(structured: &'a Structured, problems: &mut Problems<'_>)
                 format!("multiple providers found with id {:?}: provider ids must be unique", provider.id);
             problems.add(&format!("providers[{index}].id"), message, "give every provider an id of its own");
         }
-        if index > 0 {
+    }
+    match structured.providers.as_slice() {
+        [] => {
+            let message = "at least one provider has to be defined";
+            problems.add("providers", message, "write the provider at which people sign in");
+        }
+        [_] => {}
+        several => {
+            let ids: Vec<&str> = several.iter().map(|provider| provider.id.as_str()).collect();
             problems.notice(format!(
-                "providers[{index}] is not used: people sign in at the first provider of the list only."
+                "People choose among {} providers: {}. oauth2-proxy knows the first only.",
+                ids.len(),
+                ids.join(", ")
             ));
         }
     }
-    let first = structured.providers.first();
-    if first.is_none() {
-        let message = "at least one provider has to be defined";
-        problems.add("providers", message, "write the provider at which people sign in");
-    }
-    first
 }
 
 /// Checks everything that can be checked without asking the provider.

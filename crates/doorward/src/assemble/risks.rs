@@ -18,10 +18,12 @@ use super::{Form, Written, problems::Problems};
 /// Warns of everything that is risky. What is wrong is told elsewhere.
 pub(crate) fn note(written: &Written<'_>, problems: &mut Problems<'_>) {
     let Written { options, structured, form, own } = *written;
-    if let Some(provider) = structured.providers.first() {
+    for (place, provider) in structured.providers.iter().enumerate() {
+        problems.look_at_provider(place);
         of_provider(provider, problems);
         of_admission(options, provider, problems);
     }
+    problems.look_at_provider(0);
     of_provider_options(options, structured, problems);
     of_cookies(options, problems);
     of_hops(options, problems);

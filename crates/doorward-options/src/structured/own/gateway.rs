@@ -142,6 +142,8 @@ pub struct Route {
     pub upstream: Upstreams,
     /// Names of authenticators, in the order in which they are tried.
     pub authenticate: Option<OneOrMore>,
+    /// Ids of providers: sessions of others do not count.
+    pub providers: Option<OneOrMore>,
     pub authorize: Option<Expression>,
     pub credential: RouteCredential,
     pub error_format: String,
@@ -404,6 +406,7 @@ records! {
         matches: "match",
         upstream: "upstream",
         authenticate: "authenticate",
+        providers: "providers",
         authorize: "authorize",
         credential: "credential",
         error_format: "errorFormat",

@@ -28,7 +28,13 @@ pub(super) async fn answer(gate: &Arc<Gate>, arrival: &Arrival, record: &mut Rec
         Decision::Permitted { visitor, .. } => match visitor.session() {
             Some(session) => {
                 let groups = &session.identity.groups;
-                if gate.sign_out.admin_groups.iter().any(|group| groups.contains(group)) {
+                // A group is one of the provider that says so: those of others have other members.
+                let is_of_first = gate
+                    .sign_in
+                    .providers
+                    .of_session(session)
+                    .is_none_or(|provider| gate.sign_in.providers.is_first(provider));
+                if is_of_first && gate.sign_out.admin_groups.iter().any(|group| groups.contains(group)) {
                     let admin = session.identity.display_name();
                     for_admin(gate, arrival, admin).await
                 } else {
@@ -90,7 +96,13 @@ impl Desk<'_> {
             .await
             .map_err(text)?
             .into_iter()
-            .map(|one| json!({"id": one.id, "loggedInAt": one.since, "expiresAt": one.expires}))
+            .map(|one| {
+                let mut told = json!({"id": one.id, "loggedInAt": one.since, "expiresAt": one.expires});
+                if let (Some(provider), Some(told)) = (one.provider, told.as_object_mut()) {
+                    told.insert("provider".to_owned(), provider.into());
+                }
+                told
+            })
             .collect();
         let listed = match ledger.tickets() {
             Tickets::InStore => "all",

@@ -18,6 +18,7 @@ use crate::{
     gate::Gate,
     handle::with_cookies,
     ingress::Arrival,
+    providers::Known,
     respond,
 };
 
@@ -27,49 +28,66 @@ pub(super) async fn answer(gate: &Arc<Gate>, arrival: &Arrival) -> Response<Body
     if !matches!(arrival.facts.method, Method::GET | Method::HEAD) {
         return respond::method_not_allowed("GET, HEAD");
     }
-    let Some(provider) = &gate.sign_in.provider else { return respond::empty(StatusCode::BAD_REQUEST) };
+    let providers = &gate.sign_in.providers;
+    if providers.is_empty() {
+        return respond::empty(StatusCode::BAD_REQUEST);
+    }
     let form = Form::of_query(arrival.facts.target.query(), gate.access.semicolons);
-    let is_ours = form.only("iss") == Some(provider.issuer());
+    let issuer = form.only("iss").unwrap_or_default();
+    // An issuer at which we are more than one client calls its sessions alike for all of them.
+    let named: Vec<&Known> = providers.iter().filter(|known| known.client.issuer() == issuer).collect();
     let sid = form.only("sid").filter(|sid| (1..=LONGEST_SID).contains(&sid.len()));
-    let Some(sid) = sid.filter(|_| is_ours) else {
+    let Some(sid) = sid.filter(|_| !named.is_empty()) else {
         tracing::info!("A front-channel logout names no session of the provider: nobody is signed out");
-        return framed(respond::text_error(StatusCode::BAD_REQUEST, "Bad Request\n"), provider.issuer());
+        let issuer = providers.only().map(|only| only.client.issuer()).unwrap_or_default();
+        return framed(respond::text_error(StatusCode::BAD_REQUEST, "Bad Request\n"), issuer);
     };
     let visitor = authenticate(gate, arrival, Freshness::AsStored).await;
     let mut set_cookies = visitor.set_cookies.clone();
-    if sid_of(&visitor).as_deref() == Some(sid) {
+    if sid_of(gate, &named, &visitor).as_deref() == Some(sid) {
         let ended = authenticate::end_sessions(gate, arrival).await;
         set_cookies.extend(ended.set_cookies);
         if ended.store.is_err() {
             return with_cookies(respond::unavailable(), set_cookies);
         }
     }
-    let response = match end_others(gate, arrival, sid).await {
+    let response = match end_others(gate, arrival, (&named, sid)).await {
         Ok(()) => respond::html(StatusCode::OK, "<!DOCTYPE html><title>Signed out</title>".to_owned()),
         Err(error) => {
             tracing::error!("A front-channel logout could not end sessions: {error}");
             respond::unavailable()
         }
     };
-    with_cookies(framed(response, provider.issuer()), set_cookies)
+    with_cookies(framed(response, issuer), set_cookies)
 }
 
-/// What the provider calls the session of this browser.
-fn sid_of(visitor: &Visitor) -> Option<String> {
+/// What one of these providers calls the session of this browser.
+fn sid_of(gate: &Gate, named: &[&Known], visitor: &Visitor) -> Option<String> {
     visitor.key.as_ref()?;
-    TokenFacts::of(visitor.session()?.tokens.id.as_ref()?).sid
+    let session = visitor.session()?;
+    let provider = gate.sign_in.providers.of_session(session)?;
+    named.iter().find(|known| known.id == provider.id)?;
+    TokenFacts::of(session.tokens.id.as_ref()?).sid
 }
 
-async fn end_others(gate: &Gate, arrival: &Arrival, sid: &str) -> Result<(), StoreError> {
+async fn end_others(
+    gate: &Gate,
+    arrival: &Arrival,
+    (named, sid): (&[&Known], &str),
+) -> Result<(), StoreError> {
     let Some(ledger) = &gate.sessions.ledger else { return Ok(()) };
-    let keys = Box::pin(ledger.end_sid(sid, arrival.now)).await?;
-    forget(gate, arrival, keys);
+    for provider in named {
+        let at = gate.sign_in.providers.at(provider);
+        let keys = Box::pin(ledger.end_sid(sid, &at, arrival.now)).await?;
+        forget(gate, arrival, keys);
+    }
     Ok(())
 }
 
-/// Only pages of the provider may frame the answer.
+/// Only pages of the provider may frame the answer, or none if nobody knows which.
 fn framed(mut response: Response<Body>, issuer: &str) -> Response<Body> {
-    let origin = Url::parse(issuer).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
+    let origin = Url::parse(issuer).map(|url| url.origin().ascii_serialization());
+    let origin = origin.unwrap_or_else(|_| "'none'".to_owned());
     let policy = format!("default-src 'none'; frame-ancestors {origin}");
     if let Ok(policy) = HeaderValue::try_from(policy) {
         response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);

@@ -38,6 +38,16 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Whose the map is that follows, if that is said: then it is the second half of a pair.
+    pub(crate) fn owner(&mut self) -> Read<Option<&'a str>> {
+        let Some((&PAIR, rest)) = self.rest.split_first() else { return Ok(None) };
+        self.rest = rest;
+        match self.text()? {
+            "" => Err(Unsealable),
+            owner => Ok(Some(owner)),
+        }
+    }
+
     /// Text; nil is empty text.
     pub(crate) fn text(&mut self) -> Read<&'a str> {
         std::str::from_utf8(self.bytes()?).map_err(|_| Unsealable)
@@ -286,6 +296,9 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// The header of an array of two.
+const PAIR: u8 = 0x92;
+
 /// Writes with the shortest header each.
 pub(crate) struct Writer {
     bytes: Vec<u8>,
@@ -298,6 +311,13 @@ impl Writer {
 
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.bytes
+    }
+
+    /// Begins a pair of this name and the map that is written next; without a name nothing.
+    pub(crate) fn owner(&mut self, owner: Option<&str>) -> Write {
+        let Some(owner) = owner else { return Ok(()) };
+        self.bytes.push(PAIR);
+        self.text(owner)
     }
 
     pub(crate) fn map(&mut self, entries: usize) -> Write {

@@ -1,4 +1,4 @@
-//! A session as `MessagePack` map (wire-formats, section 3).
+//! A session as `MessagePack` map (wire-formats, section 3); one that names its provider as a pair of name and map.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,8 @@ pub(crate) fn encode(
     created_at: Timestamp,
     keep: StoredTokens,
 ) -> Result<Vec<u8>, Unencodable> {
-    let Session { created_at: _, expires_on, tokens, nonce, identity, logged_in_at, seen_at } = session;
+    let Session { created_at: _, expires_on, tokens, nonce, identity, logged_in_at, seen_at, provider } =
+        session;
     let Identity { user, email, groups, preferred_username, additional } = identity;
     let Tokens { access, id, refresh } = tokens;
     let tokens =
@@ -37,6 +38,7 @@ pub(crate) fn encode(
         + usize::from(!additional.is_empty())
         + own_times.iter().filter(|(_, time)| time.is_some()).count();
     let mut writer = Writer::with_capacity(session.weight());
+    writer.owner(provider.as_deref())?;
     writer.map(entries)?;
     writer.text("ca")?;
     writer.time(created_at)?;
@@ -95,13 +97,13 @@ fn encode_rest(writer: &mut Writer, identity: &Identity) -> Result<(), Unencodab
     Ok(())
 }
 
-/// The session in a map. Keys that are not ours are passed over.
+/// The session in a map, or in a pair with one. Keys that are not ours are passed over.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Session, Unsealable> {
     if bytes.len() > MAX_SESSION_BYTES {
         return Err(Unsealable);
     }
     let mut reader = Reader::new(bytes);
-    let mut session = Session::default();
+    let mut session = Session { provider: reader.owner()?.map(Into::into), ..Session::default() };
     for _ in 0..reader.map()? {
         match reader.bytes()? {
             b"ca" => session.created_at = reader.time()?,

@@ -106,6 +106,9 @@ fn a_login_comes_back_and_only_what_it_has_is_written() {
     let bare = LoginAttempt { verifier: None, ..attempt(1) };
     assert!(bare.encode().unwrap().starts_with(b"\x82\xa1s\xc4\x20"));
     assert_eq!(LoginAttempt::decode(&bare.encode().unwrap()), Ok(bare));
+    let named = LoginAttempt { provider: Some("partner".into()), ..attempt(1) };
+    assert_eq!(named.encode().unwrap(), [b"\x92\xa7partner", &whole[..]].concat());
+    assert_eq!(LoginAttempt::decode(&named.encode().unwrap()), Ok(named));
     for bytes in [&b"\x80"[..], b"\x82\xa1s\xc4\x01x\xa1n\xc4\x01x", b"\x90", b""] {
         assert_eq!(LoginAttempt::decode(bytes), Err(Unsealable));
     }

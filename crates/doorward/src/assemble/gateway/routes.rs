@@ -11,7 +11,10 @@ use doorward_authz::{
 };
 use doorward_core::RuleId;
 use doorward_gateway::{HandleForm, HandlesConfig};
-use doorward_options::structured::own::gateway::{self as own, OneOrMore, Route as Written, WebSocket};
+use doorward_options::structured::{
+    Provider,
+    own::gateway::{self as own, OneOrMore, Route as Written, WebSocket},
+};
 use doorward_policy::Policies;
 use doorward_server::{
     api::{ErrorFormat, IdentityForm},
@@ -31,6 +34,8 @@ const MOST_BODY: usize = 1024 * 1024;
 pub(super) struct Planned {
     /// Places among all authenticators.
     pub(super) authenticate: Vec<usize>,
+    /// Ids of those whose sessions count; `None`: of all.
+    pub(super) providers: Option<Vec<Arc<str>>>,
     pub(super) upstreams: Vec<UpstreamConfig>,
     pub(super) credential: String,
     pub(super) audience: String,
@@ -53,6 +58,7 @@ impl Planned {
     ) -> Self {
         Self {
             authenticate: authenticate.collect(),
+            providers: None,
             upstreams: Vec::new(),
             credential: credentials::FORWARDED.to_owned(),
             audience: String::new(),
@@ -80,6 +86,7 @@ pub(super) struct Around<'a> {
     pub(super) errors: ErrorFormat,
     pub(super) identity: &'a IdentityForm,
     pub(super) sign_in: SignInAt,
+    pub(super) providers: &'a [Provider],
 }
 
 /// All routes, if they are sound.
@@ -132,6 +139,8 @@ fn route(
     let id = parts::name(&format!("{place}.id"), &written.id, problems);
     let matches = matches(&format!("{place}.match"), &written.matches, problems);
     let authenticate = authenticate(place, written, around, problems);
+    let takes_sessions = authenticate.iter().flatten().any(|(_, one)| one.is_session());
+    let providers = providers(place, written, (around, takes_sessions), problems);
     let names: Vec<Arc<str>> = authenticate.iter().flatten().map(|(_, one)| Arc::clone(&one.name)).collect();
     let known =
         Known { policies: around.policies, policy_names: around.policy_names, authenticators: &names };
@@ -154,7 +163,7 @@ fn route(
         step_up: step_up?,
     };
     let authenticate = authenticate?.into_iter().map(|(index, _)| index).collect();
-    Some((route, Planned { authenticate, upstreams, ..rest? }))
+    Some((route, Planned { authenticate, providers: providers?, upstreams, ..rest? }))
 }
 
 /// Nobody anonymous is ever let in where the conditions ask for more.
@@ -213,6 +222,34 @@ fn authenticate<'a>(
     (found.len() == names.len()).then_some(found)
 }
 
+/// The providers whose sessions count. `Some(None)` if those of all do.
+#[expect(clippy::option_option, reason = "outer: did it work; inner: is anything restricted")]
+fn providers(
+    place: &str,
+    written: &Written,
+    (around, takes_sessions): (Around<'_>, bool),
+    problems: &mut Problems<'_>,
+) -> Option<Option<Vec<Arc<str>>>> {
+    let Some(OneOrMore(names)) = &written.providers else { return Some(None) };
+    let place = format!("{place}.providers");
+    let before = problems.count();
+    if names.is_empty() {
+        problems.add(&place, "no session would count", "name providers, or take it away");
+    } else if !takes_sessions {
+        let mend = "write session among authenticate, or take it away";
+        problems.add(&place, "nobody is known by a session here", mend);
+    } else if around.sign_in != SignInAt::Elsewhere {
+        let message = "people sign in at the built-in server, and at no provider of the list";
+        problems.add(&place, message, "take it away");
+    }
+    let ids: Vec<&str> = around.providers.iter().map(|provider| provider.id.as_str()).collect();
+    for (index, name) in names.iter().enumerate().filter(|(_, name)| !ids.contains(&name.as_str())) {
+        let message = format!("there is no provider with the id {name:?}");
+        problems.add(&format!("{place}[{index}]"), message, parts::mend_of(name, &ids));
+    }
+    (problems.count() == before).then(|| Some(names.iter().map(|name| name.as_str().into()).collect()))
+}
+
 #[expect(clippy::option_option, reason = "outer: did it work; inner: is anything asked for")]
 fn step_up(
     place: &str,
@@ -245,6 +282,7 @@ fn rest(place: &str, written: &Written, around: Around<'_>, problems: &mut Probl
     let (credential, audience) = credential?;
     Some(Planned {
         authenticate: Vec::new(),
+        providers: None,
         upstreams: Vec::new(),
         credential,
         audience,

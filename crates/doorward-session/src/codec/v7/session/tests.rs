@@ -36,6 +36,24 @@ fn what_is_no_session_is_refused() {
     }
 }
 
+/// The reference and older versions want a map (or an array of all its fields), and refuse the rest.
+#[test]
+fn a_session_that_names_its_provider_is_a_pair_of_name_and_map() {
+    let at = Timestamp::from_seconds(5);
+    let plain = Session { created_at: Some(at), ..Session::default() };
+    let named = Session { provider: Some("partner".into()), ..plain.clone() };
+    let map = encode(&plain, at, StoredTokens::All).unwrap();
+    let pair = encode(&named, at, StoredTokens::All).unwrap();
+    assert_eq!(map[0] & 0xf0, 0x80, "as ever");
+    assert_eq!(pair, [b"\x92\xa7partner", &map[..]].concat());
+    assert_eq!(decode(&pair), Ok(named));
+    for bytes in
+        [&b"\x92\xa0\x80"[..], b"\x92\x80\x80", b"\x92\xa1a", b"\x92\xa1a\x80X", b"\x93\xa1a\x80\x80"]
+    {
+        assert_eq!(decode(bytes), Err(Unsealable), "{bytes:x?}");
+    }
+}
+
 #[test]
 fn a_whole_session_comes_back_and_tokens_may_be_left_out() {
     let mut session = Session {
@@ -52,6 +70,7 @@ fn a_whole_session_comes_back_and_tokens_may_be_left_out() {
         },
         logged_in_at: Some(Timestamp { seconds: 4, nanos: 1 }),
         seen_at: Some(Timestamp { seconds: 7, nanos: 0 }),
+        provider: None,
     };
     let created_at = session.created_at.unwrap();
     let all = encode(&session, created_at, StoredTokens::All).unwrap();
