@@ -16,7 +16,9 @@ pub(crate) fn note(
     problems: &mut Problems<'_>,
 ) {
     if !providers.is_empty() {
-        lines(options, structured, providers).into_iter().for_each(|line| problems.notice(line));
+        for line in lines(options, structured, providers) {
+            problems.notice(line);
+        }
     }
 }
 
