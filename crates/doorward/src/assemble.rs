@@ -31,7 +31,6 @@ use doorward_authn::{
     htpasswd::Htpasswd,
 };
 use doorward_core::redirect::AllowedHosts;
-use doorward_gateway::IssuerConfig;
 use doorward_oauth::config::Consent;
 use doorward_oidc::Provider;
 use doorward_options::{
@@ -641,13 +640,16 @@ fn succeeding(users: Htpasswd, former: Option<&Former>) -> Arc<Htpasswd> {
 
 /// The built-in server, if there is to be one.
 async fn open_server(
-    (plan, demo_user): (Option<(auth_server::Plan, Option<IssuerConfig>)>, Option<NewUser>),
+    (plan, demo_user): (Option<auth_server::Plan>, Option<NewUser>),
+    gateway: Option<&gateway::Plan>,
     former: Option<&Former>,
     problems: &mut Problems<'_>,
 ) -> Option<Option<Opened>> {
     let Some(plan) = plan else { return Some(None) };
     let kept = former.and_then(|former| former.accounts.as_ref());
-    let opened = auth_server::open(plan, kept, problems).await?;
+    let signer = gateway.and_then(gateway::Plan::issuer).cloned();
+    let issuers = gateway.map(gateway::Plan::trusted_issuers).unwrap_or_default();
+    let opened = auth_server::open((plan, signer, issuers), kept, problems).await?;
     if let Some(user) = demo_user {
         opened.add(user, problems).await?;
     }
@@ -672,9 +674,7 @@ async fn open_own(
     problems: &mut Problems<'_>,
 ) -> Option<OwnParts> {
     let OwnPlan { auth_server, api, mut gateway, demo_user } = plan;
-    let signer = gateway.as_ref().and_then(gateway::Plan::issuer).cloned();
-    let planned = (auth_server.map(|plan| (plan, signer)), demo_user);
-    let opened = Box::pin(open_server(planned, former, problems)).await?;
+    let opened = Box::pin(open_server((auth_server, demo_user), gateway.as_ref(), former, problems)).await?;
     let kept = former.and_then(|former| former.accounts.as_ref());
     let accounts = match (&opened, gateway.as_mut().and_then(gateway::Plan::take_records)) {
         (Some(opened), _) => Some(opened.kept.clone()),

@@ -251,8 +251,9 @@ pub(crate) fn plan(
     let rules = rules(server, problems);
     let (providers, first_user) = providers::plan(server, around, problems);
     let clients = clients::clients(server, problems);
+    let issuer = addresses.as_ref().map(|addresses| addresses.issuer.as_str().to_owned());
     let config = addresses.and_then(|addresses| config(server, addresses, problems));
-    let exchange = gateway::exchange(own, problems);
+    let exchange = gateway::exchange(own, issuer.as_deref(), problems);
     if problems.count() > before {
         return None;
     }

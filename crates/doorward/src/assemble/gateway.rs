@@ -17,6 +17,7 @@ use doorward_authn::{chain::Naming, gateway::Authenticator};
 use doorward_authz::gateway::Routes;
 use doorward_gateway::{Credential, Handles, Issuer, IssuerConfig, PhantomConfig, PomeriumKeys};
 use doorward_jose::Algorithm;
+use doorward_oauth::config::TrustedIssuer;
 use doorward_options::structured::{
     Provider,
     own::{
@@ -299,6 +300,11 @@ impl Plan {
     /// What the gateway needs keys for.
     pub(crate) fn algorithms(&self) -> &[Algorithm] {
         &self.algorithms
+    }
+
+    /// Who issues signed tokens elsewhere that rules for exchange may name.
+    pub(crate) fn trusted_issuers(&self) -> Vec<TrustedIssuer> {
+        self.authenticators.iter().filter_map(authenticators::Planned::issuer).collect()
     }
 
     /// As whom the gateway signs, if it does.

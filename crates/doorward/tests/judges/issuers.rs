@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     party::node,
-    place::{PROGRAM, SECRET},
+    place::{PROGRAM, Place, SECRET, Store},
 };
 
 /// The authenticators and routes of these tests. The cache is short, so that nobody has to wait long for its end.
@@ -226,6 +226,72 @@ fn b05_b06_forgeries_of_jose_are_refused_and_cause_one_fetch() {
         gated.refuses("/access/x", &token, "the token is signed with an unknown key");
     }
     assert_eq!(gated.issuer.count("/jwks"), before + 1);
+}
+
+#[test]
+fn b22_b23_a_token_of_oidc_provider_is_exchanged_where_a_rule_names_its_issuer() {
+    const ACCESS: &str = "urn:ietf:params:oauth:token-type:access_token";
+    let (issuer, echo) = (Issuer::start("exchange"), Echo::start());
+    let upstream = echo.url();
+    let place = Place::in_front_of(&upstream, echo, Store::Embedded, |settings| {
+        let clients = settings["authServer"]["clients"].as_array_mut().unwrap();
+        clients.extend(
+            ["orders", "bills", "inventory"]
+                .map(|id| json!({"id": id, "secret": SECRET, "grantTypes": ["client_credentials"]})),
+        );
+        let rule = |client: &str, issuers: &str| {
+            json!({"client": client, "subjectIssuers": [issuers], "audiences": ["inventory"],
+                "scopes": ["orders:read"]})
+        };
+        settings["gateway"] = json!({
+            "authenticators": {
+                "partner": {"type": "jwt", "issuer": issuer.url(), "audiences": ["api"], "typ": "at+jwt"},
+                "own": {"type": "opaque", "audiences": ["inventory"]},
+            },
+            "exchangeRules": [rule("orders", "partner"), rule("bills", "self")],
+            "routes": [{"id": "inventory", "match": {"path": "/inventory/"}, "upstream": upstream,
+                "authenticate": ["own"], "authorize": {"scopes": {"any": ["orders:read"]}}}],
+        });
+    });
+    let exchange = |client: &str, token: &str| {
+        let fields = [
+            ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+            ("subject_token", token),
+            ("subject_token_type", ACCESS),
+            ("audience", "inventory"),
+        ];
+        place.doorward.browser().send(Request::form("/oauth/token", &fields).basic(client, SECRET))
+    };
+    let token = issuer.token("jwt", "orders:read orders:write");
+    let answer = exchange("orders", &token);
+    assert_eq!(answer.status, 200, "{} {}", answer.text(), place.doorward.log());
+    let told = answer.json();
+    assert_eq!((&told["scope"], &told["issued_token_type"]), (&json!("orders:read"), &json!(ACCESS)));
+    let inside = told["access_token"].as_str().unwrap();
+    assert_eq!(place.get_with(inside, "/inventory/7").status, 200, "{}", place.doorward.log());
+    assert_eq!(place.get_with(&token, "/inventory/7").status, 401, "the partner's own opens nothing here");
+    // Its issuer calls somebody alice, with a group of ours; that makes her nobody of ours.
+    let alice = issuer.forged("good", &json!({}), &json!({"sub": "alice", "groups": ["admins"]}));
+    let told = exchange("orders", &alice).json();
+    let inside = told["access_token"].as_str().unwrap_or_else(|| panic!("{told}")).to_owned();
+    let told = Request::form("/oauth/introspect", &[("token", &inside)]).basic("inventory", SECRET);
+    let told = place.send(told).json();
+    assert_eq!((&told["sub"], &told["groups"]), (&json!(format!("{}|alice", issuer.url())), &json!([])));
+    assert_eq!(told["username"], told["sub"], "{told}");
+    let now = seconds_now();
+    for (client, how, changes, error) in [
+        ("bills", "good", json!({}), "invalid_request"),
+        ("app", "good", json!({}), "unauthorized_client"),
+        ("orders", "good", json!({"aud": "inventory"}), "invalid_request"),
+        ("orders", "good", json!({"iss": "https://other.example"}), "invalid_request"),
+        ("orders", "good", json!({"exp": now - 60}), "invalid_request"),
+        ("orders", "hmac", json!({}), "invalid_request"),
+        ("orders", "none", json!({}), "invalid_request"),
+        ("orders", "ecdsa", json!({}), "invalid_request"),
+    ] {
+        let answer = exchange(client, &issuer.forged(how, &json!({}), &changes)).json();
+        assert_eq!(answer["error"], error, "{client} {how} {changes}: {answer}");
+    }
 }
 
 #[test]

@@ -225,7 +225,10 @@ impl OAuthServer {
                 continue;
             }
             match authenticator.attempt_token(token, now).await {
-                Finding::User(principal) => return Party::foreign(issuer, &principal),
+                Finding::User(principal) => {
+                    let ours = [Some(self.config.issuer.as_str()), self.gateway_issuer()];
+                    return Party::foreign(issuer, &principal, ours);
+                }
                 Finding::Unavailable(why) => unavailable = Some(why),
                 Finding::Refused(_) | Finding::Nothing => (),
             }
@@ -241,6 +244,21 @@ fn may_present(client: &Client, issued_to: &str, audience: &[String]) -> Result<
         return Ok(());
     }
     Err(PartyError::OtherAudience)
+}
+
+/// Somebody in a token of the issuer `iss`, and whoever acted before, each by its issuer: names without one are that
+/// issuer's, and `but` are issuers for whom it cannot speak. `None` if that cannot be said.
+fn located(actor: &Value, (iss, but): (&str, [Option<&str>; 2])) -> Option<Value> {
+    let mut actor = actor.as_object()?.clone();
+    match actor.get("iss") {
+        None => drop(actor.insert("iss".to_owned(), iss.into())),
+        Some(Value::String(named)) if !but.contains(&Some(named)) => (),
+        Some(_) => return None,
+    }
+    if let Some(before) = actor.get_mut("act") {
+        *before = located(before, (iss, but))?;
+    }
+    Some(Value::Object(actor))
 }
 
 impl Party {
@@ -287,22 +305,38 @@ impl Party {
         })
     }
 
-    /// Nobody from elsewhere is ever called like somebody here: the result names the issuer too.
-    fn foreign(issuer: SubjectIssuer, principal: &Principal) -> Result<Self, PartyError> {
+    /// Nobody from elsewhere is ever called like somebody here: the result names the issuer too, also of those who act, or
+    /// may. What the issuer says of groups stays with it.
+    fn foreign(
+        issuer: SubjectIssuer,
+        principal: &Principal,
+        ours: [Option<&str>; 2],
+    ) -> Result<Self, PartyError> {
         let text = |name: &str| principal.claims.get(name).and_then(Value::as_str).map(str::to_owned);
         let (Some(iss), Some(sub)) = (text("iss"), text("sub")) else {
             return Err(InvalidToken::NotOurs.into());
         };
+        if ours.contains(&Some(iss.as_str())) {
+            return Err(InvalidToken::NotOurs.into());
+        }
+        let named = |claim: Option<&Value>, but| match claim {
+            Some(claim) => located(claim, (&iss, but)).ok_or(InvalidToken::NotOurs).map(Some),
+            None => Ok(None),
+        };
+        let act = named(principal.claims.get("act"), ours)?;
+        // It may well let somebody of ours act.
+        let may_act = named(principal.claims.get("may_act"), [None; 2])?;
         let scopes = Scopes::from_names(principal.scopes.iter().map(String::as_str));
+        let called = format!("{iss}|{sub}");
         Ok(Self {
             issuer,
-            sub: format!("{iss}|{sub}"),
-            name: principal.user.name.clone(),
+            name: called.clone(),
+            sub: called,
             user: None,
             session: None,
             scopes: scopes.map_err(|_| InvalidToken::NotOurs)?,
-            act: principal.actor.clone(),
-            may_act: principal.claims.get("may_act").cloned(),
+            act,
+            may_act,
             origin: Origin::new(Source::Issuer(iss.clone())),
             expires: principal.expires,
             credential: principal.credential.chars().take(19).collect(),

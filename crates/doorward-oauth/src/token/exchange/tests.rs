@@ -1,3 +1,5 @@
+mod foreign;
+
 use std::time::Duration;
 
 use doorward_accounts::{KeySetName, NewCode, NewUser, Rules, Scopes, Standing, Subject, TokenRules};

@@ -12,7 +12,7 @@ use doorward_core::{ClientIp, Secret, SecretString, Timestamp};
 use doorward_gateway::IssuerConfig;
 use doorward_oauth::{
     Call, Config, OAuthServer,
-    config::{Exchange, secret_name},
+    config::{Exchange, TrustedIssuer, secret_name},
 };
 use doorward_oidc::{
     ClientAuthentication, ClientSecret, HttpConfig, LocalProvider,
@@ -57,7 +57,7 @@ pub(crate) struct KeptAccounts {
 
 /// Opens the store unless `former` has it open, and makes the server.
 pub(crate) async fn open(
-    (plan, signer): (Plan, Option<IssuerConfig>),
+    (plan, signer, issuers): (Plan, Option<IssuerConfig>, Vec<TrustedIssuer>),
     former: Option<&KeptAccounts>,
     problems: &mut Problems<'_>,
 ) -> Option<Opened> {
@@ -81,7 +81,7 @@ pub(crate) async fn open(
         return None;
     }
     let signer = gateway::signer(signer.as_ref(), Some(&accounts), problems);
-    let exchange = Exchange { issuer: signer.clone(), ..config.exchange };
+    let exchange = Exchange { issuer: signer.clone(), issuers, ..config.exchange };
     let config = Config { providers: connected, exchange, ..config };
     let issuer = Url::parse(config.issuer.as_str());
     let issuer = problems.take("authServer.issuer", issuer, "write a whole URL")?;

@@ -17,6 +17,7 @@ use doorward_authn::{
 };
 use doorward_core::PathPattern;
 use doorward_jose::Algorithm;
+use doorward_oauth::config::TrustedIssuer;
 use doorward_oidc::{ClientAuth, ClientAuthentication, ClientSecret, IssuerKeys, IssuerKeysConfig};
 use doorward_options::structured::{
     Named,
@@ -37,9 +38,12 @@ pub(super) const SESSION: &str = "session";
 /// By what nobody in particular is let in where a route says so.
 pub(super) const ANONYMOUS: &str = "anonymous";
 
+/// The type that judges signed tokens.
+pub(super) const JWT: &str = "jwt";
+
 const KINDS: &[(&str, Form)] = &[
     ("opaque", Form::Opaque),
-    ("jwt", Form::Jwt),
+    (JWT, Form::Jwt),
     ("introspection", Form::Introspection),
     ("session", Form::Session),
     ("x509", Form::X509),
@@ -104,6 +108,15 @@ impl Planned {
 
     pub(super) const fn wants_proxy_certificates(&self) -> bool {
         matches!(self.kind, PlannedKind::Ready(Kind::RequestHeader(_)))
+    }
+
+    /// Whose tokens may be exchanged, if it judges signed ones: another than ours.
+    pub(super) fn issuer(&self) -> Option<TrustedIssuer> {
+        let PlannedKind::Jwt { config, .. } = &self.kind else { return None };
+        let jwt = JwtAuthorizer::new(JwtConfig::clone(config)).ok()?;
+        let kind = Kind::Jwt(Box::new(jwt), Sources::default());
+        let authenticator = Arc::new(Authenticator::new(Arc::clone(&self.name), kind));
+        Some(TrustedIssuer { name: self.name.to_string(), authenticator })
     }
 
     /// The one that asks our own store if there is one; what needs it is refused before if there is none.

@@ -101,6 +101,16 @@ const MISTAKES: &[Mistake] = &[
     ),
     ("  policies: {a: {type: rego, query: data.a, files: [HERE/none.rego]}}\n", (1, 53), "cannot be read"),
     ("  exchangeRules: [{client: x, subjectIssuers: [self], audiences: [a]}]\n", (1, 19), "the client \"x\""),
+    (
+        "  exchangeRules: [{client: x, subjectIssuers: [opaqe], audiences: [a]}]\n",
+        (1, 48),
+        "there is no authenticator \"opaqe\"",
+    ),
+    (
+        "  exchangeRules: [{client: x, subjectIssuers: [opaque], audiences: [a]}]\n",
+        (1, 48),
+        "name one of type jwt, or write self",
+    ),
 ];
 
 #[test]
