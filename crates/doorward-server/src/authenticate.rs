@@ -15,7 +15,7 @@ use doorward_authn::{
 };
 use doorward_authz::{Attempt, Judged, Provenance, Verdict, Who};
 use doorward_core::{SecretString, Timestamp};
-use doorward_oidc::{IdTokenError, Provider, RefreshError, Validity};
+use doorward_oidc::{IdTokenError, RefreshError, Validity};
 use doorward_session::{
     Cleared, LoadError, Loaded, Lock, LockError, RequestCookies, SaveError, Saved, SealedWith, Session,
     SessionKey, Updated, Visit,
@@ -28,6 +28,7 @@ use crate::{
     explain::Shortfall,
     gate::Gate,
     ingress::Arrival,
+    providers::Known as Provider,
     record::AuthStatus,
     refresh::{AttemptResult, Due, End, Outcome, Refreshed, Turn},
 };
@@ -458,7 +459,7 @@ impl RefreshWork {
 
     /// Whom to ask about a session: nobody but the provider that it comes from.
     fn provider_of(&self, session: &Session) -> Option<&Provider> {
-        self.gate.sign_in.providers.of_session(session).map(|known| &known.client)
+        self.gate.sign_in.providers.of_session(session)
     }
 
     async fn ask(&self, session: &Session) -> Answer {
@@ -466,10 +467,12 @@ impl RefreshWork {
         else {
             return Answer::Unchanged;
         };
-        match provider.refresh(refresh_token, &session.identity, self.now).await {
+        match provider.client.refresh(refresh_token, &session.identity, self.now).await {
             Ok(refreshed) => {
                 self.gate.telemetry.metrics.session_refresh(RefreshOutcome::Refreshed);
                 let mut renewed = session.clone();
+                // Also of one from before there were several: from now on its place in the list does not matter.
+                renewed.provider = self.gate.sign_in.providers.mark(provider).or(renewed.provider);
                 self.gate.mark(&mut renewed, self.now);
                 renewed.created_at = Some(self.now);
                 renewed.expires_on = refreshed.expires_on;
@@ -589,7 +592,7 @@ impl RefreshWork {
         let (Some(provider), Some(access_token)) = (self.provider_of(session), &session.tokens.access) else {
             return true;
         };
-        match provider.validate(access_token).await {
+        match provider.client.validate(access_token).await {
             Validity::Valid | Validity::Unknown => true,
             Validity::Refused { .. } => false,
         }
@@ -601,7 +604,7 @@ impl RefreshWork {
         let (Some(provider), Some(id_token)) = (self.provider_of(session), &session.tokens.id) else {
             return false;
         };
-        matches!(provider.recheck(id_token, None, self.now).await, Err(IdTokenError::Claims(_)))
+        matches!(provider.client.recheck(id_token, None, self.now).await, Err(IdTokenError::Claims(_)))
     }
 
     async fn ended(&self, loaded: Loaded, lock: &Lock, why: End) -> Outcome {

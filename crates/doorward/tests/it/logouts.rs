@@ -20,7 +20,7 @@ fn now() -> u64 {
 }
 
 /// A logout token of the provider, with changes; null removes.
-fn logout_token(provider: &Provider, changes: Value) -> String {
+pub(crate) fn logout_token(provider: &Provider, changes: Value) -> String {
     signed(provider, changes, &Token { header: typed("logout+jwt"), ..Token::default() })
 }
 

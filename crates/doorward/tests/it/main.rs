@@ -71,6 +71,8 @@ mod reload;
 #[cfg(test)]
 mod sessions;
 #[cfg(test)]
+mod several_providers;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod tokens;
