@@ -136,12 +136,13 @@ pub struct Access {
     pub logins_for: LoginsFor,
 }
 
-/// Which requests without a session begin a login, where no page is shown before it.
+/// Which requests without a session begin a login, where no page is shown before it, and which are known for those of
+/// programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoginsFor {
-    /// Those that only read, and of them not the parts of a page.
+    /// Those that only read, and of them not the parts of a page and what takes no page.
     Pages,
-    /// `--compat=login-for-any-request`.
+    /// `--compat=login-for-any-request`: all that do not take JSON.
     AnyRequest,
 }
 

@@ -25,9 +25,11 @@ use http::{
     header::{AUTHORIZATION, SET_COOKIE},
 };
 use http_body::Body as _;
+use serde_json::json;
 
 use crate::{
     api::{Case, Refusal, failure},
+    asker::{Asker, Sign},
     authenticate::{self, Freshness, Known, Standing, Visitor, authenticate},
     endpoints,
     explain::{self, Explanation, Outcome, Reason},
@@ -449,7 +451,7 @@ pub(crate) fn ask_for_login(gate: &Gate, arrival: &Arrival) -> Response<Body> {
 /// [`ask_for_login`] where not every provider will do.
 pub(crate) fn ask_for_login_at(gate: &Gate, arrival: &Arrival, offer: Offer<'_>) -> Response<Body> {
     if gate.wants_json(arrival) {
-        return respond::json(StatusCode::UNAUTHORIZED, "{}".into());
+        return gate.sign_in_needed(arrival);
     }
     let target = gate.return_target(arrival, gate.wished_target(arrival).as_deref(), OwnEndpoints::Refused);
     // A login would lose the body of other requests: their sender has to see that they were not carried out.
@@ -465,10 +467,18 @@ pub(crate) fn ask_for_login_at(gate: &Gate, arrival: &Arrival, offer: Offer<'_>)
 }
 
 fn denied(gate: &Gate, arrival: &Arrival, denial: &Denial, who: &str) -> Response<Body> {
-    if gate.access.json_errors == JsonErrors::Always {
-        return respond::json(StatusCode::FORBIDDEN, "{}".into());
+    match gate.asker(arrival) {
+        _ if gate.access.json_errors == JsonErrors::Always => {
+            respond::json(StatusCode::FORBIDDEN, "{}".into())
+        }
+        Asker::Program(Sign::PartOfPage | Sign::Preflight | Sign::TakesNoPage) => {
+            let told = json!({ "error": "access_denied", "message": explanation(denial.reason) });
+            respond::json(StatusCode::FORBIDDEN, told.to_string().into())
+        }
+        Asker::Program(Sign::Configured | Sign::TakesJson) | Asker::Person => {
+            gate.error_page(arrival, &Problem::denied(denial, who))
+        }
     }
-    gate.error_page(arrival, &Problem::denied(denial, who))
 }
 
 impl Problem {
@@ -577,37 +587,6 @@ impl Gate {
         let form = Form::of_query(arrival.facts.target.query(), self.access.semicolons);
         form.first("rd").map(ToOwned::to_owned)
     }
-
-    /// Programs get JSON instead of pages and redirects.
-    pub(crate) fn wants_json(&self, arrival: &Arrival) -> bool {
-        self.access.json_errors == JsonErrors::Always
-            || accepts_json(arrival)
-            || (self.access.logins_for == LoginsFor::Pages && is_subrequest(arrival))
-            || self.access.api_routes.matches(arrival.facts.judged().path_and_query())
-    }
-}
-
-/// Pictures, scripts and fetches of a page: an answer made for people is lost on them, and a login that one of them
-/// began would overwrite that of the page (Fetch Metadata, `Sec-Fetch-Mode`; older scripts say
-/// `X-Requested-With`).
-fn is_subrequest(arrival: &Arrival) -> bool {
-    let headers = arrival.headers();
-    headers.get("sec-fetch-mode").is_some_and(|mode| mode != "navigate")
-        || headers
-            .get("x-requested-with")
-            .is_some_and(|with| with.as_bytes().eq_ignore_ascii_case(b"XMLHttpRequest"))
-}
-
-fn accepts_json(arrival: &Arrival) -> bool {
-    arrival.headers().get_all(http::header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).any(
-        |line| {
-            line.split(',').any(|item| {
-                item.split(';')
-                    .next()
-                    .is_some_and(|media| media.trim().eq_ignore_ascii_case("application/json"))
-            })
-        },
-    )
 }
 
 /// Whether a segment is `.` or `..` only after decoding: what is judged here could be something else further on.

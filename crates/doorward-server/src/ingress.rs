@@ -19,6 +19,8 @@ use http::{
     header::{HOST, USER_AGENT},
 };
 
+use crate::asker::Fetch;
+
 pub const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 pub const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 pub const X_FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
@@ -115,9 +117,8 @@ impl Arrival {
     /// Whether a page of another site loads this address as one of its parts (Fetch Metadata). Nobody means to do
     /// anything here then. A page or frame that leads here is another matter: providers sign people out like that.
     pub fn is_embedded_elsewhere(&self) -> bool {
-        let headers = self.headers();
-        headers.get("sec-fetch-mode").is_some_and(|mode| mode != "navigate")
-            && headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site")
+        let fetch = Fetch::of(self.headers());
+        fetch.is_part_of_page() && fetch.is_from_another_site()
     }
 
     pub fn user_agent(&self) -> Option<&str> {

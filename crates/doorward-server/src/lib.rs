@@ -3,6 +3,7 @@
 //! Read `handle.rs` first: it is the life of one request, in order.
 
 pub mod api;
+mod asker;
 mod authenticate;
 pub mod connection;
 mod endpoints;

@@ -7,11 +7,11 @@ use doorward_net::Body;
 use doorward_oauth::kubernetes_status;
 use http::{
     HeaderMap, HeaderValue, Response, StatusCode,
-    header::{ACCEPT, CACHE_CONTROL, RETRY_AFTER, USER_AGENT, WWW_AUTHENTICATE},
+    header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use serde_json::json;
 
-use crate::{api::ErrorFormat, gate::Gate, ingress::Arrival, pages::Problem, respond};
+use crate::{api::ErrorFormat, asker::takes_page, gate::Gate, ingress::Arrival, pages::Problem, respond};
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"proxy\"");
@@ -195,7 +195,8 @@ impl Refusal {
 /// The answer to a request that `apiAuth` turns away.
 pub(crate) fn answer(gate: &Gate, arrival: &Arrival, refusal: &Refusal) -> Response<Body> {
     let format = gate.api.as_ref().map_or(ErrorFormat::Kubernetes, |api| api.errors);
-    styled(gate, arrival, refusal, Style { format, challenge: Challenge::Realm })
+    let response = styled(gate, arrival, refusal, Style { format, challenge: Challenge::Realm });
+    if *refusal == Refusal::Unauthenticated { gate.tell_login(response, arrival) } else { response }
 }
 
 /// The answer to a request that is turned away.
@@ -239,7 +240,7 @@ pub(crate) fn settled(gate: &Gate, errors: ErrorFormat, arrival: &Arrival) -> Er
 
 /// Whether a person asks, by what the request says of itself.
 pub(crate) fn is_for_people(gate: &Gate, arrival: &Arrival) -> bool {
-    !is_api(arrival.facts.judged().path()) && !gate.wants_json(arrival) && is_browser(arrival.headers())
+    !is_api(arrival.facts.judged().path()) && !gate.wants_json(arrival) && takes_page(arrival.headers())
 }
 
 /// The paths of a Kubernetes API.
@@ -249,25 +250,10 @@ fn is_api(path: &str) -> bool {
         .any(|root| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
-/// Whoever asks for HTML; and browsers that take anything.
-fn is_browser(headers: &HeaderMap) -> bool {
-    let lines = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let mut media =
-        lines.flat_map(|line| line.split(',')).map(|item| item.split(';').next().unwrap_or("").trim());
-    let mut has_choice = false;
-    let asks_for_html = media.any(|media| {
-        has_choice |= !media.is_empty() && media != "*/*";
-        media.eq_ignore_ascii_case("text/html")
-    });
-    let is_mozilla = || {
-        let agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
-        agent.is_some_and(|agent| agent.starts_with("Mozilla"))
-    };
-    asks_for_html || (!has_choice && is_mozilla())
-}
-
 #[cfg(test)]
 mod tests {
+    use http::header::{ACCEPT, USER_AGENT};
+
     use super::*;
 
     #[test]
@@ -368,7 +354,7 @@ mod tests {
             if let Some(accept) = accept {
                 headers.insert(ACCEPT, HeaderValue::from_static(accept));
             }
-            assert_eq!(is_browser(&headers), expected, "{accept:?} {agent}");
+            assert_eq!(takes_page(&headers), expected, "{accept:?} {agent}");
         }
         for (path, expected) in
             [("/api", true), ("/apis/x", true), ("/api/v1", true), ("/apix", false), ("/", false)]

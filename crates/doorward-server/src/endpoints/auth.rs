@@ -40,12 +40,14 @@ pub(crate) async fn answer(gate: &Arc<Gate>, arrival: &Arrival, record: &mut Rec
             with_cookies(failure::answer(gate, arrival, &refusal), decided.set_cookies)
         }
         Decision::Login if gate.api.is_some() => {
-            let mut response = with_cookies(respond::unauthorized(), decided.set_cookies);
+            let response = gate.sign_in_needed_behind(arrival);
+            let mut response = with_cookies(response, decided.set_cookies);
             Refusal::Unauthenticated.mark(response.headers_mut(), Challenge::Realm);
             response
         }
         Decision::Forbidden => with_cookies(respond::forbidden(), decided.set_cookies),
-        Decision::Login | Decision::Unknown | Decision::Denied { .. } => {
+        Decision::Login => with_cookies(gate.sign_in_needed_behind(arrival), decided.set_cookies),
+        Decision::Unknown | Decision::Denied { .. } => {
             with_cookies(respond::unauthorized(), decided.set_cookies)
         }
     }

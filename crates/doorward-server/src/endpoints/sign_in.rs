@@ -5,9 +5,10 @@ use std::{sync::Arc, time::Instant};
 use doorward_authn::{Attempt, basic::Credentials};
 use doorward_net::Body;
 use doorward_session::Session;
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header::ORIGIN};
+use http::{HeaderMap, Method, Response, StatusCode, header::ORIGIN};
 
 use crate::{
+    asker::Fetch,
     authenticate,
     explain::{Explanation, Outcome, Reason},
     form::Form,
@@ -56,7 +57,7 @@ pub(crate) async fn answer(gate: &Arc<Gate>, mut arrival: Arrival, record: &mut 
 /// say neither and are no browsers to be misled. The port does not count, as it does not for cookies.
 fn is_from_elsewhere(headers: &HeaderMap, host: &str) -> bool {
     let name = |url: &str| url::Url::parse(url).ok().and_then(|url| url.host_str().map(ToOwned::to_owned));
-    match headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
+    match Fetch::of(headers).site() {
         // Proxies may have changed the host on the way; the browser has seen the real one.
         Some(b"same-origin" | b"none") => return false,
         Some(b"cross-site") => return true,
@@ -145,7 +146,7 @@ mod tests {
     #[track_caller]
     fn check(host: &str, lines: &[(&'static str, &'static str)], expected: Sender) {
         let line = |&(name, value): &(&'static str, &'static str)| {
-            (http::HeaderName::from_static(name), HeaderValue::from_static(value))
+            (http::HeaderName::from_static(name), http::HeaderValue::from_static(value))
         };
         let headers: HeaderMap = lines.iter().map(line).collect();
         let found = if is_from_elsewhere(&headers, host) { Elsewhere } else { Unsuspicious };

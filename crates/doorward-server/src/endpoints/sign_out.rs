@@ -10,6 +10,7 @@ use doorward_session::Session;
 use http::{Response, StatusCode};
 
 use crate::{
+    asker::Fetch,
     authenticate::{self, Freshness, Standing, authenticate},
     form::Form,
     gate::{Gate, ProviderLogout, TokensAtSignOut},
@@ -80,7 +81,7 @@ fn at_provider(
         return None;
     }
     let end = EndSession {
-        id_token: id_token.filter(|_| !is_from_elsewhere(arrival)),
+        id_token: id_token.filter(|_| !Fetch::of(arrival.headers()).is_from_another_site()),
         return_to: &gate.redirects.signed_out_uri.for_request(&arrival.facts),
         state: target,
     };
@@ -109,18 +110,13 @@ fn take_back(gate: &Gate, (provider, now): (&Provider, Timestamp), session: &Ses
     });
 }
 
-/// Whether a page of another site led here (Fetch Metadata).
-fn is_from_elsewhere(arrival: &Arrival) -> bool {
-    arrival.headers().get_all("sec-fetch-site").iter().any(|site| site == "cross-site")
-}
-
 /// The target with the ID token in its place, as the logout addresses of providers want it. Any page can send a browser
 /// here, so the token goes nowhere if another site did, and never to this site itself, whose applications log addresses.
 fn filled_in(target: &str, arrival: &Arrival, id_token: Option<&SecretString>) -> String {
     if !target.contains(ID_TOKEN_PLACEHOLDER) {
         return target.to_owned();
     }
-    let from_elsewhere = is_from_elsewhere(arrival);
+    let from_elsewhere = Fetch::of(arrival.headers()).is_from_another_site();
     let to_this_site = target.starts_with('/');
     let token = id_token.filter(|_| !from_elsewhere && !to_this_site).map_or("", |token| token.expose());
     target.replace(ID_TOKEN_PLACEHOLDER, token)

@@ -24,7 +24,8 @@ pub(crate) async fn answer(gate: &Arc<Gate>, arrival: &Arrival, record: &mut Rec
             let members = visitor.session().map(|session| describe(&session.identity)).unwrap_or_default();
             respond::json(StatusCode::OK, format!("{}\n", escaped(&Value::Object(members))).into())
         }
-        Decision::Login | Decision::Denied { .. } => respond::unauthorized(),
+        Decision::Login => gate.sign_in_needed_behind(arrival),
+        Decision::Denied { .. } => respond::unauthorized(),
         Decision::Refused(refusal) => failure::answer(gate, arrival, &refusal),
         Decision::Unknown => respond::unavailable(),
         Decision::Forbidden => respond::forbidden(),

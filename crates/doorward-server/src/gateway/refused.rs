@@ -138,7 +138,9 @@ fn nobody(case: &Case<'_>, on: &OnRoute<'_>, shortfall: &Shortfall, record: &mut
         });
         return demanding.unwrap_or_else(|| ask_for_login_at(case.gate, case.arrival, offer(on)));
     }
-    answer(case, on, &Refusal::Unauthenticated)
+    let response = answer(case, on, &Refusal::Unauthenticated);
+    let takes_sessions = on.plan.authenticate.iter().any(|one| matches!(one.kind(), Kind::Session));
+    if takes_sessions { case.gate.tell_login(response, case.arrival) } else { response }
 }
 
 /// The sender may not.

@@ -12,8 +12,8 @@ pub(crate) const FORWARDING_HEADERS_OF_STRANGERS: &str = "forwarding-headers-of-
 const COMPAT_NAMES: [(&str, &str); 2] = [
     (
         LOGIN_FOR_ANY_REQUEST,
-        "Requests with a body, pictures and scripts begin logins too: a body is lost, and a part of a page can spoil the \
-         login of the page",
+        "Requests with a body, pictures, scripts and programs begin logins too: a body is lost, and a part of a page can \
+         spoil the login of the page",
     ),
     (
         FORWARDING_HEADERS_OF_STRANGERS,

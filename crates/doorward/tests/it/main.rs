@@ -56,6 +56,8 @@ mod patterns;
 #[cfg(test)]
 mod policy_attacks;
 #[cfg(test)]
+mod programs;
+#[cfg(test)]
 mod published;
 #[cfg(test)]
 mod published_elsewhere;

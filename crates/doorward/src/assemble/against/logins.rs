@@ -26,6 +26,22 @@ pub(super) const DIFFERENCES: &[Difference] = &[
         },
     },
     Difference {
+        name: "programs",
+        theirs: "scripts, previews and programs that take no page get the sign-in page, or a redirect",
+        ours: "401 with JSON that holds `login_url`, and 403 with JSON where somebody may not",
+        switch: "`--compat=login-for-any-request` answers as oauth2-proxy",
+        why: "nobody reads the page; a script cannot follow a redirect to another site",
+        met: |setup| !setup.brings_back(LOGIN_FOR_ANY_REQUEST),
+    },
+    Difference {
+        name: "login-url",
+        theirs: "a 401 says nothing about where to sign in",
+        ours: "it says so in `X-Login-URL`, also at the auth endpoint, and with `--skip-jwt-bearer-tokens` asks for a token (`WWW-Authenticate`)",
+        switch: "`--compat=login-for-any-request` leaves it out",
+        why: "HTTP demands a challenge; programs know what to open",
+        met: |setup| !setup.brings_back(LOGIN_FOR_ANY_REQUEST),
+    },
+    Difference {
         name: "logins-for-pages",
         theirs: "with `--skip-provider-button` every request without a session begins a login",
         ours: "GET and HEAD do, unless a page loads them as a part of it: others get 401 or the sign-in page",
