@@ -3,7 +3,7 @@
 use doorward_core::{SecretString, Timestamp, Tokens};
 
 use crate::{
-    config::ProviderKind,
+    config::{Protocol, ProviderKind},
     identify::IdentifyError,
     provider::{Provider, not_ready},
     redeem::{Grant, warned},
@@ -18,6 +18,8 @@ pub enum BearerError {
     Token(#[from] IdTokenError),
     #[error(transparent)]
     Identify(#[from] IdentifyError),
+    #[error("the provider has no keys, so tokens of it cannot be verified")]
+    NotVerifiable,
 }
 
 impl Provider {
@@ -25,6 +27,9 @@ impl Provider {
     /// The grant ends when the token does. A token that names another issuer costs no call to this one.
     pub async fn verify_bearer(&self, token: &SecretString, now: Timestamp) -> Result<Grant, BearerError> {
         let shared = self.shared();
+        if shared.config.kind.protocol() == Protocol::OAuth2 {
+            return Err(BearerError::NotVerifiable);
+        }
         shared.verifier.names_us(token.expose()).map_err(IdTokenError::from)?;
         let metadata = shared.metadata().ok_or_else(not_ready)?;
         let Believed { claims, expires_on } = shared.id_token(token, &metadata, now).await?;

@@ -161,8 +161,9 @@ impl AllowedValue {
     }
 }
 
-/// Which habits the provider has beyond the standard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which habits the provider has beyond the standard, or instead of it, with what has to be known for them
+/// (`providers.md` section 3).
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProviderKind {
     /// Any OIDC provider.
     Oidc,
@@ -170,16 +171,64 @@ pub enum ProviderKind {
     KeycloakOidc,
     /// The server in this program: users go by their names, which are unique there, and need no e-mail address.
     Doorward,
+    DigitalOcean,
+}
+
+/// What a provider of a kind has where the configuration says nothing. Empty: nothing is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Defaults {
+    /// What people call it.
+    pub name: &'static str,
+    pub login_url: &'static str,
+    pub redeem_url: &'static str,
+    pub profile_url: &'static str,
+    pub validate_url: &'static str,
+    pub scope: &'static str,
+}
+
+/// How a provider says who signed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// By an ID token that is verified; endpoints and keys are discovered.
+    OpenIdConnect,
+    /// OAuth 2.0 alone: the provider's own API is asked with the access token. There are no keys, so nobody signs in by
+    /// a bearer token.
+    OAuth2,
 }
 
 impl ProviderKind {
-    /// What people call it.
-    pub const fn name(self) -> &'static str {
+    pub const fn protocol(&self) -> Protocol {
         match self {
-            Self::Oidc => "OpenID Connect",
-            Self::KeycloakOidc => "Keycloak OIDC",
-            Self::Doorward => "doorward",
+            Self::Oidc | Self::KeycloakOidc | Self::Doorward => Protocol::OpenIdConnect,
+            Self::DigitalOcean => Protocol::OAuth2,
         }
+    }
+
+    pub const fn defaults(&self) -> Defaults {
+        match self {
+            Self::Oidc => discovered("OpenID Connect"),
+            Self::KeycloakOidc => discovered("Keycloak OIDC"),
+            Self::Doorward => discovered("doorward"),
+            Self::DigitalOcean => Defaults {
+                name: "DigitalOcean",
+                login_url: "https://cloud.digitalocean.com/v1/oauth/authorize",
+                redeem_url: "https://cloud.digitalocean.com/v1/oauth/token",
+                profile_url: "https://api.digitalocean.com/v2/account",
+                validate_url: "https://api.digitalocean.com/v2/account",
+                scope: "read",
+            },
+        }
+    }
+}
+
+const fn discovered(name: &'static str) -> Defaults {
+    Defaults {
+        name,
+        login_url: "",
+        redeem_url: "",
+        profile_url: "",
+        validate_url: "",
+        scope: "openid email profile",
     }
 }
 
@@ -258,6 +307,8 @@ pub enum KeySource {
     Url(String),
     /// These PEM files, by content.
     Pem(Vec<Vec<u8>>),
+    /// There are none, and no token is verified.
+    None,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::{
     client_authentication::ClientAuth,
-    config::{Config, Discovery, IssuerCheck, KeySource},
+    config::{Config, Discovery, IssuerCheck, KeySource, Protocol},
     http::{HttpClient, HttpError},
     printable::printable,
 };
@@ -73,7 +73,7 @@ impl Written {
     pub(crate) fn parse(config: &Config) -> Result<Self, ConnectError> {
         let keys = match &config.keys {
             KeySource::Url(url) => Some(url),
-            KeySource::Discovered | KeySource::Pem(_) => None,
+            KeySource::Discovered | KeySource::Pem(_) | KeySource::None => None,
         };
         Ok(Self {
             login: endpoint("login URL", config.login_url.as_ref())?,
@@ -128,7 +128,11 @@ impl Metadata {
             algorithms: algorithms(&config.enabled_algorithms, &[])?,
             offers_s256: false,
             offers_account_choice: false,
-            client_auth: ClientAuth::Basic,
+            client_auth: match config.kind.protocol() {
+                Protocol::OpenIdConnect => ClientAuth::Basic,
+                // What providers without metadata understand.
+                Protocol::OAuth2 => ClientAuth::Post,
+            },
             response_issuer: ResponseIssuer::NotPromised,
         })
     }
@@ -201,7 +205,7 @@ impl Metadata {
             (KeySource::Discovered, _) | (KeySource::Url(_), Discovery::ForKeys) => {
                 Some(needed(document, "jwks_uri", None)?)
             }
-            (KeySource::Url(_) | KeySource::Pem(_), _) => written.keys.clone(),
+            (KeySource::Url(_) | KeySource::Pem(_) | KeySource::None, _) => written.keys.clone(),
         };
         if config.discovery == Discovery::ForKeys {
             return Ok(Self::for_keys(keys, algorithms));

@@ -57,7 +57,7 @@ impl ClaimNames {
             },
             naming: match config.kind {
                 ProviderKind::Doorward => Naming::Name,
-                ProviderKind::Oidc | ProviderKind::KeycloakOidc => Naming::Subject,
+                _ => Naming::Subject,
             },
         }
     }

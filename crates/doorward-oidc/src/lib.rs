@@ -26,6 +26,7 @@ mod testing;
 mod token_endpoint;
 mod token_exchange;
 mod userinfo;
+mod vendor;
 mod verify;
 
 pub use self::http::{
@@ -34,8 +35,9 @@ pub use self::http::{
 pub use bearer::BearerError;
 pub use client_authentication::ClientAuth;
 pub use config::{
-    AllowedValue, AssertionAudience, ClientAuthentication, ClientSecret, Config, Discovery,
-    EmailVerification, IssuerCheck, KeySource, LoginParameter, NonceCheck, Pkce, ProfileClaims, ProviderKind,
+    AllowedValue, AssertionAudience, ClientAuthentication, ClientSecret, Config, Defaults, Discovery,
+    EmailVerification, IssuerCheck, KeySource, LoginParameter, NonceCheck, Pkce, ProfileClaims, Protocol,
+    ProviderKind,
 };
 pub use discovery::ConnectError;
 pub use identify::IdentifyError;
@@ -52,4 +54,5 @@ pub use refresh::{RefreshError, Refreshed};
 pub use token_endpoint::TokenRequestError;
 pub use token_exchange::{ExchangedToken, TokenExchange, TokenExchangeConfig, TokenExchangeRequest};
 pub use userinfo::UserinfoError;
+pub use vendor::{ApiFault, VendorError};
 pub use verify::IdTokenError;

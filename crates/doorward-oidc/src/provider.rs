@@ -6,13 +6,14 @@ use std::{fmt, sync::Arc, time::Duration};
 use arc_swap::ArcSwapOption;
 use doorward_core::{SecretString, Timestamp};
 use doorward_jose::KeySet;
+use http::header;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::task::JoinHandle;
 use url::Url;
 
 use crate::{
     client_authentication::{AuthMemory, Client, read_assertion, read_secret},
-    config::{ClientAuthentication, Config, Discovery, IssuerCheck, KeySource, long_enough},
+    config::{ClientAuthentication, Config, Discovery, IssuerCheck, KeySource, Protocol, long_enough},
     discovery::{ConnectError, DiscoveryError, Metadata, ResponseIssuer, Written},
     http::HttpClient,
     identify::ClaimNames,
@@ -20,6 +21,7 @@ use crate::{
     login::{self, AuthorizationRequest, BeginError, LoginStart, WrongIssuer},
     printable::printable,
     token_endpoint::{TokenEndpoint, TokenRequestError},
+    vendor::{present, presentation},
     verify::{Believed, IdTokenError, Means, Verifier},
 };
 
@@ -136,6 +138,9 @@ impl Provider {
         now: Timestamp,
     ) -> Result<(), IdTokenError> {
         let shared = self.shared();
+        if shared.config.kind.protocol() == Protocol::OAuth2 {
+            return Ok(());
+        }
         let metadata = shared.metadata().ok_or_else(not_ready)?;
         let believed = shared.id_token(id_token, &metadata, now).await?;
         nonce_hash.map_or(Ok(()), |expected| shared.verifier.nonce(&believed.claims, expected))
@@ -147,7 +152,12 @@ impl Provider {
             return Validity::Valid;
         };
         let http = &self.shared().http;
-        match http.send(http.get(url.clone()).bearer_auth(access_token.expose())).await {
+        let (url, header) = present(presentation(&self.shared().config.kind), url.clone(), access_token);
+        let mut request = http.get(url);
+        if let Some(header) = &header {
+            request = request.header(header::AUTHORIZATION, header.expose().as_str());
+        }
+        match http.send(request).await {
             Ok(answer) if answer.status.as_u16() == 200 => Validity::Valid,
             Ok(answer) => Validity::Refused { status: answer.status.as_u16() },
             Err(reason) => {
@@ -250,6 +260,7 @@ impl Shared {
     fn new(config: Config, pace: Pace) -> Result<Self, ConnectError> {
         let keys = match &config.keys {
             KeySource::Pem(files) => KeyCache::fixed(read_pem_files(files)?),
+            KeySource::None => KeyCache::fixed(KeySet::default()),
             KeySource::Discovered | KeySource::Url(_) => KeyCache::fetched(pace.key_refetch),
         };
         Ok(Self {

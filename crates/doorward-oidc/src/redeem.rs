@@ -4,7 +4,7 @@ use doorward_core::{Identity, SecretString, Timestamp, Tokens};
 use doorward_jose::{AudienceMismatch, ClaimError, Claims, jws::looks_like_jws};
 
 use crate::{
-    config::{ProfileClaims, ProviderKind},
+    config::{ProfileClaims, Protocol, ProviderKind},
     discovery::Metadata,
     identify::{IdentifyError, subject},
     login::MatchedCallback,
@@ -12,6 +12,7 @@ use crate::{
     roles::Roles,
     token_endpoint::{GrantForm, TokenAnswer, TokenRequestError},
     userinfo::{self, UserinfoError},
+    vendor::VendorError,
     verify::{Believed, IdTokenError},
 };
 
@@ -41,6 +42,8 @@ pub enum RedeemError {
     Userinfo(#[from] UserinfoError),
     #[error(transparent)]
     Identify(#[from] IdentifyError),
+    #[error(transparent)]
+    Vendor(#[from] VendorError),
 }
 
 /// What a browser may learn about a failed login.
@@ -61,6 +64,8 @@ pub enum PublicFailure {
     EmailUnverified,
     ProviderUnreachable,
     TokenInvalid,
+    /// The user is not in the organisation, team or other circle that the configuration asks the provider for.
+    NotAdmitted,
     /// The callback itself is incomplete.
     CodeMissing,
 }
@@ -84,8 +89,15 @@ impl RedeemError {
             | Self::Identify(IdentifyError::SubjectMissing | IdentifyError::NotText { .. }) => {
                 PublicFailure::TokenInvalid
             }
-            Self::Identify(IdentifyError::EmailMissing) => PublicFailure::EmailMissing,
-            Self::Identify(IdentifyError::EmailUnverified) => PublicFailure::EmailUnverified,
+            Self::Identify(IdentifyError::EmailMissing)
+            | Self::Vendor(VendorError::Identify(IdentifyError::EmailMissing)) => PublicFailure::EmailMissing,
+            Self::Identify(IdentifyError::EmailUnverified)
+            | Self::Vendor(VendorError::Identify(IdentifyError::EmailUnverified)) => {
+                PublicFailure::EmailUnverified
+            }
+            Self::Vendor(VendorError::Restricted(_)) => PublicFailure::NotAdmitted,
+            Self::Vendor(error) if error.is_passing() => PublicFailure::ProviderUnreachable,
+            Self::Vendor(_) => PublicFailure::TokenInvalid,
         }
     }
 }
@@ -181,6 +193,11 @@ impl Shared {
         nonce: Option<&str>,
         (metadata, now): (&Metadata, Timestamp),
     ) -> Result<Grant, RedeemError> {
+        if self.config.kind.protocol() == Protocol::OAuth2 {
+            let tokens = Tokens { access: Some(answer.access), id: None, refresh: None };
+            let identity = self.described(&tokens, metadata).await?;
+            return Ok(Grant { tokens, identity, expires_on: None });
+        }
         let id = answer.id.ok_or(RedeemError::NoIdToken)?;
         let Believed { claims, .. } = self.id_token(&id, metadata, now).await?;
         if let Some(nonce) = nonce {

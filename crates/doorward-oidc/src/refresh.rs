@@ -4,12 +4,13 @@
 use doorward_core::{Identity, SecretString, Timestamp, Tokens};
 
 use crate::{
-    config::ProviderKind,
+    config::{Protocol, ProviderKind},
     discovery::Metadata,
     identify::{IdentifyError, subject},
     provider::{Provider, Shared},
     token_endpoint::{GrantForm, TokenRequestError},
     userinfo::UserinfoError,
+    vendor::VendorError,
     verify::{Believed, IdTokenError},
 };
 
@@ -44,9 +45,53 @@ pub enum RefreshError {
     Userinfo(UserinfoError),
     #[error("the new claims were not accepted: {0}")]
     Identify(#[from] IdentifyError),
+    #[error("the user could not be read anew: {0}")]
+    Vendor(#[from] VendorError),
+}
+
+impl RefreshError {
+    /// The provider has said, in words that count, that this login is no more or is somebody else's. Everything else
+    /// may be better later.
+    pub const fn ends_the_session(&self) -> bool {
+        match self {
+            Self::Rejected(_) | Self::OtherSubject | Self::Identify(_) => true,
+            Self::Vendor(error) => !error.is_passing(),
+            Self::Transient(_) | Self::NotReady | Self::NotVerified(_) | Self::Userinfo(_) => false,
+        }
+    }
 }
 
 impl Provider {
+    /// Renews a session by what `tokens` can do: the refresh token is used, or, at a provider without, the user is read
+    /// anew. Nothing if there is no way to renew it.
+    pub async fn renew(
+        &self,
+        tokens: &Tokens,
+        current: &Identity,
+        now: Timestamp,
+    ) -> Option<Result<Refreshed, RefreshError>> {
+        match (self.shared().config.kind.protocol(), &tokens.refresh) {
+            (_, Some(refresh_token)) => Some(self.refresh(refresh_token, current, now).await),
+            (Protocol::OAuth2, None) => Some(self.reread(tokens, current).await),
+            (Protocol::OpenIdConnect, None) => None,
+        }
+    }
+
+    /// Asks the provider's API anew who the user of an access token is, and in which groups.
+    pub(crate) async fn reread(
+        &self,
+        tokens: &Tokens,
+        current: &Identity,
+    ) -> Result<Refreshed, RefreshError> {
+        let shared = self.shared();
+        let metadata = shared.metadata().ok_or(RefreshError::NotReady)?;
+        let identity = shared.described(tokens, &metadata).await?;
+        if !is_same_user(&identity, current) {
+            return Err(RefreshError::OtherSubject);
+        }
+        Ok(Refreshed { tokens: tokens.clone(), expires_on: None, identity: Some(identity) })
+    }
+
     /// Renews the tokens of `current`'s session. `now` decides what has expired.
     pub async fn refresh(
         &self,
@@ -83,6 +128,11 @@ impl Provider {
             identity,
         })
     }
+}
+
+/// Users go by their names, or by their addresses where the provider gives no names.
+fn is_same_user(new: &Identity, current: &Identity) -> bool {
+    if new.user.is_empty() { new.email == current.email } else { new.user == current.user }
 }
 
 impl Shared {

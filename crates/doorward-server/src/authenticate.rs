@@ -463,11 +463,11 @@ impl RefreshWork {
     }
 
     async fn ask(&self, session: &Session) -> Answer {
-        let (Some(provider), Some(refresh_token)) = (self.provider_of(session), &session.tokens.refresh)
-        else {
+        let Some(provider) = self.provider_of(session) else { return Answer::Unchanged };
+        let Some(outcome) = provider.client.renew(&session.tokens, &session.identity, self.now).await else {
             return Answer::Unchanged;
         };
-        match provider.client.refresh(refresh_token, &session.identity, self.now).await {
+        match outcome {
             Ok(refreshed) => {
                 self.gate.telemetry.metrics.session_refresh(RefreshOutcome::Refreshed);
                 let mut renewed = session.clone();
@@ -490,7 +490,7 @@ impl RefreshWork {
                 Answer::Over
             }
             // Verified words of the provider about this login: they are not waited out with the old claims.
-            Err(error @ (RefreshError::OtherSubject | RefreshError::Identify(_))) => {
+            Err(error) if error.ends_the_session() => {
                 tracing::warn!("A refresh ended a session: {error}");
                 self.gate.telemetry.metrics.session_refresh(RefreshOutcome::Refused);
                 Answer::Over

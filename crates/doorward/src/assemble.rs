@@ -332,7 +332,7 @@ fn checked(
     let pages = pages::config(options, name, problems);
     let ingress = ingress::config(options, problems);
     let redirects = redirects(options, problems);
-    let kinds = configs.iter().map(|(_, config)| config.kind.name());
+    let kinds = configs.iter().map(|(_, config)| config.kind.defaults().name);
     let providers: Vec<_> = written_providers.iter().zip(kinds).collect();
     announce::note(options, structured, &providers, problems);
     differences::note(options, structured, problems);

@@ -226,6 +226,7 @@ fn told(failure: &PublicFailure) -> &'static str {
         PublicFailure::ProviderUnreachable => "The provider cannot be reached.",
         PublicFailure::EmailMissing => "The provider does not tell your e-mail address.",
         PublicFailure::EmailUnverified => "Your e-mail address is not verified at the provider.",
+        PublicFailure::NotAdmitted => "Your account is not one of those that may sign in here.",
         PublicFailure::CodeMissing => "The answer of the provider is not complete.",
         PublicFailure::AudienceMismatch { .. }
         | PublicFailure::NonceMismatch

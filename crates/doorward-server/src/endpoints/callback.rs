@@ -383,6 +383,7 @@ fn explanation(failure: &PublicFailure) -> String {
         PublicFailure::TokenInvalid => {
             "The token from the identity provider could not be verified.".to_owned()
         }
+        PublicFailure::NotAdmitted => "Your account is not one of those that may sign in here.".to_owned(),
         PublicFailure::CodeMissing => "The identity provider sent no code.".to_owned(),
     }
 }

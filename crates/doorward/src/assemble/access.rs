@@ -9,6 +9,7 @@ use super::{
     auth_server::SignInAt,
     differences::{Compat, LOGIN_FOR_ANY_REQUEST},
     problems::Problems,
+    provider::vendor::allowed_groups,
 };
 
 /// What is known of who may come in apart from the options.
@@ -93,12 +94,6 @@ fn policy(
             None
         }
     }
-}
-
-/// The groups of which people need one who sign in at this provider; roles are groups of a kind.
-fn allowed_groups(provider: &Provider) -> Vec<String> {
-    let roles = provider.keycloak.roles.iter().map(|role| format!("role:{role}"));
-    provider.allowed_groups.iter().cloned().chain(roles).collect()
 }
 
 /// Rules that open everything but some paths open nothing for a forward-auth proxy that does not say which path it asks

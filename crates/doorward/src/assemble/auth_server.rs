@@ -95,7 +95,7 @@ impl Plan {
         let name = first.map(|first| first.name.clone()).filter(|name| !name.is_empty());
         doorward_oidc::Config {
             kind: ProviderKind::Doorward,
-            display_name: name.unwrap_or_else(|| ProviderKind::Doorward.name().to_owned()),
+            display_name: name.unwrap_or_else(|| ProviderKind::Doorward.defaults().name.to_owned()),
             scope: format!("openid email profile groups{offline}"),
             nonce: NonceCheck::Required,
             pkce: Pkce::S256,

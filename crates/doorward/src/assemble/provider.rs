@@ -1,5 +1,7 @@
 //! Options of the identity provider and of the login there.
 
+pub(crate) mod vendor;
+
 use std::{path::PathBuf, str::FromStr};
 
 use doorward_authn::bearer::extra_issuer;
@@ -8,36 +10,14 @@ use doorward_jose::Algorithm;
 use doorward_oidc::{
     AllowedValue, CaFile, ClientAuthentication, ClientSecret, Config, ConnectError, Discovery,
     EmailVerification, HttpConfig, IssuerCheck, KeySource, LoginParameter, NonceCheck, Pkce, ProfileClaims,
-    ProviderKind, Trust,
+    Protocol, ProviderKind, Trust,
 };
 use doorward_options::{
     Options,
-    structured::{
-        Adfs, Azure, Bitbucket, GitHub, GitLab, Google, LoginGov, MicrosoftEntraId, Oidc, Provider,
-        Structured,
-    },
+    structured::{Oidc, Provider, Structured},
 };
 
 use super::problems::Problems;
-
-/// Provider types of the reference that are still to come.
-const LATER: [&str; 15] = [
-    "adfs",
-    "azure",
-    "bitbucket",
-    "cidaas",
-    "digitalocean",
-    "entra-id",
-    "facebook",
-    "github",
-    "gitlab",
-    "google",
-    "keycloak",
-    "linkedin",
-    "login.gov",
-    "nextcloud",
-    "sourcehut",
-];
 
 /// Looks through the list of providers: people sign in at any of them, and the first is the one of oauth2-proxy.
 pub(crate) fn look_through(structured: &Structured, problems: &mut Problems<'_>) {
@@ -66,14 +46,12 @@ pub(crate) fn look_through(structured: &Structured, problems: &mut Problems<'_>)
     }
 }
 
-/// Checks everything that can be checked without asking the provider.
-pub(crate) fn config(provider: &Provider, options: &Options, problems: &mut Problems<'_>) -> Option<Config> {
-    let kind = kind(provider, problems);
+/// What every provider needs.
+fn missing(provider: &Provider, kind: &ProviderKind, problems: &mut Problems<'_>) {
     if provider.id.is_empty() {
         let message = "provider has empty id: ids are required for all providers";
         problems.add("providers[0].id", message, "write any name for the provider");
     }
-    restrictions(provider, kind, problems);
     if provider.client_id.is_empty() {
         problems.add(
             "client-id",
@@ -81,34 +59,49 @@ pub(crate) fn config(provider: &Provider, options: &Options, problems: &mut Prob
             "write the client id that the provider gave you",
         );
     }
-    let client_secret = client_secret(provider, problems);
-    if provider.oidc.issuer_url.is_empty() {
+    if kind.protocol() == Protocol::OpenIdConnect && provider.oidc.issuer_url.is_empty() {
         let mend = "write the provider's issuer, for Keycloak https://host/realms/NAME";
         problems.add("oidc-issuer-url", "missing setting: oidc-issuer-url", mend);
     }
-    let keys = keys(&provider.oidc, problems);
+}
+
+/// Checks everything that can be checked without asking the provider.
+pub(crate) fn config(provider: &Provider, options: &Options, problems: &mut Problems<'_>) -> Option<Config> {
+    let Some(kind) = vendor::kind(provider, problems) else {
+        // What else is wrong depends on it.
+        return None;
+    };
+    missing(provider, &kind, problems);
+    vendor::refuse_foreign(provider, problems);
+    let client_secret = client_secret(provider, problems);
+    let is_discovered = kind.protocol() == Protocol::OpenIdConnect;
+    let keys = if is_discovered { keys(&provider.oidc, problems) } else { Some(KeySource::None) };
     let enabled_algorithms = algorithms(&provider.oidc, problems);
     let login_parameters = login_parameters(provider, problems);
     let http = HttpConfig { trust: trust(provider, options, problems)?, ..HttpConfig::default() };
+    let defaults = kind.defaults();
     let config = Config {
-        kind: kind?,
-        display_name: display_name(provider, kind?),
+        display_name: either(&provider.name, defaults.name).unwrap_or_default(),
         issuer: provider.oidc.issuer_url.clone(),
         client_id: provider.client_id.clone(),
         client_authentication: ClientAuthentication::Secret(client_secret?),
-        scope: scope(provider),
-        discovery: if provider.oidc.skip_discovery { Discovery::Skip } else { Discovery::Fetch },
-        login_url: given(&provider.login_url),
-        redeem_url: given(&provider.redeem_url),
-        profile_url: given(&provider.profile_url),
-        validate_url: given(&provider.validate_url),
+        scope: vendor::scope(provider, &kind),
+        discovery: if provider.oidc.skip_discovery || !is_discovered {
+            Discovery::Skip
+        } else {
+            Discovery::Fetch
+        },
+        login_url: either(&provider.login_url, defaults.login_url),
+        redeem_url: either(&provider.redeem_url, defaults.redeem_url),
+        profile_url: either(&provider.profile_url, defaults.profile_url),
+        validate_url: either(&provider.validate_url, defaults.validate_url),
         keys: keys?,
-        issuer_check: if provider.oidc.insecure_skip_issuer_verification {
+        issuer_check: if provider.oidc.insecure_skip_issuer_verification || !is_discovered {
             IssuerCheck::Skip
         } else {
             IssuerCheck::Exact
         },
-        nonce: nonce(&provider.oidc),
+        nonce: if is_discovered { nonce(&provider.oidc) } else { NonceCheck::Off },
         email_verification: if provider.oidc.insecure_allow_unverified_email {
             EmailVerification::Ignored
         } else {
@@ -130,9 +123,10 @@ pub(crate) fn config(provider: &Provider, options: &Options, problems: &mut Prob
         additional_claims: provider.additional_claims.clone(),
         backend_logout_url: given(&provider.backend_logout_url),
         http,
+        kind,
     };
     // An issuer that is missing has been told of.
-    if !provider.oidc.issuer_url.is_empty()
+    if !(is_discovered && provider.oidc.issuer_url.is_empty())
         && let Err(error) = config.check()
     {
         problems.add(option_of(&error), error.to_string(), connect_mend(&error));
@@ -192,55 +186,6 @@ pub(crate) fn extra_issuers(options: &Options, main: &Config, problems: &mut Pro
     let mend = "write issuer=audience, for example https://issuer.example.com=my-api";
     let entries = options.extra_jwt_issuers.iter();
     entries.filter_map(|entry| problems.take("extra-jwt-issuers", extra_issuer(entry, main), mend)).collect()
-}
-
-/// What the sign-in page calls the provider.
-fn display_name(provider: &Provider, kind: ProviderKind) -> String {
-    if !provider.name.is_empty() {
-        return provider.name.clone();
-    }
-    kind.name().to_owned()
-}
-
-fn kind(provider: &Provider, problems: &mut Problems<'_>) -> Option<ProviderKind> {
-    let mend = "write --provider=oidc or --provider=keycloak-oidc";
-    match provider.provider.as_str() {
-        "oidc" => Some(ProviderKind::Oidc),
-        "keycloak-oidc" => Some(ProviderKind::KeycloakOidc),
-        later if LATER.contains(&later) => {
-            problems.add("provider", format!("the provider {later} is not implemented yet"), mend);
-            None
-        }
-        unknown => {
-            problems.add("provider", format!("there is no provider type {unknown:?}"), mend);
-            None
-        }
-    }
-}
-
-/// A restriction that the provider cannot enforce would let everybody in.
-fn restrictions(provider: &Provider, kind: Option<ProviderKind>, problems: &mut Problems<'_>) {
-    if !provider.keycloak.roles.is_empty() && kind != Some(ProviderKind::KeycloakOidc) {
-        let message =
-            "roles are known of the provider keycloak-oidc only, so this restriction would not be enforced";
-        problems.add("allowed-role", message, "use the provider keycloak-oidc, or restrict by groups");
-    }
-    let foreign = [
-        ("keycloak-group", "keycloak", provider.keycloak.groups != Vec::<String>::new()),
-        ("azure-tenant", "azure", provider.azure != Azure::default()),
-        ("entra-id-allowed-tenant", "entra-id", provider.microsoft_entra_id != MicrosoftEntraId::default()),
-        ("providers[0].ADFSConfig", "adfs", provider.adfs != Adfs::default()),
-        ("bitbucket-team", "bitbucket", provider.bitbucket != Bitbucket::default()),
-        ("github-org", "github", provider.github != GitHub::default()),
-        ("gitlab-group", "gitlab", provider.gitlab != GitLab::default()),
-        ("google-group", "google", provider.google != Google::default()),
-        ("pubjwk-url", "login.gov", provider.login_gov != LoginGov::default()),
-        ("resource", "azure or adfs", !provider.resource.is_empty()),
-    ];
-    for (option, owner, _) in foreign.into_iter().filter(|(.., is_set)| *is_set) {
-        let message = format!("only the provider {owner} would heed this or the settings beside it");
-        problems.add(option, message, "remove the settings of other providers");
-    }
 }
 
 fn client_secret(provider: &Provider, problems: &mut Problems<'_>) -> Option<ClientSecret> {
@@ -321,14 +266,6 @@ fn trust(provider: &Provider, options: &Options, problems: &mut Problems<'_>) ->
     })
 }
 
-fn scope(provider: &Provider) -> String {
-    if !provider.scope.is_empty() {
-        return provider.scope.clone();
-    }
-    let groups = if provider.allowed_groups.is_empty() { "" } else { " groups" };
-    format!("openid email profile{groups}")
-}
-
 /// The nonce is sent unless somebody switched it off, and then checked if the provider returns one; providers that
 /// do not return it keep working, as with the reference, unless the check is demanded.
 fn nonce(oidc: &Oidc) -> NonceCheck {
@@ -403,6 +340,11 @@ fn login_parameters(provider: &Provider, problems: &mut Problems<'_>) -> Option<
 
 fn given(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// What is written, else what is usual; nothing if neither is there.
+fn either(written: &str, usual: &str) -> Option<String> {
+    given(written).or_else(|| given(usual))
 }
 
 /// The text of a secret, or of the file that holds it; one newline at the end of a file is not part of it.
