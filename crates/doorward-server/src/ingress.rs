@@ -168,7 +168,7 @@ impl Config {
     pub fn read(
         &self,
         connection: &Connection,
-        request: Request<Body>,
+        mut request: Request<Body>,
         now: Timestamp,
     ) -> Result<Arrival, Malformed> {
         let headers = request.headers();
@@ -191,6 +191,12 @@ impl Config {
         }
         let target = Target::new(request.uri().clone());
         let own_host = own_host(&request)?;
+        let client = self.client(connection, headers, hop)?;
+        if request.uri().authority().is_some() {
+            // What the request names counts, and `Host` is what is left of it further on (RFC 9112 section 3.2.2): rules
+            // and applications see one host.
+            request.headers_mut().insert(HOST, own_host.clone());
+        }
         let host = forwarded.host.unwrap_or(own_host);
         let original = forwarded.uri.as_ref().map(forwarded_target).transpose()?;
         let facts = RequestFacts {
@@ -203,7 +209,7 @@ impl Config {
             target,
             original,
             original_method: forwarded.method,
-            client: self.client(connection, headers, hop)?,
+            client,
             hop,
         };
         let connection = connection.clone();
@@ -216,6 +222,14 @@ impl Config {
         match &self.forwarded {
             Forwarded::From { strangers, .. } if hop == Hop::Direct => *strangers,
             _ => StrangersHeaders::PassedOn,
+        }
+    }
+
+    /// The same on routes of the gateway. Where nobody is said to be a proxy, nobody has reason to speak as one.
+    pub fn strangers_headers_on_routes(&self, hop: Hop) -> StrangersHeaders {
+        match &self.forwarded {
+            Forwarded::Ignored => StrangersHeaders::Removed,
+            Forwarded::From { .. } => self.strangers_headers(hop),
         }
     }
 

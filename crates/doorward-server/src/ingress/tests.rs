@@ -236,3 +236,31 @@ fn a_target_is_a_path_without_backslashes() {
         assert_eq!(found, expected, "{method} {target}");
     }
 }
+
+#[test]
+fn rules_and_applications_see_the_same_host() {
+    let read = |version: Version, target: &str, host: Option<&str>| {
+        let mut request = Request::builder().uri(target).version(version).body(Body::Empty).unwrap();
+        for host in host {
+            request.headers_mut().insert("host", host.parse().unwrap());
+        }
+        let peer = Peer::Ip(format!("{STRANGER}:4000").parse().unwrap());
+        let connection = Connection {
+            peer,
+            scheme: Scheme::Http,
+            worker: WorkerId(0),
+            certificates: None,
+            duty: Duty::Carry,
+        };
+        let now = Timestamp::from(std::time::SystemTime::UNIX_EPOCH);
+        let arrival = config("x-real-ip").read(&connection, request, now).unwrap();
+        let line = arrival.headers().get("host").map(|host| host.to_str().unwrap().to_owned());
+        (arrival.facts.host_str().to_owned(), line.unwrap_or_default())
+    };
+    let both = |host: &str| (host.to_owned(), host.to_owned());
+    assert_eq!(read(Version::HTTP_11, "/x", Some("a.test")), both("a.test"));
+    assert_eq!(read(Version::HTTP_11, "http://b.test/x", Some("a.test")), both("b.test"));
+    assert_eq!(read(Version::HTTP_2, "https://b.test:8443/x", None), both("b.test:8443"));
+    assert_eq!(read(Version::HTTP_2, "https://b.test/x", Some("a.test")), both("b.test"));
+    assert_eq!(read(Version::HTTP_2, "/x", Some("a.test")), both("a.test"));
+}
