@@ -3,7 +3,7 @@
 use std::fmt;
 
 use doorward_core::{RequestFacts, Target};
-use http::{HeaderMap, HeaderName, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::{
     host::{HostPattern, normalised},
@@ -59,7 +59,7 @@ impl<'a> Asked<'a> {
         }
     }
 
-    fn method(&self) -> &'a Method {
+    pub(super) fn method(&self) -> &'a Method {
         match self.judged {
             Judged::Own => &self.facts.method,
             Judged::Original => self.facts.judged_method(),
@@ -108,8 +108,10 @@ pub enum Unclear {
     PathForPolicies,
     #[error("the query parameter {0} can be read in several ways")]
     Query(String),
-    #[error("the header {0} was sent several times with different values")]
+    #[error("the header {0} was sent several times with different values, or in several spellings")]
     Header(HeaderName),
+    #[error("some programs read the method without its case; write it in capital letters")]
+    Method,
     #[error("the question does not say which request it is about: X-Forwarded-Uri is missing")]
     Unnamed,
 }
@@ -204,9 +206,23 @@ fn all_covered<N: PartialEq>(own: &[(N, ValueMatch)], other: &[(N, ValueMatch)])
     })
 }
 
-/// Bytes that are not text are a value that no condition but a presence is about.
+/// Some programs take other characters of a name for dashes (CGI, WSGI, PHP): whether the condition holds must not depend
+/// on it. Bytes that are not text are a value that no condition but a presence is about.
 fn fit_header(headers: &HeaderMap, name: &HeaderName, condition: &ValueMatch) -> ValueFit {
-    condition.fit(headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("\u{FFFD}")))
+    let is_spelling = |other: &HeaderName| {
+        let fold = |byte: u8| if byte.is_ascii_alphanumeric() { byte } else { b'-' };
+        other.as_str().bytes().map(fold).eq(name.as_str().bytes().map(fold))
+    };
+    let own = condition.fit(headers.get_all(name).iter().map(text_of));
+    if !headers.keys().any(|other| other != name && is_spelling(other)) {
+        return own;
+    }
+    let all = headers.iter().filter(|(other, _)| is_spelling(other)).map(|(_, value)| text_of(value));
+    if condition.fit(all) == own { own } else { ValueFit::Mixed }
+}
+
+fn text_of(value: &HeaderValue) -> &str {
+    value.to_str().unwrap_or("\u{FFFD}")
 }
 
 /// Some programs split a query at semicolons too, and some take names without their case. A condition that holds in the

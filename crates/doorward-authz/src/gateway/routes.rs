@@ -114,6 +114,9 @@ impl Routes {
         let Some(target) = asked.target() else {
             return self.unclear(&host, Unclear::Unnamed);
         };
+        if asked.method().as_str().bytes().any(|byte| byte.is_ascii_lowercase()) {
+            return self.unclear(&host, Unclear::Method);
+        }
         match readings(target) {
             Readings::One(path) => match self.first(asked, &host, path) {
                 First::Place(place) => self.found(place, path),

@@ -48,7 +48,7 @@ fn found(routes: &Routes, facts: &RequestFacts, headers: &HeaderMap, exchange: E
     let explained = routes.explain(&asked);
     match routes.find(&asked) {
         Search::NotFound => "-".to_owned(),
-        Search::Unclear(Unclear::Path | Unclear::PathForPolicies) => "?".to_owned(),
+        Search::Unclear(Unclear::Path | Unclear::PathForPolicies | Unclear::Method) => "?".to_owned(),
         Search::Unclear(unclear) => {
             assert_eq!(explained.last().map(|(_, fit)| fit), Some(&Fit::Unclear(unclear)));
             "?".to_owned()
@@ -202,7 +202,10 @@ fn all_conditions_have_to_hold() {
         ("HEAD", "/x", &[], Exchange::Plain, "read"),
         ("POST", "/x", &[], Exchange::Plain, "write"),
         ("MERGE", "/x", &[], Exchange::Plain, "write"),
-        ("post", "/x", &[], Exchange::Plain, "plain"),
+        // Some applications take it for POST.
+        ("post", "/x", &[], Exchange::Plain, "?"),
+        ("Delete", "/x", &[], Exchange::Plain, "?"),
+        ("DELETE", "/x", &[], Exchange::Plain, "plain"),
         ("GET", "/x", &[], Exchange::WebSocket, "socket"),
         ("DELETE", "/x", &[], Exchange::WebSocket, "socket"),
         ("GET", "/x", &["prod"], Exchange::Plain, "header"),
@@ -224,6 +227,35 @@ fn all_conditions_have_to_hold() {
     assert_eq!(found(&routes, &facts, &HeaderMap::new(), Exchange::Plain), "inside");
     facts.client = ClientIp::Unknown;
     assert_eq!(found(&routes, &facts, &HeaderMap::new(), Exchange::Plain), "read");
+}
+
+#[test]
+fn a_header_in_another_spelling_chooses_no_other_route() {
+    let header = |id: &str, condition: ValueMatch| {
+        let mut route = route(id, "/x");
+        route.matches.headers = vec![(HeaderName::from_static("x-env"), condition)];
+        route
+    };
+    let equals = |value: &str| ValueMatch::Equals(value.to_owned());
+    for (condition, lines, expected) in [
+        (equals("prod"), &[("x-env", "prod")][..], "header"),
+        (equals("prod"), &[("x_env", "prod")], "?"),
+        (equals("prod"), &[("x.env", "test")], "rest"),
+        (equals("prod"), &[("x-env", "prod"), ("x_env", "test")], "?"),
+        (equals("prod"), &[("x-env", "test"), ("X_Env", "prod")], "?"),
+        (equals("prod"), &[("x-env", "prod"), ("x_env", "prod")], "header"),
+        (ValueMatch::Absent, &[("x_env", "prod")], "?"),
+        (ValueMatch::Present, &[("x_env", "")], "?"),
+        (ValueMatch::Present, &[("x_environment", "")], "rest"),
+    ] {
+        let routes = Routes::new(vec![header("header", condition.clone()), route("rest", "/x")]).unwrap();
+        let line = |(name, value): &(&str, &'static str)| {
+            (HeaderName::try_from(*name).unwrap(), HeaderValue::from_static(value))
+        };
+        let headers: HeaderMap = lines.iter().map(line).collect();
+        let facts = facts("GET", "app.test", "/x");
+        assert_eq!(found(&routes, &facts, &headers, Exchange::Plain), expected, "{condition:?} {lines:?}");
+    }
 }
 
 #[track_caller]
