@@ -189,8 +189,13 @@ impl Header {
                 let name = name.to_ascii_lowercase();
                 Some(name.strip_prefix("application/").map(str::to_owned).unwrap_or(name))
             }
-            _ => None,
+            None | Some(Value::Null) => None,
+            Some(_) => return Err(VerifyError::Malformed("the type is not a text")),
         };
+        if fields.get("b64").is_some_and(|encoded| *encoded != Value::Bool(true)) {
+            // Another reader would take the very text of the payload for what was signed (RFC 7797 section 3).
+            return Err(VerifyError::Malformed("the payload is said not to be base64url"));
+        }
         Ok(Self { alg, kid, token_type })
     }
 

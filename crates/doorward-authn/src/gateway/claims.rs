@@ -8,6 +8,11 @@ use serde_json::{Map, Value};
 use super::Description;
 use crate::judged::{RESERVED, admit_foreign};
 
+/// The claim that its issuer alone gives out (RFC 7519 section 4.1.2).
+const SUBJECT: &str = "sub";
+/// What the names of clients begin with that act in their own name.
+const CLIENTS: &str = "client:";
+
 /// A claim that a token needs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RequiredClaim {
@@ -37,7 +42,7 @@ pub struct ClaimNames {
 impl Default for ClaimNames {
     /// `sub`, for nothing else is unique at every issuer (OpenID Connect Core section 5.7).
     fn default() -> Self {
-        Self { user: "sub".to_owned(), groups: "groups".to_owned(), email: "email".to_owned() }
+        Self { user: SUBJECT.to_owned(), groups: "groups".to_owned(), email: "email".to_owned() }
     }
 }
 
@@ -92,6 +97,10 @@ pub(crate) fn principal(
     let user_name = principal.claim(&names.user).and_then(Value::as_str).unwrap_or_default();
     if user_name.is_empty() {
         return Err(format!("the claim {:?} names nobody", names.user));
+    }
+    if names.user != SUBJECT && user_name.starts_with(CLIENTS) {
+        // Other claims than the subject may be the user's own choice.
+        return Err(format!("the claim {:?} begins with {CLIENTS}, as only names of clients do", names.user));
     }
     let groups = principal.claim(&names.groups).map(texts).unwrap_or_default();
     let user = UserInfo { name: user_name.to_owned(), uid: subject, groups, ..UserInfo::default() };

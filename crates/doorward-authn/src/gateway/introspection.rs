@@ -4,7 +4,10 @@
 use std::{sync::Arc, time::Duration};
 
 use doorward_core::Timestamp;
-use doorward_jose::{AudienceRule, Claims, claims_check::check_lifetime};
+use doorward_jose::{
+    AudienceRule, Claims,
+    claims_check::{check_lifetime, instant},
+};
 pub use doorward_oidc::ClientAuth;
 use doorward_oidc::{
     ClientAuthentication, ConnectError, HttpConfig, IntrospectionClient, IntrospectionClientConfig,
@@ -256,6 +259,12 @@ impl Introspection {
         }
         if self.audience.as_ref().is_some_and(|audience| audience.check(&members).is_err()) {
             return refused(Description::Audience, "the token is for none of the audiences");
+        }
+        let latest = now.saturating_add(JwtAuthorizer::USUAL_LEEWAY);
+        match instant(&members, "nbf") {
+            Ok(start) if start.is_none_or(|start| start <= latest) => {}
+            Ok(_) => return refused(Description::NotYetValid, "the token is not valid yet"),
+            Err(why) => return Outcome::Bad(Description::Untold, why.to_string()),
         }
         let mut expires = None;
         if members.get("exp").is_some_and(|exp| !exp.is_null()) {

@@ -67,6 +67,16 @@ fn nobody_is_called_what_is_empty_reserved_or_unreadable() {
 }
 
 #[test]
+fn no_name_of_somebodys_own_choice_is_that_of_a_client() {
+    let chosen = ClaimNames { user: "preferred_username".into(), ..ClaimNames::default() };
+    let claims = |name: &str| json!({"sub": name, "preferred_username": name});
+    assert!(described(claims("client:web"), &chosen).is_err());
+    assert_eq!(described(claims("clients"), &chosen).unwrap().user.name, "clients");
+    // Its issuer gives out the subject, and says so of clients in their own name.
+    assert_eq!(described(claims("client:web"), &ClaimNames::default()).unwrap().user.name, "client:web");
+}
+
+#[test]
 fn an_address_that_the_issuer_calls_unverified_is_none() {
     for (verified, expected) in [
         (json!(null), "a@b.c"),

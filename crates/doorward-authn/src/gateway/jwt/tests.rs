@@ -229,6 +229,9 @@ async fn b05_forgeries_are_refused() {
         (with(json!({"crit": ["exp"], "exp": 1})), "Malformed"),
         (with(json!({"crit": []})), "Malformed"),
         (with(json!({"kid": ["rsa-1"]})), "Malformed"),
+        (with(json!({"typ": ["JWT"]})), "Malformed"),
+        (with(json!({"b64": false})), "Malformed"),
+        (with(json!({"b64": true})), "alice"),
         (with(json!({"jku": "http://127.0.0.1:1/", "x5u": "http://127.0.0.1:1/", "x5c": ["AA"]})), "alice"),
         (
             Token { payload: Some(|text| text.replacen('{', "{\"sub\":\"root\",", 1)), ..Token::default() },
@@ -370,7 +373,7 @@ async fn b11_the_type_is_one_of_those_that_count() {
         (json!("application/at+jwt"), "alice"),
         (json!("JWT"), "Untold"),
         (json!(null), "Untold"),
-        (json!(["at+jwt"]), "Untold"),
+        (json!(["at+jwt"]), "Malformed"),
     ] {
         assert_eq!(strict.found(&typed(&strict, typ.clone()), after(0)).await, expected, "{typ}");
     }
