@@ -11,7 +11,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 pub use doorward_accounts::HandleForm;
 use doorward_accounts::{Accounts, Unavailable};
-use doorward_core::Timestamp;
+use doorward_core::{SecretString, Timestamp};
 use http::{HeaderMap, HeaderValue, header, response};
 
 pub use realm::HandleRealm;
@@ -114,21 +114,23 @@ impl Handles {
     }
 
     /// Whether the body of an answer has to be read, up to [`MOST_BODY`], before [`Self::swap_answer`]. One that is longer
-    /// must not be forwarded.
-    pub fn reads(&self, head: &response::Parts) -> bool {
-        head.status.is_success() && !self.fields.is_empty()
+    /// must not be forwarded. `sent` are originals that the application got with the request: a failure may repeat them.
+    pub fn reads(&self, head: &response::Parts, sent: &[SecretString]) -> bool {
+        let may_repeat = !sent.is_empty() && !head.status.is_informational();
+        !self.fields.is_empty() && (head.status.is_success() || may_repeat)
     }
 
-    /// Replaces originals by handles: cookies in any answer, fields in one that [`Self::reads`] says is read. For any other
-    /// `body` is empty. Gives the body to send.
+    /// Replaces originals by handles: cookies in any answer, fields in one that succeeded and that [`Self::reads`] says is
+    /// read. For any that is not read `body` is empty. Gives the body to send, in which none of the originals stands, nor
+    /// any of those that were `sent`.
     pub async fn swap_answer(
         &self,
         head: &mut response::Parts,
-        body: Bytes,
+        (body, sent): (Bytes, &[SecretString]),
         now: Timestamp,
     ) -> Result<Bytes, SwapFault> {
-        let reads = self.reads(head);
-        answer::swap(self, head, if reads { body } else { Bytes::new() }, now).await
+        let reads = self.reads(head, sent);
+        answer::swap(self, head, (if reads { body } else { Bytes::new() }, sent), now).await
     }
 }
 

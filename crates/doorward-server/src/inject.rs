@@ -212,9 +212,16 @@ pub fn drop_misleading(headers: &mut HeaderMap, hop: Hop) {
     });
 }
 
+/// Removes headers that make some frameworks act on another method than the one that was judged.
+pub(crate) fn drop_method_overrides(headers: &mut HeaderMap) {
+    let names = ["x-http-method-override", "x-http-method", "x-method-override"];
+    remove_if(headers, |name| names.contains(&&*normalised(name)));
+}
+
 /// Headers by which proxies tell the way of a request, besides `X-Forwarded-…`.
-const FORWARDING_NAMES: [&str; 9] = [
+const FORWARDING_NAMES: [&str; 20] = [
     "forwarded",
+    "front-end-https",
     "x-real-ip",
     "x-proxyuser-ip",
     "x-envoy-external-address",
@@ -222,8 +229,53 @@ const FORWARDING_NAMES: [&str; 9] = [
     "true-client-ip",
     "x-client-ip",
     "x-cluster-client-ip",
+    "x-forwarded",
+    "x-host",
+    "x-http-host-override",
+    "x-original-forwarded-for",
     "x-original-host",
+    "x-original-method",
+    "x-originating-ip",
+    "x-remote-addr",
+    "x-remote-ip",
+    "x-scheme",
+    "x-url-scheme",
 ];
+
+/// Headers by which other gates than this one vouch for a client: for its certificate, or for who somebody is.
+const VOUCHING_NAMES: [&str; 11] = [
+    "client-cert",
+    "client-cert-chain",
+    "remote-email",
+    "remote-groups",
+    "remote-name",
+    "remote-user",
+    "x-arr-clientcert",
+    "x-client-cert",
+    "x-endpoint-api-userinfo",
+    "x-jwt-assertion",
+    "x-userinfo",
+];
+const VOUCHING_PREFIXES: [&str; 10] = [
+    "ssl-client-",
+    "x-amzn-oidc-",
+    "x-authenticated-",
+    "x-authentik-",
+    "x-consumer-",
+    "x-credential-",
+    "x-ms-client-principal",
+    "x-ms-token-",
+    "x-ssl-client-",
+    "x-webauth-",
+];
+
+/// Removes what a peer vouches for, in every spelling: for peers that are no trusted proxies.
+pub(crate) fn drop_vouching(headers: &mut HeaderMap) {
+    remove_if(headers, |name| {
+        let name = &*normalised(name);
+        VOUCHING_NAMES.contains(&name) || VOUCHING_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    });
+}
 
 /// Removes what a peer says about the way of a request, in every spelling: for peers that are no trusted proxies. What
 /// they say about who somebody is has been dealt with.

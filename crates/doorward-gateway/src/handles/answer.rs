@@ -1,6 +1,6 @@
 //! From originals in answers to handles.
 
-use std::{io::Read as _, time::Duration};
+use std::{borrow::Cow, io::Read as _, time::Duration};
 
 use bytes::Bytes;
 use doorward_accounts::Original;
@@ -33,15 +33,18 @@ const OF_THE_BODY: [HeaderName; 8] = [
     HeaderName::from_static("repr-digest"),
 ];
 
-/// Replaces cookies, and fields of `body` unless that is empty.
+/// Replaces cookies, and fields of `body` unless that is empty or tells of a failure.
 pub(super) async fn swap(
     handles: &Handles,
     head: &mut response::Parts,
-    body: Bytes,
+    (body, sent): (Bytes, &[SecretString]),
     now: Timestamp,
 ) -> Result<Bytes, SwapFault> {
     let cookies = cookies(handles, &head.headers)?;
-    let mut document = if body.is_empty() { None } else { Some(parse(head, &body)?) };
+    let mut document = None;
+    if head.status.is_success() && !body.is_empty() {
+        document = Some(parse(head, &body)?);
+    }
     let mut lives: Vec<(String, Duration)> =
         cookies.iter().map(|cookie| (cookie.value.clone(), cookie.life.unwrap_or(handles.life))).collect();
     if let Some(document) = &document {
@@ -52,17 +55,20 @@ pub(super) async fn swap(
     let swaps = if lives.is_empty() { Vec::new() } else { keep(handles, lives, now).await? };
     // First the cookies, so that none is taken for an echo of itself.
     set_cookies(&mut head.headers, &cookies, &swaps)?;
-    let originals: Vec<SecretString> = swaps.iter().map(|(original, _)| original.clone()).collect();
+    let originals = swaps.iter().map(|(original, _)| original).chain(sent);
     let telling: Vec<SecretString> =
-        originals.into_iter().filter(|text| LEAST_TELLING <= text.expose().len()).collect();
+        originals.filter(|text| LEAST_TELLING <= text.expose().len()).cloned().collect();
     scrub(&mut head.headers, &telling);
     // What was read is written anew also where nothing was replaced, so that no reader finds more in it than we did.
-    let Some(document) = &mut document else { return Ok(body) };
+    let Some(document) = &mut document else {
+        if !body.is_empty() {
+            check_silent(&decoded(&head.headers, &body)?, &telling)?;
+        }
+        return Ok(body);
+    };
     replace(document, &swaps);
     let text = document.to_string();
-    if telling.iter().any(|original| text.contains(original.expose().as_str())) {
-        return Err(Unswappable("repeats a token inside another text"));
-    }
+    check_silent(text.as_bytes(), &telling)?;
     for name in OF_THE_BODY {
         head.headers.remove(name);
     }
@@ -79,18 +85,25 @@ fn parse(head: &response::Parts, body: &[u8]) -> Result<Value, SwapFault> {
     if head.status == StatusCode::PARTIAL_CONTENT || head.headers.contains_key(CONTENT_RANGE) {
         return Err(Unswappable("is a part of a document"));
     }
-    let decoded;
-    let text = match encoding(&head.headers)? {
-        Encoding::Identity => body,
-        Encoding::Gzip => {
-            decoded = gunzip(body)?;
-            &decoded
-        }
+    serde_json::from_slice(&decoded(&head.headers, body)?).map_err(|_| Unswappable("is no JSON document"))
+}
+
+/// A body as whoever reads it sees it.
+fn decoded<'b>(headers: &HeaderMap, body: &'b [u8]) -> Result<Cow<'b, [u8]>, SwapFault> {
+    let text = match encoding(headers)? {
+        Encoding::Identity => Cow::Borrowed(body),
+        Encoding::Gzip => Cow::Owned(gunzip(body)?),
     };
-    if MOST_BODY < text.len() {
-        return Err(Unswappable("is longer than 1 MiB"));
+    if MOST_BODY < text.len() { Err(Unswappable("is longer than 1 MiB")) } else { Ok(text) }
+}
+
+/// Whoever sends a handle where an application repeats it, in an error for instance, would learn what it stands for.
+fn check_silent(text: &[u8], originals: &[SecretString]) -> Result<(), SwapFault> {
+    let text = String::from_utf8_lossy(text);
+    if originals.iter().any(|original| text.contains(original.expose().as_str())) {
+        return Err(Unswappable("repeats a token inside another text"));
     }
-    serde_json::from_slice(text).map_err(|_| Unswappable("is no JSON document"))
+    Ok(())
 }
 
 enum Encoding {

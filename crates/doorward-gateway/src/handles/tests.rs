@@ -42,7 +42,7 @@ fn tokens() -> String {
 }
 
 async fn swapped(handles: &Handles, document: &Value) -> Result<Value, SwapFault> {
-    let body = handles.swap_answer(&mut head(200, &[JSON]), document.to_string().into(), NOW).await?;
+    let body = handles.swap_answer(&mut head(200, &[JSON]), (document.to_string().into(), &[]), NOW).await?;
     Ok(serde_json::from_slice(&body).unwrap())
 }
 
@@ -60,7 +60,7 @@ async fn original(handles: &Handles, handle: &Value, now: Timestamp) -> Option<S
 async fn b18_clients_hold_handles_and_what_comes_back_with_them_goes_on_with_the_originals() {
     let handles = handles();
     let mut head = head(200, &[JSON, ("etag", "\"a\""), ("x-copy", ACCESS), ("content-length", "9")]);
-    let body = handles.swap_answer(&mut head, tokens().into(), NOW).await.unwrap();
+    let body = handles.swap_answer(&mut head, (tokens().into(), &[]), NOW).await.unwrap();
     let text = str::from_utf8(&body).unwrap();
     assert!(!text.contains("eyJ") && !text.contains(REFRESH), "{text}");
     let document: Value = serde_json::from_slice(&body).unwrap();
@@ -102,8 +102,8 @@ async fn b18_cookies_are_swapped_in_both_directions_in_every_answer() {
             ("set-cookie", "login=; Max-Age=0"),
         ],
     );
-    assert!(!handles.reads(&head));
-    handles.swap_answer(&mut head, Bytes::new(), NOW).await.unwrap();
+    assert!(!handles.reads(&head, &[]));
+    handles.swap_answer(&mut head, (Bytes::new(), &[]), NOW).await.unwrap();
     let lines: Vec<&str> =
         head.headers.get_all("set-cookie").iter().map(|line| line.to_str().unwrap()).collect();
     let handle = lines[1].strip_prefix("login=").unwrap().split(';').next().unwrap().to_owned();
@@ -160,8 +160,8 @@ async fn b19_compressed_answers_are_swapped_and_what_cannot_be_looked_into_is_a_
         ),
     ] {
         let mut head = head(200, &headers);
-        assert!(handles.reads(&head));
-        match (handles.swap_answer(&mut head, body.into(), NOW).await, expected) {
+        assert!(handles.reads(&head, &[]));
+        match (handles.swap_answer(&mut head, (body.into(), &[]), NOW).await, expected) {
             (Ok(body), None) => {
                 let document: Value = serde_json::from_slice(&body).unwrap();
                 assert_eq!(original(&handles, &document["access_token"], NOW).await.unwrap(), ACCESS);
@@ -213,7 +213,7 @@ async fn b18_a_token_is_found_wherever_it_stands_or_nothing_is_let_through() {
     }
     // A reader that takes the first of two is told no more than we looked into.
     let twice = format!("{{\"access_token\":\"{ACCESS}\",\"access_token\":null}}");
-    let body = handles.swap_answer(&mut head(200, &[JSON]), twice.into(), NOW).await.unwrap();
+    let body = handles.swap_answer(&mut head(200, &[JSON]), (twice.into(), &[]), NOW).await.unwrap();
     assert_eq!(body, "{\"access_token\":null}");
     for wrong in ["", "a..b", "$.", "a[0]", "$"] {
         let config = HandlesConfig { fields: texts(&[wrong]), ..HandlesConfig::default() };
@@ -226,12 +226,12 @@ async fn what_has_no_body_or_is_an_error_is_not_looked_into() {
     let handles = handles();
     for status in [400, 401, 302, 503] {
         let mut head = head(status, &[("content-type", "text/html")]);
-        assert!(!handles.reads(&head));
-        assert_eq!(handles.swap_answer(&mut head, Bytes::new(), NOW).await, Ok(Bytes::new()));
+        assert!(!handles.reads(&head, &[]));
+        assert_eq!(handles.swap_answer(&mut head, (Bytes::new(), &[]), NOW).await, Ok(Bytes::new()));
     }
     // 204, and answers to HEAD.
     let mut empty = head(204, &[("content-length", "77")]);
-    assert_eq!(handles.swap_answer(&mut empty, Bytes::new(), NOW).await, Ok(Bytes::new()));
+    assert_eq!(handles.swap_answer(&mut empty, (Bytes::new(), &[]), NOW).await, Ok(Bytes::new()));
     assert_eq!(empty.headers["content-length"], "77");
     assert_eq!(empty.status, StatusCode::NO_CONTENT);
 }
@@ -258,4 +258,37 @@ async fn b20_of_a_split_token_the_client_holds_the_signature_alone() {
     assert_eq!(told["access_token"], format!("gws~{signature}"));
     assert_eq!(original(&handles, &told["access_token"], NOW).await, Some(token));
     assert_eq!(original(&handles, &told["refresh_token"], NOW).await.as_deref(), Some(REFRESH));
+}
+
+#[tokio::test]
+async fn b19_an_application_that_repeats_what_a_handle_stands_for_is_not_heard() {
+    let handles = handles();
+    let sent = [REFRESH.into()];
+    let error = format!("{{\"error\":\"invalid_scope\",\"error_description\":\"unknown scope {REFRESH}\"}}");
+    let compressed = gzip(error.as_bytes());
+    for (status, headers, body) in [
+        (400, vec![JSON], Bytes::from(error.clone())),
+        (400, vec![], error.clone().into()),
+        (302, vec![], error.clone().into()),
+        (500, vec![("content-encoding", "gzip")], compressed.into()),
+        (400, vec![("content-encoding", "br")], Bytes::from_static(b"?")),
+        (200, vec![JSON], error.clone().into()),
+        (200, vec![JSON], json!({ "given": REFRESH }).to_string().into()),
+    ] {
+        let mut head = head(status, &headers);
+        assert!(handles.reads(&head, &sent));
+        let answer = handles.swap_answer(&mut head, (body, &sent), NOW).await;
+        assert!(matches!(answer, Err(SwapFault::Unswappable(_))), "{status} {headers:?}");
+    }
+    // The same token again is a handle again, and other failures pass as they are.
+    let same = json!({ "refresh_token": REFRESH }).to_string();
+    let body = handles.swap_answer(&mut head(200, &[JSON]), (same.into(), &sent), NOW).await.unwrap();
+    assert!(str::from_utf8(&body).unwrap().contains("gwh~"));
+    let other = Bytes::from_static(b"{ \"error\": \"invalid_grant\" }");
+    let passed = handles.swap_answer(&mut head(400, &[JSON]), (other.clone(), &sent), NOW).await;
+    assert_eq!(passed, Ok(other));
+    let mut moved = head(302, &[("location", &format!("https://x.test/?t={REFRESH}"))]);
+    handles.swap_answer(&mut moved, (Bytes::new(), &sent), NOW).await.unwrap();
+    assert!(!moved.headers.contains_key("location"));
+    assert!(!handles.reads(&head(101, &[]), &sent));
 }

@@ -53,18 +53,18 @@ pub(crate) async fn take_body(
     Ok(originals)
 }
 
-/// Replaces tokens in an answer by handles.
+/// Replaces tokens in an answer by handles. `sent` are those that went to the application.
 pub(crate) async fn give(
     handles: &Handles,
-    response: Response<Body>,
+    (response, sent): (Response<Body>, &[SecretString]),
     now: Timestamp,
 ) -> Result<Response<Body>, Unswapped> {
     let (mut head, body) = response.into_parts();
-    if !handles.reads(&head) {
-        handles.swap_answer(&mut head, bytes::Bytes::new(), now).await?;
+    if !handles.reads(&head, sent) {
+        handles.swap_answer(&mut head, (bytes::Bytes::new(), sent), now).await?;
         return Ok(Response::from_parts(head, body));
     }
     let body = form::whole(body, MOST_BODY).await.map_err(|_| Unswapped::Answer)?;
-    let body = handles.swap_answer(&mut head, body, now).await?;
+    let body = handles.swap_answer(&mut head, (body, sent), now).await?;
     Ok(Response::from_parts(head, Body::from(body)))
 }

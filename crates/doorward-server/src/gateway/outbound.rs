@@ -27,7 +27,7 @@ use crate::{
     },
     handle::may_have_trailers,
     ingress::{Arrival, Duty, StrangersHeaders},
-    inject::{drop_forwarding, drop_misleading, normalised, remove_if},
+    inject::{drop_forwarding, drop_method_overrides, drop_misleading, drop_vouching, normalised, remove_if},
     record::Record,
 };
 
@@ -72,8 +72,10 @@ pub(crate) fn scrub(gate: &Gate, gateway: &Gateway, headers: &mut HeaderMap, hop
     }
     remove_if(headers, |name| gateway.is_identity(name));
     drop_misleading(headers, hop);
-    if gate.ingress.strangers_headers(hop) == StrangersHeaders::Removed {
+    drop_method_overrides(headers);
+    if gate.ingress.strangers_headers_on_routes(hop) == StrangersHeaders::Removed {
         drop_forwarding(headers);
+        drop_vouching(headers);
     }
 }
 
@@ -202,7 +204,7 @@ pub(crate) async fn carry(
             }
             let response = match &on.plan.token_responses {
                 None => Ok(response),
-                Some(handles) => handles::give(handles, response, arrival.now).await,
+                Some(handles) => handles::give(handles, (response, &outbound.secrets), arrival.now).await,
             };
             match response {
                 Ok(response) => lasting::tie(outbound.keep_secrets(response), tether.as_ref()),
