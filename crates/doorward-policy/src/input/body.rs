@@ -40,6 +40,9 @@ pub(super) fn parsed(headers: &HeaderMap, bytes: &[u8]) -> Result<Value, PolicyF
     if bytes.is_empty() {
         return Ok(Value::Null);
     }
+    if !is_utf8(content_type) {
+        return fault("it is in another character set than UTF-8");
+    }
     if headers.get_all(header::CONTENT_ENCODING).iter().any(|coding| coding != "identity") {
         return fault("it is compressed");
     }
@@ -57,6 +60,15 @@ enum Kind {
     Json,
     Form,
     Multipart,
+}
+
+/// Whether nothing says that the text is in another character set, in which it would read otherwise.
+fn is_utf8(content_type: &str) -> bool {
+    let parameters = content_type.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
+    parameters
+        .filter(|(name, _)| name.trim().eq_ignore_ascii_case("charset"))
+        .map(|(_, value)| value.trim().trim_matches('"'))
+        .all(|value| ["utf-8", "utf8", "us-ascii"].iter().any(|known| value.eq_ignore_ascii_case(known)))
 }
 
 fn fault<T>(why: &str) -> Result<T, PolicyFault> {

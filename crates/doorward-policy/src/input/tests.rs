@@ -159,6 +159,7 @@ fn bodies_are_read_by_their_type() {
     for (field, body, parsed) in [
         (JSON, r#"{"a":[1,2.5,"x",null,true,{"b":-1}]}"#, json!({"a": [1, 2.5, "x", null, true, {"b": -1}]})),
         (("content-type", "Application/JSON; charset=utf-8"), "1", json!(1)),
+        (("content-type", "application/json;a=b; Charset=\"UTF-8\""), "1", json!(1)),
         (("content-type", "application/merge-patch+json"), "{}", json!({})),
         (JSON, "", json!(null)),
         (FORM, "a=1&a=2&b=%20", json!({"a": ["1", "2"], "b": [" "]})),
@@ -183,6 +184,8 @@ fn a_body_that_two_would_read_in_two_ways_is_not_decided_about() {
         (vec![JSON], r#"{"admin":false,"admin":true}"#),
         (vec![JSON], r#"[{"a":{"b":1,"b":1}}]"#),
         (vec![JSON, JSON], "{}"),
+        (vec![("content-type", "application/json; charset=utf-7")], r#"{"role":"+AGEAZABtAGkAbg-"}"#),
+        (vec![("content-type", "application/json; charset=utf-8; Charset=\"UTF-16\"")], "{}"),
         (vec![JSON, ("content-encoding", "gzip")], "{}"),
         (vec![FORM, ("content-encoding", "br")], "a=1"),
         (vec![multipart], "--YY\r\n"),
