@@ -38,7 +38,7 @@ use crate::{
     gate::{Gate, HttpsPolicy, JsonErrors, LoginsFor, ProviderButton},
     gateway::{self, Crossing, Gateway},
     ingress::{Arrival, Connection, Duty, Malformed, StrangersHeaders},
-    inject::{drop_forwarding, drop_misleading},
+    inject::{drop_forwarding, drop_method_overrides, drop_misleading},
     login::{self, Login},
     pages::{self, Links, Problem, SignInPage},
     providers::Offer,
@@ -372,6 +372,10 @@ async fn forward(
         }
     }
     drop_misleading(request.headers_mut(), arrival.facts.hop);
+    if session.is_none() {
+        // A rule that opens a path may name a method.
+        drop_method_overrides(request.headers_mut());
+    }
     if gate.ingress.strangers_headers(arrival.facts.hop) == StrangersHeaders::Removed {
         drop_forwarding(request.headers_mut());
     }

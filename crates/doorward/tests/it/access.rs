@@ -373,3 +373,17 @@ fn c30_any_request_begins_a_login_where_that_was_asked_for() {
     }
     assert_eq!(stage.browser().send(Request::get("/page").header("Accept", "application/json")).status, 401);
 }
+
+#[test]
+fn what_is_open_for_one_method_is_open_for_no_other() {
+    let stage = Stage::new(&["--skip-auth-route=GET=^/open$", "--skip-auth-preflight"]);
+    let names = ["X-HTTP-Method-Override", "X_HTTP_METHOD_OVERRIDE", "X-HTTP-Method", "X-Method-Override"];
+    for request in [Request::get("/open"), Request::new("OPTIONS", "/closed")] {
+        let request = names.iter().fold(request, |all, name| all.header(name, "DELETE"));
+        let seen = stage.browser().send(request).echoed();
+        assert!(!format!("{seen:?}").contains("DELETE"), "{seen:?}");
+    }
+    let mut alice = stage.browser().logged_in();
+    let seen = alice.send(Request::get("/closed").header(names[0], "DELETE")).echoed();
+    assert_eq!(seen.all(names[0]), ["DELETE"], "somebody who may everything says what is meant");
+}

@@ -20,6 +20,14 @@ pub(super) const DIFFERENCES: &[Difference] = &[
         met: |setup| setup.opens_paths(),
     },
     Difference {
+        name: "method-overrides",
+        theirs: "`X-HTTP-Method-Override` and the like reach applications",
+        ours: "not from somebody who is not signed in, nor on routes of the gateway",
+        switch: "",
+        why: "what is open for one method would be open for all",
+        met: |setup| setup.opens_paths() || setup.options.skip_auth_preflight,
+    },
+    Difference {
         name: "cleaned-paths",
         theirs: "cleaning a path escapes it once more",
         ours: "escapes and query stay",

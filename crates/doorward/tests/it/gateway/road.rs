@@ -215,3 +215,66 @@ fn a_refusal_has_one_line_and_a_request_names_its_route() {
         assert!(shown.contains(&line), "{line}: {shown}");
     }
 }
+
+#[test]
+fn b15_nobody_tells_the_application_another_method_host_or_way() {
+    let gated = Gated::new(&format!(
+        "  routes:
+    - {{id: open, match: {{path: /open/, methods: [GET]}}, upstream: UPSTREAM, {PUBLIC}}}
+    - {{id: host, match: {{hosts: [inside.test], path: /}}, upstream: UPSTREAM, authenticate: jwt}}
+"
+    ));
+    let told = [
+        "X-HTTP-Method-Override",
+        "X_HTTP_Method_Override",
+        "X-HTTP-Method",
+        "X-Method-Override",
+        "Forwarded",
+        "X-Forwarded-Host",
+        "X-Forwarded-Proto",
+        "X-Forwarded-Prefix",
+        "X-Forwarded-Uri",
+        "X-Forwarded-Method",
+        "X-Original-URL",
+        "X-Original-Method",
+        "X-Rewrite-URL",
+        "X-Host",
+        "X_Forwarded_Host",
+        "X-Real-IP",
+        "X-Forwarded-Client-Cert",
+        "Client-Cert",
+        "X-SSL-Client-Verify",
+        "X_Client_Cert",
+        "Remote-User",
+        "X-Amzn-Oidc-Data",
+        "X_WebAuth_User",
+    ];
+    let request = told.iter().fold(Request::get("/open/x"), |all, name| all.header(name, "evil"));
+    let seen = gated.ask(request).echoed();
+    assert!(!format!("{seen:?}").contains("evil"), "{seen:?}");
+    assert_eq!(gated.ask(Request::get("/open/x").header("X-Beta", "1")).echoed().all("x-beta"), ["1"]);
+    // The host that is judged is the one that the application sees.
+    let raw = |target: &str, host: &str| {
+        gated
+            .doorward
+            .browser()
+            .raw(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").as_bytes())
+    };
+    assert!(raw("http://app.test/open/x", "inside.test").starts_with("HTTP/1.1 200"));
+    assert_eq!(gated.echo.seen().pop().unwrap().headers.all("host"), ["app.test"]);
+    assert!(raw("http://inside.test/x", "app.test").starts_with("HTTP/1.1 401"));
+}
+
+#[test]
+fn b34_a_method_in_small_letters_is_refused() {
+    let gated = Gated::new(&format!(
+        "  routes:
+    - {{id: delete, match: {{path: /, methods: [DELETE]}}, upstream: UPSTREAM, authenticate: jwt}}
+    - {{id: rest, match: {{path: /}}, upstream: UPSTREAM, {PUBLIC}}}
+"
+    ));
+    for (method, status) in [("GET", 200), ("DELETE", 401), ("delete", 400), ("Delete", 400), ("PURGE", 200)]
+    {
+        assert_eq!(gated.ask(Request::new(method, "/x")).status, status, "{method}");
+    }
+}
