@@ -309,7 +309,7 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             for line in lines {
-                headers.append(&name, http::HeaderValue::from_str(line).unwrap());
+                headers.append(&name, HeaderValue::from_str(line).unwrap());
             }
             assert_eq!(fit_header(&headers, &name, &prod), expected, "{lines:?}");
         }

@@ -241,7 +241,7 @@ fn a_target_is_a_path_without_backslashes() {
 fn rules_and_applications_see_the_same_host() {
     let read = |version: Version, target: &str, host: Option<&str>| {
         let mut request = Request::builder().uri(target).version(version).body(Body::Empty).unwrap();
-        for host in host {
+        if let Some(host) = host {
             request.headers_mut().insert("host", host.parse().unwrap());
         }
         let peer = Peer::Ip(format!("{STRANGER}:4000").parse().unwrap());
