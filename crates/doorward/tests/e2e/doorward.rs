@@ -45,6 +45,11 @@ impl Launch {
         Self { program: Program::new([binary()]), port }.flag(&format!("--http-address=127.0.0.1:{port}"))
     }
 
+    /// Nothing but the binary; the address is in a file that a flag names, as `127.0.0.1:{port}`.
+    pub(crate) fn at(port: u16) -> Self {
+        Self { program: Program::new([binary()]), port }
+    }
+
     /// A configuration file. The address is expected in the file, as `127.0.0.1:{port}`.
     pub(crate) fn file(text: &str, port: u16) -> Self {
         let file = scratch("config").join("doorward.cfg");

@@ -47,6 +47,8 @@ mod screenshots;
 #[cfg(test)]
 mod several;
 #[cfg(test)]
+mod several_providers;
+#[cfg(test)]
 mod tabs;
 #[cfg(test)]
 mod traefik;

@@ -114,6 +114,14 @@ pub(super) const DIFFERENCES: &[Difference] = &[
         met: |setup| setup.discovers(),
     },
     Difference {
+        name: "further-providers",
+        theirs: "of several `providers` in the structured file the first is used",
+        ours: "people choose among all; take away those that nobody is to use",
+        switch: "",
+        why: "people of several providers; logins and sessions are then kept in a form that oauth2-proxy refuses",
+        met: |setup| setup.structured.providers.len() > 1,
+    },
+    Difference {
         name: "client-authentication",
         theirs: "a code is sent twice, with both ways of client authentication, whatever the provider says",
         ours: "sent in the way that the provider lists, and a second time only to one that does not know us",

@@ -1,5 +1,5 @@
 // An identity provider on oidc-provider that signs everybody in as whom it is told, and misbehaves when told to.
-// Argument: a file with issuer, port, client_id, client_secret, redirect_uri. Orders come as POST /order with JSON:
+// Argument: a file with issuer, port, client_id, client_secret, redirect_uri, and post_logout_redirect_uri if wanted. Orders come as POST /order with JSON:
 // `who` (claims, `sub` among them), `error` (of the authorization answer), `issuer` (in the authorization answer),
 // `claims` (that replace those of the ID token).
 
@@ -18,6 +18,7 @@ const provider = new Provider(settings.issuer, {
 			client_id: settings.client_id,
 			client_secret: settings.client_secret,
 			redirect_uris: [settings.redirect_uri],
+			post_logout_redirect_uris: [settings.post_logout_redirect_uri].filter(Boolean),
 			grant_types: ['authorization_code'],
 			response_types: ['code'],
 		},
