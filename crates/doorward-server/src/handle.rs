@@ -466,7 +466,7 @@ pub(crate) fn ask_for_login_at(gate: &Gate, arrival: &Arrival, offer: Offer<'_>)
         let provider = Some(Arc::clone(&only.id));
         return login::begin(gate, arrival, &Login { provider, ..Login::to(target) });
     }
-    let asked = SignInPage { offer, ..SignInPage::new(StatusCode::FORBIDDEN) };
+    let asked = SignInPage { offer: Some(offer), ..SignInPage::new(StatusCode::FORBIDDEN) };
     respond::uncached(gate.sign_in_page(arrival, &target, asked))
 }
 

@@ -125,12 +125,13 @@ pub(crate) struct SignInPage<'a> {
     pub(crate) status: StatusCode,
     /// Stands above the password form.
     pub(crate) failed: Option<&'a str>,
-    pub(crate) offer: Offer<'a>,
+    /// Which providers are offered; `None`: those that the page takes to which people are to come back.
+    pub(crate) offer: Option<Offer<'a>>,
 }
 
 impl SignInPage<'_> {
     pub(crate) const fn new(status: StatusCode) -> Self {
-        Self { status, failed: None, offer: Offer::All }
+        Self { status, failed: None, offer: None }
     }
 }
 
@@ -259,6 +260,7 @@ impl Gate {
         SignInPage { status, failed, offer }: SignInPage<'_>,
     ) -> Response<Body> {
         let providers = &self.sign_in.providers;
+        let offer = offer.unwrap_or_else(|| self.offer_for(arrival, target));
         let pages = &self.pages;
         let form = self.sign_in.htpasswd.is_some() && pages.config.password_form == PasswordForm::Shown;
         let mut vars = pages.shared(status, target.as_str());

@@ -42,8 +42,9 @@ pub(crate) async fn answer(gate: &Arc<Gate>, mut arrival: Arrival, record: &mut 
     let chosen = form.first("provider").filter(|_| providers.are_several());
     if gate.sign_in.button == ProviderButton::Skipped && (providers.only().is_some() || chosen.is_some()) {
         let provider = chosen.map(Into::into);
+        let demands = gate.demands_for(&arrival, &target);
         let wishes = Form::of_query(arrival.facts.target.query(), gate.access.semicolons).into_pairs();
-        return login::begin(gate, &arrival, &Login { wishes, provider, ..Login::to(target) });
+        return login::begin(gate, &arrival, &Login { wishes, demands, provider, ..Login::to(target) });
     }
     // Whoever comes here wants to sign in anew: a session left on a shared machine ends (CVE-2026-34454). A page of
     // another site that merely embeds this address changes nothing.

@@ -36,10 +36,11 @@ pub(crate) async fn answer(gate: &Arc<Gate>, mut arrival: Arrival) -> Response<B
     };
     // Where there is one, the parameter means whatever the operator lets it mean to the provider.
     let provider = form.first("provider").filter(|_| gate.sign_in.providers.are_several()).map(Into::into);
+    let demands = gate.demands_for(&arrival, &target);
     let wishes = Form::of_query(arrival.facts.target.query(), gate.access.semicolons).into_pairs();
     respond::uncached(login::begin(
         gate,
         &arrival,
-        &Login { account, beginning, wishes, provider, ..Login::to(target) },
+        &Login { account, beginning, wishes, demands, provider, ..Login::to(target) },
     ))
 }

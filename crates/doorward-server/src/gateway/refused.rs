@@ -5,9 +5,9 @@ use std::{sync::Arc, time::Duration};
 use doorward_authn::gateway::{Kind, Refusal as BadCredential};
 use doorward_authz::{
     Judged,
-    gateway::{Denial, PolicyAnswer, Ruling, StepUp, Unclear, Unfulfilled},
+    gateway::{Denial, PolicyAnswer, Route, Ruling, StepUp, Unclear, Unfulfilled},
 };
-use doorward_core::{Principal, Timestamp};
+use doorward_core::{Principal, Timestamp, redirect::SafeRedirect};
 use doorward_gateway::{CredentialFault, SwapFault};
 use doorward_net::Body;
 use doorward_oidc::AccountChoice;
@@ -26,7 +26,7 @@ use crate::{
     form::UnreadableForm,
     gate::Gate,
     gateway::{
-        effects,
+        RoutePlan, effects,
         handles::Unswapped,
         road::{Case, OnRoute},
         who::{Known, Origin, Unknown, worth_telling},
@@ -257,12 +257,35 @@ fn demanding_login(
     let wished = gate.wished_target(arrival);
     let target = gate.return_target(arrival, wished.as_deref(), OwnEndpoints::Refused);
     let provider = Some(Arc::clone(&provider.id));
-    let mut demands = Vec::new();
-    if !step_up.acr.is_empty() {
-        demands.push(("acr_values", step_up.acr.join(" ")));
-    }
-    demands.extend(step_up.max_age.map(|age| ("max_age", age.as_secs().to_string())));
+    let demands = demands(step_up);
     Some(login::begin(gate, arrival, &Login { account, demands, provider, ..Login::to(target) }))
+}
+
+/// What a provider is told of what a login has to be like.
+fn demands(step_up: &StepUp) -> Vec<(&'static str, String)> {
+    let acr = (!step_up.acr.is_empty()).then(|| ("acr_values", step_up.acr.join(" ")));
+    let max_age = step_up.max_age.map(|age| ("max_age", age.as_secs().to_string()));
+    acr.into_iter().chain(max_age).collect()
+}
+
+impl Gate {
+    /// Which of several providers people may choose who are to come back to this page.
+    pub(crate) fn offer_for(&self, arrival: &Arrival, page: &SafeRedirect) -> Offer<'_> {
+        let ids = self.route_of_page(arrival, page).and_then(|(_, plan)| plan.providers.as_deref());
+        ids.map_or(Offer::All, Offer::Only)
+    }
+
+    /// What a login has to be like of people who chose one of several providers, and are to come back to this page.
+    pub(crate) fn demands_for(&self, arrival: &Arrival, page: &SafeRedirect) -> Vec<(&'static str, String)> {
+        let route = self.route_of_page(arrival, page);
+        route.and_then(|(route, _)| route.step_up.as_ref()).map(demands).unwrap_or_default()
+    }
+
+    /// Where there is one provider, it is told by the route itself.
+    fn route_of_page(&self, arrival: &Arrival, page: &SafeRedirect) -> Option<(&Route, &RoutePlan)> {
+        let gateway = self.gateway.as_ref().filter(|_| self.sign_in.providers.are_several())?;
+        gateway.route_of_page(arrival, page.as_str())
+    }
 }
 
 /// At which providers people may sign in for a route.

@@ -7,12 +7,12 @@ use doorward_authz::{
     Constraints, Judged,
     gateway::{Asked, Exchange, Found as FoundRoute, Grant, Route, Ruling, Search, Trial, Unclear},
 };
-use doorward_core::{PathParameters, Principal, SecretString, Target, request::Scheme};
+use doorward_core::{PathParameters, Principal, RequestFacts, SecretString, Target, request::Scheme};
 use doorward_gateway::Document;
 use doorward_net::{Body, Peer};
 use doorward_policy::{Expose, Facts, Question};
 use doorward_upstream::{Tether, asks_for_websocket};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header::UPGRADE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri, header::UPGRADE};
 
 use crate::{
     api::{Refusal, impersonation},
@@ -71,6 +71,18 @@ impl Gateway {
             _ => Exchange::Plain,
         };
         Asked { facts: &arrival.facts, judged, headers: arrival.headers(), exchange }
+    }
+
+    /// The route of a page to which somebody is to come back: what will be asked of them there is asked of the login.
+    pub(crate) fn route_of_page(&self, arrival: &Arrival, page: &str) -> Option<(&Route, &RoutePlan)> {
+        let target = Target::new(page.parse().ok().filter(|uri: &Uri| uri.authority().is_none())?);
+        let facts = RequestFacts { method: Method::GET, target, ..arrival.facts.clone() };
+        let headers = arrival.headers();
+        let asked = Asked { facts: &facts, judged: Judged::Own, headers, exchange: Exchange::Plain };
+        match self.routes.find(&asked) {
+            Search::Found(FoundRoute { place, route, .. }) => Some((route, self.plans.get(place)?)),
+            Search::Unclear(_) | Search::NotFound => None,
+        }
     }
 
     /// The route of a request.

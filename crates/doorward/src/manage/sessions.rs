@@ -54,7 +54,8 @@ async fn carry_out(command: Command, ledger: &Ledger) -> Result<(), Failure> {
         )),
         Command::List(user) => {
             for session in ledger.list(&user, now).await.map_err(failed)? {
-                say(&format!("{}  since {}  until {}", session.id, session.since, session.expires));
+                let at = session.provider.map(|id| format!("  at {id}")).unwrap_or_default();
+                say(&format!("{}  since {}  until {}{at}", session.id, session.since, session.expires));
             }
             Ok(())
         }

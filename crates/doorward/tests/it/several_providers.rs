@@ -379,11 +379,37 @@ fn a_route_takes_sessions_of_its_providers() {
     assert_eq!(at_partner.get("/page").status, 200, "its session is good elsewhere");
     let log = several.doorward.log();
     assert!(log.contains("other_provider"), "{log}");
+    // Also where a proxy sends people to the sign-in page.
+    assert_eq!(offered(&several.browser().get("/oauth2/sign_in?rd=/admin/x")), ["staff"]);
+    assert_eq!(offered(&several.browser().get("/oauth2/start?rd=/admin/x")), ["staff"]);
+    assert_eq!(offered(&several.browser().get("/oauth2/start?rd=/page")), ["staff", "partner"]);
     // Somebody who then signs in there comes in.
     let start = at_partner.get("/oauth2/start?provider=staff&rd=/admin/x");
     let callback = at_partner.authorize(start.location());
     assert_eq!(at_partner.get(&callback).location(), "/admin/x");
     assert_eq!(at_partner.get("/admin/x").status, 200);
+}
+
+#[test]
+fn the_provider_that_somebody_chose_hears_what_the_page_asks_for() {
+    let route = "    - {id: strong, match: {path: /strong/}, upstream: UPSTREAM, authenticate: session, stepUp: {acr: [gold]}}\n";
+    let several = Several::launch(
+        |launch| launch,
+        |yaml| {
+            let upstream = yaml.split("upstream: ").nth(1).unwrap().split('\n').next().unwrap().to_owned();
+            yaml.replace("  routes:\n", &format!("  routes:\n{}", route.replace("UPSTREAM", &upstream)))
+        },
+    );
+    several.partner.set(|knobs| knobs.claim("acr", "gold"));
+    let mut browser = several.browser();
+    assert_eq!(offered(&visit(&browser, "/strong/x")), ["staff", "partner"]);
+    let start = browser.get("/oauth2/start?provider=partner&rd=/strong/x");
+    assert_eq!(start.location_parameter("acr_values").as_deref(), Some("gold"));
+    let callback = browser.authorize(start.location());
+    assert_eq!(browser.get(&callback).location(), "/strong/x");
+    assert_eq!(visit(&browser, "/strong/x").status, 200);
+    let start = several.browser().get("/oauth2/start?provider=partner&rd=/page");
+    assert_eq!(start.location_parameter("acr_values"), None);
 }
 
 #[test]
