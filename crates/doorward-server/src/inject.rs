@@ -32,6 +32,8 @@ pub enum ValueSource {
     BasicAuth { claim: String, password: SecretString },
     /// The same text for everybody.
     Secret(SecretString),
+    /// The id of the provider that the session comes from, as it says itself; never a claim that somebody makes.
+    Provider { prefix: String },
     /// The grounds on which the request was let through, in words.
     Grounds,
 }
@@ -119,7 +121,7 @@ impl Injection {
         let values = self.request.iter().chain(&self.response).flat_map(|header| &header.values);
         let claims = values.filter_map(|value| match value {
             ValueSource::Claim { claim, .. } | ValueSource::BasicAuth { claim, .. } => Some(claim.as_str()),
-            ValueSource::Secret(_) | ValueSource::Grounds => None,
+            ValueSource::Secret(_) | ValueSource::Provider { .. } | ValueSource::Grounds => None,
         });
         claims.filter(|claim| !OWN.contains(claim))
     }
@@ -348,6 +350,11 @@ fn joined(
             ValueSource::Claim { claim, prefix } => {
                 for item in claims(claim) {
                     append(&mut text, &[prefix, &item]);
+                }
+            }
+            ValueSource::Provider { prefix } => {
+                if let Some(id) = session.and_then(|session| session.provider.as_ref()) {
+                    append(&mut text, &[prefix, id]);
                 }
             }
             ValueSource::BasicAuth { claim, password } => {

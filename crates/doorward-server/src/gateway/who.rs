@@ -254,7 +254,8 @@ pub(crate) fn principal_of(session: &Session, authenticator: &Arc<str>, naming: 
     let sid = text("sid");
     let credential = {
         let created = session.created_at.map(|at| (at.seconds, at.nanos));
-        let named = format!("{user}\n{}\n{created:?}", sid.as_deref().unwrap_or_default());
+        let provider = session.provider.as_ref().map(|id| format!("\n{id}")).unwrap_or_default();
+        let named = format!("{user}\n{}\n{created:?}{provider}", sid.as_deref().unwrap_or_default());
         let hash = digest(&SHA256, named.as_bytes());
         // Enough to tell sessions apart in logs.
         base64_simd::URL_SAFE_NO_PAD.encode_to_string(hash.as_ref().get(..9).unwrap_or_default())

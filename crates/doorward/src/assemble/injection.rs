@@ -24,9 +24,25 @@ pub(crate) fn config(
     client_copies: ClientCopies,
     problems: &mut Problems<'_>,
 ) -> Injection {
-    let request = headers(&structured.inject_request_headers, "injectRequestHeaders", form, problems);
-    let response = headers(&structured.inject_response_headers, "injectResponseHeaders", form, problems);
+    let mut request = headers(&structured.inject_request_headers, "injectRequestHeaders", form, problems);
+    let mut response = headers(&structured.inject_response_headers, "injectResponseHeaders", form, problems);
+    if structured.providers.len() > 1 {
+        request.iter_mut().chain(&mut response).for_each(name_provider);
+    }
     Injection::new(request, response, client_copies)
+}
+
+/// Where there are several providers, this claim is the id of the session's own; else one like any other.
+const PROVIDER_ID: &str = "provider_id";
+
+fn name_provider(header: &mut InjectedHeader) {
+    for value in &mut header.values {
+        if let ValueSource::Claim { claim, prefix } = value
+            && claim == PROVIDER_ID
+        {
+            *value = ValueSource::Provider { prefix: std::mem::take(prefix) };
+        }
+    }
 }
 
 fn headers(headers: &[Header], list: &str, form: Form, problems: &mut Problems<'_>) -> Vec<InjectedHeader> {

@@ -152,6 +152,15 @@ fn people_choose_where_they_sign_in() {
         assert_eq!((answer.status, answer.location()), (302, "/x"), "{}", answer.text());
     }
     assert_eq!(user_info(&browser)["email"], "paul@partner.example", "the later login counts");
+    several.partner.set(|knobs| knobs.claim("provider_id", "staff"));
+    for (id, user) in [("staff", "sub-1"), ("partner", "sub-of-partner")] {
+        let mut browser = several.logged_in(id);
+        // Also where somebody says so themselves, or a provider does.
+        let forged = Request::get("/page").header("X-Forwarded-Provider", "staff");
+        let told = browser.send(forged).echoed();
+        let told = [told.all("x-forwarded-provider"), told.all("x-forwarded-user")];
+        assert_eq!(told, [[id], [user]]);
+    }
     for id in ["gone", "Staff", "staff%00", "https://evil.example"] {
         let answer = browser.get(&format!("/oauth2/start?provider={id}&rd=/x"));
         assert_eq!((answer.status, answer.location()), (404, ""), "{id}: nobody is sent elsewhere");
