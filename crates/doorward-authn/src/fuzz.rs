@@ -70,8 +70,14 @@ pub fn token_source(bytes: &[u8]) {
         let source = Source::parse(source, RawToken::Allowed).ok();
         let Ok(sources) = Sources::new(source.into_iter().collect()) else { return Vec::new() };
         let (certificates, now) = (None, Timestamp::default());
-        let presented =
-            gateway::Presented { headers: &headers, query, certificates, of_connection: None, now };
+        let presented = gateway::Presented {
+            headers: &headers,
+            query,
+            certificates,
+            of_connection: None,
+            cookies: gateway::CookieTokens::Count,
+            now,
+        };
         let found = sources.read(&presented).map(|offer| match offer {
             Offer::Token(token) => Some(token.into_owned()),
             Offer::Malformed(_) => None,

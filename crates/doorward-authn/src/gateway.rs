@@ -70,7 +70,17 @@ pub struct Presented<'a> {
     pub certificates: Option<&'a Shown>,
     /// What the other end of the connection showed: the same, unless that is a proxy which hands on its client's.
     pub of_connection: Option<&'a Shown>,
+    /// Whether cookies may hold tokens.
+    pub cookies: CookieTokens,
     pub now: Timestamp,
+}
+
+/// Whether a token in a cookie counts: browsers send cookies whoever makes them ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CookieTokens {
+    Count,
+    /// Another site made the browser send a request that may change something.
+    DoNotCount,
 }
 
 /// What an authenticator says.

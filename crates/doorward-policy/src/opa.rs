@@ -51,7 +51,12 @@ impl Opa {
 
     pub(crate) async fn ask(&self, question: &Question<'_>) -> Result<Decision, PolicyFault> {
         let body = json!({"input": question.input()?}).to_string();
-        match self.0.ask(body.into(), &[StatusCode::OK]).await? {
+        let answer = self.0.ask(body.into(), &[StatusCode::OK]).await.map_err(|fault| match fault {
+            // One who says nothing is as good as not there; what is wrong is nothing of the request's.
+            PolicyFault::Timeout => PolicyFault::Unreachable("it took too long".to_owned()),
+            fault => fault,
+        });
+        match answer? {
             Value::Object(mut answer) => match answer.remove("result") {
                 Some(result) => Decision::read(result),
                 None => Err(PolicyFault::Undefined),

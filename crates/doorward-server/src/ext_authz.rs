@@ -40,6 +40,10 @@ const TO_REMOVE: HeaderName = HeaderName::from_static("x-envoy-auth-headers-to-r
 const OF_ANOTHER: [HeaderName; 4] =
     [X_FORWARDED_HOST, X_FORWARDED_URI, X_FORWARDED_METHOD, X_ORIGINAL_METHOD];
 
+/// Marks a request that stands for another: the length of its body is not the other one's.
+#[derive(Clone, Copy)]
+struct AskedOverHttp;
+
 /// What would have been sent to the application.
 #[derive(Clone)]
 struct Told {
@@ -71,6 +75,8 @@ pub(crate) async fn answer(
     let response = if is_grpc(&request) {
         over_grpc(gate, connection, request).await
     } else {
+        let mut request = request;
+        request.extensions_mut().insert(AskedOverHttp);
         over_http(check(gate, connection, request).await)
     };
     Recorded::unrecorded(response)
@@ -116,10 +122,11 @@ fn as_asked(connection: &Connection, question: &Question) -> Connection {
 }
 
 async fn check(gate: Arc<Gate>, connection: Arc<Connection>, mut request: Request<Body>) -> Verdict {
+    // With what is not believed, so that Envoy hears that it goes.
+    let (before, uri) = (request.headers().clone(), request.uri().clone());
     for name in OF_ANOTHER {
         request.headers_mut().remove(name);
     }
-    let (before, uri) = (request.headers().clone(), request.uri().clone());
     let (mut parts, body) = handle(gate, connection, request).await.into_parts();
     let told = parts.extensions.remove::<Told>();
     // Reading it to its end completes the record.
@@ -178,13 +185,22 @@ fn parameters(uri: &Uri) -> Vec<(String, Vec<String>)> {
     found
 }
 
-/// Whether Envoy shows less of a body than there is: it cut it, or it shows none of one that has a length.
-pub(crate) fn is_cut(headers: &HeaderMap, body: &Body) -> bool {
-    let has_length = |value: &HeaderValue| value.as_bytes() != b"0";
-    headers.get_all(PARTIAL_BODY).iter().any(|value| value.as_bytes().eq_ignore_ascii_case(b"true"))
-        || body.is_end_stream()
-            && (headers.contains_key(TRANSFER_ENCODING)
-                || headers.get_all(CONTENT_LENGTH).iter().any(has_length))
+/// Whether Envoy shows less of a body than there may be: it cut it, or it shows none although none is not what the request
+/// says. From HTTP/2 on a request need not say whether it has a body, and over HTTP Envoy repeats no length.
+pub(crate) fn is_cut(request: &Request<Body>) -> bool {
+    let headers = request.headers();
+    if headers.get_all(PARTIAL_BODY).iter().any(|value| value.as_bytes().eq_ignore_ascii_case(b"true")) {
+        return true;
+    }
+    if !request.body().is_end_stream() {
+        return false;
+    }
+    if request.extensions().get::<AskedOverHttp>().is_some() {
+        return true;
+    }
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter().peekable();
+    let says_nothing = lengths.peek().is_none() && Version::HTTP_11 < request.version();
+    says_nothing || headers.contains_key(TRANSFER_ENCODING) || lengths.any(|value| value.as_bytes() != b"0")
 }
 
 /// Envoy takes over from a 200 what it is told to take over; anything else goes to the client. So a page of ours must
@@ -275,18 +291,34 @@ mod tests {
 
     #[test]
     fn a_body_that_envoy_cut_is_not_taken_for_a_whole_one() {
+        // Over gRPC about a request of HTTP/1.1, of HTTP/2, and over HTTP.
         for (lines, body, expected) in [
-            (&[][..], "", false),
-            (&[("content-length", "0")], "", false),
-            (&[("content-length", "5")], "", true),
-            (&[("transfer-encoding", "chunked")], "", true),
-            (&[("content-length", "5"), ("x-envoy-auth-partial-body", "false")], "abcde", false),
-            (&[("content-length", "9"), ("x-envoy-auth-partial-body", "true")], "abcde", true),
+            (&[][..], "", [false, true, true]),
+            (&[("content-length", "0")], "", [false, false, true]),
+            (&[("content-length", "5")], "", [true; 3]),
+            (&[("transfer-encoding", "chunked")], "", [true; 3]),
+            (&[("content-length", "5"), ("x-envoy-auth-partial-body", "false")], "abcde", [false; 3]),
+            (&[("x-envoy-auth-partial-body", "false")], "abcde", [false; 3]),
+            (&[("content-length", "9"), ("x-envoy-auth-partial-body", "true")], "abcde", [true; 3]),
             // The first line is a client's.
-            (&[("x-envoy-auth-partial-body", "false"), ("x-envoy-auth-partial-body", "true")], "abcde", true),
+            (
+                &[("x-envoy-auth-partial-body", "false"), ("x-envoy-auth-partial-body", "true")],
+                "abcde",
+                [true; 3],
+            ),
+            (&[("x-envoy-auth-partial-body", "false")], "", [false, true, true]),
         ] {
-            let body = if body.is_empty() { Body::Empty } else { Body::from(body) };
-            assert_eq!(is_cut(&headers(lines), &body), expected, "{lines:?}");
+            let about = |version, over_http: bool| {
+                let body = if body.is_empty() { Body::Empty } else { Body::from(body) };
+                let mut request = Request::new(body);
+                (*request.version_mut(), *request.headers_mut()) = (version, headers(lines));
+                if over_http {
+                    request.extensions_mut().insert(AskedOverHttp);
+                }
+                is_cut(&request)
+            };
+            let found = [(Version::HTTP_11, false), (Version::HTTP_2, false), (Version::HTTP_11, true)];
+            assert_eq!(found.map(|(version, over_http)| about(version, over_http)), expected, "{lines:?}");
         }
     }
 

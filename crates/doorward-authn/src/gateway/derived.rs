@@ -44,7 +44,7 @@ mod tests {
     use super::*;
     use crate::{
         chain::Opaque,
-        gateway::{Authenticator, Finding, Kind, Presented, Sources},
+        gateway::{Authenticator, CookieTokens, Finding, Kind, Presented, Sources},
     };
 
     const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
@@ -70,8 +70,14 @@ mod tests {
     async fn attempt(authenticator: &Authenticator, token: &str) -> Finding {
         let mut headers = http::HeaderMap::new();
         headers.insert("authorization", format!("Bearer {token}").parse().unwrap());
-        let presented =
-            Presented { headers: &headers, query: None, certificates: None, of_connection: None, now: NOW };
+        let presented = Presented {
+            headers: &headers,
+            query: None,
+            certificates: None,
+            of_connection: None,
+            cookies: CookieTokens::Count,
+            now: NOW,
+        };
         authenticator.attempt(&presented).await
     }
 

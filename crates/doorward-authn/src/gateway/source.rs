@@ -11,7 +11,7 @@ use http::{
     header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL, SET_COOKIE},
 };
 
-use super::Presented;
+use super::{CookieTokens, Presented};
 use crate::{
     chain::{authorization, second_word},
     websocket::{self, Offered},
@@ -102,7 +102,10 @@ impl Source {
             Self::Authorization(raw) => in_authorization(presented.headers, *raw),
             Self::Header(name) => in_header(presented.headers, name),
             Self::Query(name) => in_query(presented.query?, name),
-            Self::Cookie(name) => in_cookie(presented.headers, name),
+            Self::Cookie(name) => match presented.cookies {
+                CookieTokens::Count => in_cookie(presented.headers, name),
+                CookieTokens::DoNotCount => None,
+            },
         }
     }
 }

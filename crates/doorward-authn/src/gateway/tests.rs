@@ -79,6 +79,7 @@ async fn ask(authenticator: &Authenticator, pem: &str, lines: &[(&str, &str)]) -
         query: Some("access_token=x"),
         certificates: certificates.as_deref(),
         of_connection: certificates.as_deref(),
+        cookies: CookieTokens::Count,
         now: NOW,
     };
     authenticator.attempt(&presented).await

@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use doorward_accounts::{Activity, InvalidToken, TokenName};
 use doorward_authn::{
-    gateway::{Authenticator, Finding, Kind, Presented},
+    gateway::{Authenticator, CookieTokens, Finding, Kind, Presented},
     x509::Shown,
 };
 use doorward_core::Timestamp;
@@ -154,6 +154,7 @@ impl Recheck {
             query: self.query.as_deref(),
             certificates: self.certificates.as_deref(),
             of_connection: self.of_connection.as_deref(),
+            cookies: CookieTokens::Count,
             now,
         };
         match authenticator.attempt(&presented).await {

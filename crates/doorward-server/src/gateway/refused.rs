@@ -176,6 +176,21 @@ pub(crate) fn ruled(
     }
 }
 
+/// A policy would let the sender in with a changed request, and whoever asks cannot change it so.
+pub(crate) fn unchangeable(
+    case: &Case<'_>,
+    on: &OnRoute<'_>,
+    (known, change): (&Known, &str),
+    record: &mut Record,
+) -> Response<Body> {
+    let message =
+        "A policy changes a request in a way that a forward-auth proxy cannot, so that it was refused.";
+    let explained = Explanation::new(Outcome::Error, Reason::PolicyBroken, message);
+    let why = format!("{}: {change}; let doorward carry the requests of this route", words(&known.principal));
+    case.explain(on, record, explained.because(&why));
+    answer(case, on, &Refusal::Forbidden(FORBIDDEN.to_owned()))
+}
+
 fn denied(
     case: &Case<'_>,
     on: &OnRoute<'_>,

@@ -345,10 +345,7 @@ async fn authorised(
     let Granted { on, known, originals, tether } = granted;
     let seen = match on.plan.with_body {
         None => Seen::Nothing,
-        Some(_)
-            if arrival.connection.duty == Duty::Tell
-                && ext_authz::is_cut(arrival.headers(), arrival.request.body()) =>
-        {
+        Some(_) if arrival.connection.duty == Duty::Tell && ext_authz::is_cut(&arrival.request) => {
             Seen::Truncated
         }
         Some(most) => match body::look(arrival.request.body_mut(), most).await {

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use doorward_authz::{
     Judged,
-    gateway::{Expression, Grant, Match, PathTemplate, Route, Unclear, WebSocketMatch},
+    gateway::{Effects, Expression, Grant, Match, PathTemplate, Route, Unclear, WebSocketMatch},
 };
-use doorward_core::{PathParameters, RuleId};
+use doorward_core::{PathParameters, RuleId, Target};
 use doorward_net::Body;
 use http::{Response, StatusCode};
 
@@ -21,7 +21,7 @@ use crate::{
     gateway::{
         Gateway,
         body::Seen,
-        outbound, refused,
+        effects, outbound, refused,
         road::{Case, Crossing, OnRoute},
         who::Known,
     },
@@ -151,6 +151,16 @@ async fn judge(case: &Case<'_>, on: &OnRoute<'_>, record: &mut Record) -> Respon
     with_cookies(response, set_cookies)
 }
 
+/// What policies want changed that whoever asks cannot change: it only adds headers to a request.
+fn beyond_headers(case: &Case<'_>, effects: &Effects) -> Option<&'static str> {
+    let target = case.target();
+    let is_changed = |new: Target| new.path_and_query() != target.path_and_query();
+    if effects::rewritten(target, effects).is_some_and(is_changed) {
+        return Some("query_parameters_to_set or query_parameters_to_remove");
+    }
+    (!effects.request_headers_to_remove.is_empty()).then_some("request_headers_to_remove")
+}
+
 async fn accepted(
     case: &Case<'_>,
     on: &OnRoute<'_>,
@@ -158,6 +168,9 @@ async fn accepted(
     record: &mut Record,
 ) -> Response<Body> {
     let Grant { permit, effects, .. } = grant;
+    if let Some(change) = beyond_headers(case, &effects) {
+        return refused::unchangeable(case, on, (known, change), record);
+    }
     let outbound = match outbound::prepare(case, on, (known, &effects, permit.grounds())).await {
         Ok(outbound) => outbound,
         Err(fault) => return refused::no_credential(case, on, (known, &fault), record),

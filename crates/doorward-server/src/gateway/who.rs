@@ -6,13 +6,16 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{SHA256, digest};
 use doorward_authn::{
     chain::{self, Naming},
-    gateway::{Authenticator, Description, Finding, Kind, Presented, Refusal},
+    gateway::{Authenticator, CookieTokens, Description, Finding, Kind, Presented, Refusal},
     x509::Shown,
 };
 use doorward_authz::Provenance;
 use doorward_core::{Identity, Principal, Timestamp, UserInfo};
 use doorward_session::{Session, SessionKey};
-use http::HeaderValue;
+use http::{
+    HeaderMap, HeaderValue, Method,
+    header::{ORIGIN, UPGRADE},
+};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -121,9 +124,36 @@ impl Case<'_> {
             query: self.target().query(),
             certificates,
             of_connection: self.arrival.connection.certificates.as_deref(),
+            cookies: self.cookie_tokens(),
             now: self.arrival.now,
         }
     }
+
+    /// Pages of other sites can make a browser send its cookies along. What may change something, and what opens a
+    /// WebSocket, does not count by them then.
+    fn cookie_tokens(&self) -> CookieTokens {
+        let headers = self.arrival.headers();
+        let only_reads = matches!(*self.method(), Method::GET | Method::HEAD | Method::OPTIONS)
+            && !headers.contains_key(UPGRADE);
+        if only_reads || !is_of_another_site(headers, self.arrival.facts.host_str()) {
+            CookieTokens::Count
+        } else {
+            CookieTokens::DoNotCount
+        }
+    }
+}
+
+/// Whether a browser says that another site's page sends this: by `Sec-Fetch-Site` (Fetch Metadata), and where browsers do
+/// not send that, by an `Origin` that is not `host`.
+fn is_of_another_site(headers: &HeaderMap, host: &str) -> bool {
+    let mut sites = headers.get_all("sec-fetch-site").iter().peekable();
+    if sites.peek().is_some() {
+        return sites.any(|site| !["same-origin", "same-site", "none"].iter().any(|ours| site == ours));
+    }
+    headers.get_all(ORIGIN).iter().any(|origin| {
+        let authority = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+        authority.is_none_or(|(_, authority)| !authority.eq_ignore_ascii_case(host))
+    })
 }
 
 impl Case<'_> {

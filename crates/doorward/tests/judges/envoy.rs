@@ -246,7 +246,11 @@ fn routes_of_the_gateway_decide_for_envoy_too() {
             ],
         });
     });
-    assert_eq!(envoy.send(Request::get("/open")).status, 200);
+    let claims =
+        Request::get("/open").header("X-Forwarded-Host", "evil.test").header("X-Forwarded-Uri", "/evil");
+    let open = envoy.send(claims);
+    assert_eq!(open.status, 200);
+    assert!(!open.text().contains("evil"), "{}", open.text());
     let refused = envoy.send(Request::get("/orders/7"));
     assert_eq!((refused.status, refused.text().trim()), (401, r#"{"message":"Unauthorized"}"#));
     // No route is about it, so the rules of the options are.

@@ -2,7 +2,7 @@
 //! one. Where a built-in function fails, the embedded engine denies whatever the agent says.
 
 use std::{
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
     path::PathBuf,
     process::{Child, Command, Stdio},
     sync::Arc,
@@ -15,11 +15,14 @@ use doorward_policy::{
     Body, Decision, EngineConfig, Expose, Facts, Policies, PolicyConfig, PolicyFault, Question, Verdict, opa,
     rego,
 };
-use doorward_testkit::{eventually, free_address};
+use doorward_testkit::{Echo, Request, eventually, free_address};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use serde_json::{Value, json};
 
-use crate::tool::installed;
+use crate::{
+    place::{Place, Store},
+    tool::installed,
+};
 
 /// Twenty policies that use what policies of web services use. Each has the package `t` and the rule `decision`.
 const POLICIES: [&str; 20] = [
@@ -133,7 +136,7 @@ impl Case {
             scheme: "https",
             protocol: Version::HTTP_11,
             headers: &headers,
-            peer: Some(std::net::SocketAddr::new(self.address.parse().unwrap(), 50_000)),
+            peer: Some(SocketAddr::new(self.address.parse().unwrap(), 50_000)),
             peer_principal: None,
             body: Body::NotRead,
             who: &who,
@@ -159,17 +162,21 @@ struct Agent {
 impl Agent {
     /// An agent with these files, which answers.
     fn start(name: &str, files: &[(String, String)]) -> Self {
+        // The agent does not tell which port it chose itself.
+        Self::start_at(free_address(), (name, files), &[])
+    }
+
+    fn start_at(free: SocketAddr, (name, files): (&str, &[(String, String)]), flags: &[String]) -> Self {
         let folder =
             PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("opa-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         for (name, text) in files {
             std::fs::write(folder.join(name), text).unwrap();
         }
-        // The agent does not tell which port it chose itself.
-        let free = free_address();
         let process = Command::new(installed("opa"))
             .args(["run", "--server", "--skip-version-check", "--log-level=error", "--addr"])
             .arg(free.to_string())
+            .args(flags)
             .arg(&folder)
             .stdout(Stdio::null())
             .spawn()
@@ -298,6 +305,45 @@ async fn b31_a_remote_agent_allows_by_a_result_alone() {
     drop(agent);
     let (_, answers) = case.ask(&there, &names).await;
     assert!(answers.iter().all(|answer| answer.as_ref().is_err_and(PolicyFault::is_unreachable)));
+}
+
+#[test]
+fn b31_an_agent_that_demands_a_certificate_is_shown_ours() {
+    let (echo, address) = (Echo::start(), free_address());
+    let upstream = echo.url();
+    let place = Place::in_front_of(&upstream, echo, Store::Embedded, |settings| {
+        let policy = |who: &str| {
+            let mut policy = json!({"type": "opa", "url": format!("https://{address}/v1/data/t/yes"),
+                "caFile": "${DIR}servers.pem", "timeout": "10s"});
+            if !who.is_empty() {
+                policy["certFile"] = format!("${{DIR}}{who}.pem").into();
+                policy["keyFile"] = format!("${{DIR}}{who}-key.pem").into();
+            }
+            policy
+        };
+        let route = |name: &str| {
+            json!({"id": name, "match": {"path": format!("/{name}")}, "upstream": upstream,
+                "authenticate": ["anonymous"], "authorize": {"policy": name}})
+        };
+        let routes = ["shown", "stranger", "without"].map(route);
+        settings["gateway"] = json!({
+            "policies": {"shown": policy("bob"), "stranger": policy("bob-of-strangers"), "without": policy("")},
+            "routes": routes,
+        });
+    });
+    let file = |name: &str| place.path(name).display().to_string();
+    let flags = [
+        format!("--tls-cert-file={}", file("server.pem")),
+        format!("--tls-private-key-file={}", file("server-key.pem")),
+        format!("--tls-ca-cert-file={}", file("clients.pem")),
+        "--authentication=tls".to_owned(),
+    ];
+    let policy = ("p.rego".to_owned(), "package t\nyes := true".to_owned());
+    let _agent = Agent::start_at(address, ("mtls", &[policy]), &flags);
+    for (path, expected) in [("/shown", 200), ("/stranger", 503), ("/without", 503)] {
+        let answer = place.send(Request::get(path));
+        assert_eq!(answer.status, expected, "{path} {}", place.doorward.log());
+    }
 }
 
 /// In the manner of the Envoy plugin's tutorials: roles by user, paths and methods by role, and what is said about a

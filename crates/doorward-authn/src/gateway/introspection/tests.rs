@@ -16,7 +16,7 @@ use serde_json::json;
 
 use super::*;
 use crate::gateway::{
-    Authenticator, Finding, Kind, Presented, Sources,
+    Authenticator, CookieTokens, Finding, Kind, Presented, Sources,
     jwt::{JwtConfig, Revocation},
 };
 
@@ -122,8 +122,14 @@ fn authenticator(config: IntrospectionConfig) -> Authenticator {
 async fn ask(authenticator: &Authenticator, token: &str, now: Timestamp) -> Finding {
     let mut headers = HeaderMap::new();
     headers.insert(AUTHORIZATION, HeaderValue::try_from(format!("Bearer {token}")).unwrap());
-    let presented =
-        Presented { headers: &headers, query: None, certificates: None, of_connection: None, now };
+    let presented = Presented {
+        headers: &headers,
+        query: None,
+        certificates: None,
+        of_connection: None,
+        cookies: CookieTokens::Count,
+        now,
+    };
     authenticator.attempt(&presented).await
 }
 

@@ -9,7 +9,7 @@ use url::Url;
 
 use super::*;
 use crate::{
-    gateway::{Authenticator, Finding, Kind, Presented, Sources},
+    gateway::{Authenticator, CookieTokens, Finding, Kind, Presented, Sources},
     x509::Shown,
 };
 use aws_lc_rs::digest::{SHA256, digest};
@@ -101,7 +101,14 @@ fn name_of(finding: Finding) -> String {
 }
 
 fn presented(headers: &HeaderMap, now: Timestamp) -> Presented<'_> {
-    Presented { headers, query: None, certificates: None, of_connection: None, now }
+    Presented {
+        headers,
+        query: None,
+        certificates: None,
+        of_connection: None,
+        cookies: CookieTokens::Count,
+        now,
+    }
 }
 
 fn header(members: Value) -> Map<String, Value> {

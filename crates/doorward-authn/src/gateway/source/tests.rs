@@ -18,7 +18,14 @@ fn read(sources: &[&str], raw: RawToken, headers: &HeaderMap, query: Option<&str
     let sources = sources.iter().map(|text| Source::parse(text, raw).unwrap()).collect();
     let sources = Sources::new(sources).unwrap();
     let now = Timestamp::default();
-    let presented = Presented { headers, query, certificates: None, of_connection: None, now };
+    let presented = Presented {
+        headers,
+        query,
+        certificates: None,
+        of_connection: None,
+        cookies: CookieTokens::Count,
+        now,
+    };
     let shown = |offer| match offer {
         Offer::Token(token) => token.into_owned(),
         Offer::Malformed(_) => "x".to_owned(),

@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::MetadataExt as _, sync::Arc};
 
 use doorward_core::SecretString;
-use doorward_oidc::{CaFile, HttpConfig, Trust, is_safe};
+use doorward_oidc::{CaFile, ClientIdentity, HttpConfig, Trust, is_safe};
 use doorward_options::{Options, structured::own::Own};
 use url::Url;
 
@@ -39,6 +39,41 @@ pub(super) fn http(place: &str, ca_file: &str, problems: &mut Problems<'_>) -> O
         trust: Trust::Files(vec![CaFile { path: ca_file.into(), pem }]),
         ..HttpConfig::default()
     })
+}
+
+/// The same, showing a certificate of our own where one is written: place, certificate and key.
+pub(super) fn http_as(
+    place: &str,
+    (url, ca_file): (&str, &str),
+    (cert_file, key_file): (&str, &str),
+    problems: &mut Problems<'_>,
+) -> Option<HttpConfig> {
+    let http = http(&format!("{place}.caFile"), ca_file, problems);
+    let (cert_place, key_place) = (format!("{place}.certFile"), format!("{place}.keyFile"));
+    let client_identity = match (cert_file.is_empty(), key_file.is_empty()) {
+        (true, true) => None,
+        (false, false) => {
+            let certificates = pem(&cert_place, cert_file, problems);
+            let mend = "name a PEM file that the program may read";
+            let key = problems.read_secret(&key_place, key_file, mend);
+            if url.starts_with("http:") {
+                let message = "without TLS no certificate is shown";
+                problems.add(&cert_place, message, "write an https address, or take the certificate away");
+                return None;
+            }
+            let path = cert_file.into();
+            Some(ClientIdentity { path, certificates: certificates?, key: key? })
+        }
+        (true, false) => {
+            problems.add(&key_place, "a key without its certificate", "write certFile, too");
+            return None;
+        }
+        (false, true) => {
+            problems.add(&cert_place, "a certificate without its key", "write keyFile, too");
+            return None;
+        }
+    };
+    Some(HttpConfig { client_identity, ..http? })
 }
 
 /// The content of a file of certificates.

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use doorward_oidc::HttpConfig;
 use doorward_options::structured::{Named, own::gateway::Policy};
 use doorward_policy::{EngineConfig, Policies, PolicyConfig, access_review, opa, rego};
 
@@ -157,10 +158,9 @@ fn opa(place: &str, written: &Policy, problems: &mut Problems<'_>) -> Option<opa
     let url = &written.url;
     let url =
         parts::address(&format!("{place}.url"), url, "https://opa.internal/v1/data/http/authz", problems);
-    let http = parts::http(&format!("{place}.caFile"), &written.ca_file, problems);
+    let http = http(place, written, problems);
     let token = token(place, written, problems);
     is_sound_timeout(place, written, problems);
-    no_certificate(place, written, problems);
     Some(opa::Config {
         url: url?,
         token: token?,
@@ -176,10 +176,9 @@ fn access_review(
 ) -> Option<access_review::Config> {
     let example = "https://kubernetes.default.svc/apis/authorization.k8s.io/v1/subjectaccessreviews";
     let url = parts::address(&format!("{place}.url"), &written.url, example, problems);
-    let http = parts::http(&format!("{place}.caFile"), &written.ca_file, problems);
+    let http = http(place, written, problems);
     let token = token(place, written, problems);
     is_sound_timeout(place, written, problems);
-    no_certificate(place, written, problems);
     let cache = written.cache_ttl.unwrap_or(access_review::LONGEST_CACHE);
     if cache > access_review::LONGEST_CACHE {
         let message = "what is no longer allowed would be allowed for longer than 10s";
@@ -225,12 +224,8 @@ fn is_sound_timeout(place: &str, written: &Policy, problems: &mut Problems<'_>) 
     }
 }
 
-/// Nobody shows a certificate yet.
-fn no_certificate(place: &str, written: &Policy, problems: &mut Problems<'_>) {
-    for (key, path) in [("certFile", &written.cert_file), ("keyFile", &written.key_file)] {
-        if !path.is_empty() {
-            let message = "not there yet: our own credential is a token";
-            problems.add(&format!("{place}.{key}"), message, "take it away, and name a tokenFile");
-        }
-    }
+/// Whom to believe at the server that is asked, and what it is shown.
+fn http(place: &str, written: &Policy, problems: &mut Problems<'_>) -> Option<HttpConfig> {
+    let Policy { url, ca_file, cert_file, key_file, .. } = written;
+    parts::http_as(place, (url, ca_file), (cert_file, key_file), problems)
 }

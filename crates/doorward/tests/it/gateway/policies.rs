@@ -260,7 +260,7 @@ fn b31_only_a_clear_yes_of_a_remote_policy_lets_in() {
         (Script::Answer(200, "true"), [403, 403]),
         (Script::Answer(400, r#"{"code":"invalid_parameter","result":true}"#), [403, 403]),
         (Script::Answer(500, r#"{"result":true}"#), [403, 403]),
-        (Script::Silence, [403, 403]),
+        (Script::Silence, [503, 503]),
     ] {
         *agent.script.lock().unwrap() = script;
         for (path, expected) in [("/x/y?z=1", all), ("/not/x", not)] {

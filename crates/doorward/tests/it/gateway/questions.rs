@@ -17,6 +17,71 @@ fn gated() -> Gated {
     )
 }
 
+#[test]
+fn a_policy_that_changes_more_than_headers_lets_nobody_in_through_a_forward_auth_proxy() {
+    let policy = r#"package gate
+import rego.v1
+decision := {"allowed": true, "headers": {"x-tier": "gold"}} if input.parsed_path[0] == "header"
+decision := {"allowed": true, "query_parameters_to_set": {"tenant": "acme"}} if input.parsed_path[0] == "set"
+decision := {"allowed": true, "query_parameters_to_remove": ["debug"]} if input.parsed_path[0] == "remove"
+decision := {"allowed": true, "request_headers_to_remove": ["x-debug"]} if input.parsed_path[0] == "gone"
+"#;
+    let gated = Gated::launch(
+        "  policies:
+    changes: {type: rego, files: [HERE/policy.rego], query: data.gate.decision}
+  routes:
+    - {id: all, match: {path: /}, upstream: UPSTREAM, authenticate: anonymous, authorize: {policy: changes}}
+",
+        |launch| {
+            let launch = launch.file("policy.rego", policy);
+            launch.flag("--reverse-proxy").flag("--trusted-proxy-ip=127.0.0.1")
+        },
+    );
+    for (uri, expected) in [
+        ("/header", 202),
+        ("/set", 403),
+        ("/set?tenant=other", 403),
+        ("/set?tenant=acme", 202),
+        ("/remove?debug=1", 403),
+        ("/remove?x=1", 202),
+        ("/gone", 403),
+    ] {
+        let answer = gated.ask(question(uri));
+        assert_eq!(answer.status, expected, "{uri}: {}", gated.doorward.log());
+        assert_eq!(gated.ask(Request::get(uri)).status, 200, "carried by ourselves, {uri}");
+    }
+    gated.doorward.wait_for_log("let doorward carry the requests of this route");
+}
+
+#[test]
+fn a_token_in_a_cookie_does_not_count_where_another_site_makes_the_browser_send_it() {
+    let gated = Gated::new(
+        "    own: {type: jwt, issuer: ISSUER, audiences: [api], identitySource: [$request.cookie.token]}
+  routes:
+    - {id: all, match: {path: /}, upstream: UPSTREAM, authenticate: own, errorFormat: aws}
+",
+    );
+    let cookie = format!("token={}", gated.jwt(&json!({"sub": "alice"})));
+    let host = gated.doorward.browser().host();
+    let (ours, theirs) = (format!("http://{host}"), "https://evil.example");
+    for (method, header, value, expected) in [
+        ("POST", "x-nothing", "", 200),
+        ("POST", "sec-fetch-site", "same-origin", 200),
+        ("POST", "sec-fetch-site", "same-site", 200),
+        ("POST", "sec-fetch-site", "none", 200),
+        ("POST", "sec-fetch-site", "cross-site", 401),
+        ("POST", "origin", &ours, 200),
+        ("POST", "origin", theirs, 401),
+        ("POST", "origin", "null", 401),
+        ("DELETE", "origin", theirs, 401),
+        ("GET", "sec-fetch-site", "cross-site", 200),
+        ("GET", "origin", theirs, 200),
+    ] {
+        let request = Request::new(method, "/x").header("Cookie", &cookie).header(header, value);
+        assert_eq!(gated.ask(request).status, expected, "{method} {header}: {value}");
+    }
+}
+
 fn question(uri: &str) -> Request {
     Request::get("/oauth2/auth").header("X-Forwarded-Uri", uri).header("X-Forwarded-Host", "api.test")
 }
