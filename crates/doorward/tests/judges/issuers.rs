@@ -1,10 +1,10 @@
-//! Issuers elsewhere whose tokens routes of the gateway take: oidc-provider issues them, jose makes with its key what no
-//! issuer should, and neither knows doorward.
+//! Issuers elsewhere whose tokens routes of the gateway take: oidc-provider and Authlib issue them, jose and joserfc make with
+//! their keys what no issuer should, and none of them knows doorward.
 
 use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 use doorward_testkit::{
@@ -15,13 +15,14 @@ use serde_json::{Map, Value, json};
 use crate::{
     party::node,
     place::{PROGRAM, Place, SECRET, Store},
+    tool,
 };
 
 /// The authenticators and routes of these tests. The cache is short, so that nobody has to wait long for its end.
 const GATEWAY: &str = "
   authenticators:
     access: {type: jwt, issuer: ISSUER, audiences: [api], typ: at+jwt, algorithms: [RS256, ES256]}
-    any: {type: jwt, issuer: ISSUER, audiences: [api]}
+    any: {type: jwt, issuer: ISSUER, audiences: [api], algorithms: [RS256, ES256]}
     asked: {type: introspection, url: ISSUER/token/introspection, clientID: gate, clientSecret: SECRET, audiences: [api],
             cacheTtl: 1s}
     kept: {type: introspection, url: ISSUER/token/introspection, clientID: gate, clientSecret: SECRET, cacheTtl: 30s}
@@ -47,6 +48,17 @@ struct Gated {
     issuer: Issuer,
 }
 
+/// Whose program an issuer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Maker {
+    /// With jose; its tokens are signed with RS256.
+    OidcProvider,
+    /// With joserfc; ES256.
+    Authlib,
+}
+
+const MAKERS: [Maker; 2] = [Maker::OidcProvider, Maker::Authlib];
+
 struct Issuer {
     child: Child,
     folder: PathBuf,
@@ -62,8 +74,9 @@ impl Drop for Issuer {
 }
 
 impl Issuer {
-    fn start(name: &str) -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+    fn start(maker: Maker, name: &str) -> Self {
+        let folder = format!("{name}-{maker:?}-{}", std::process::id());
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);
         std::fs::create_dir_all(&folder).unwrap();
         let address = free_address();
         let settings = json!({
@@ -71,7 +84,14 @@ impl Issuer {
         });
         let file = folder.join("issuer.json");
         std::fs::write(&file, settings.to_string()).unwrap();
-        let mut command = node(&folder, "issuer.mjs");
+        let mut command = match maker {
+            Maker::OidcProvider => node(&folder, "issuer.mjs"),
+            Maker::Authlib => {
+                let mut command = Command::new(tool::installed("python/bin/python"));
+                command.arg(tool::sources().join("python/issuer.py"));
+                command
+            }
+        };
         let mut child = command.arg(file).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         assert!(lines.any(|line| line.is_ok_and(|line| line == "ready")), "the issuer did not start");
@@ -128,8 +148,8 @@ fn seconds_now() -> u64 {
 }
 
 impl Gated {
-    fn new(name: &str) -> Self {
-        let (sign_in, echo, issuer) = (Provider::start(), Echo::start(), Issuer::start(name));
+    fn new(maker: Maker, name: &str) -> Self {
+        let (sign_in, echo, issuer) = (Provider::start(), Echo::start(), Issuer::start(maker, name));
         let text = format!("gateway:{GATEWAY}")
             .replace("ISSUER", &issuer.url())
             .replace("SECRET", SECRET)
@@ -164,7 +184,17 @@ impl Gated {
 
 #[test]
 fn b01_b02_b10_b11_tokens_of_oidc_provider_are_taken_for_what_they_are() {
-    let gated = Gated::new("tokens");
+    tokens_are_taken_for_what_they_are(Maker::OidcProvider);
+}
+
+#[test]
+fn b01_b02_b10_b11_tokens_of_authlib_are_taken_for_what_they_are() {
+    tokens_are_taken_for_what_they_are(Maker::Authlib);
+}
+
+#[track_caller]
+fn tokens_are_taken_for_what_they_are(maker: Maker) {
+    let gated = Gated::new(maker, "tokens");
     let token = gated.issuer.token("jwt", "orders:read");
     assert_eq!(gated.get("/access/x", &token).status, 200, "{}", gated.doorward.log());
     let none = gated.doorward.browser().get("/access/x");
@@ -180,8 +210,8 @@ fn b01_b02_b10_b11_tokens_of_oidc_provider_are_taken_for_what_they_are() {
 }
 
 #[test]
-fn b03_b04_tokens_that_jose_makes_are_judged_by_their_claims() {
-    let gated = Gated::new("claims");
+fn b03_b04_tokens_that_jose_and_joserfc_make_are_judged_by_their_claims() {
+    let makers = MAKERS.map(|maker| Gated::new(maker, "claims"));
     let now = seconds_now();
     for (changes, expected) in [
         (json!({}), None),
@@ -194,18 +224,31 @@ fn b03_b04_tokens_that_jose_makes_are_judged_by_their_claims() {
         (json!({"exp": null}), Some("the token is malformed")),
         (json!({"nbf": now + 120}), Some("the token is not yet valid")),
         (json!({"iat": now + 120}), Some("the token is not yet valid")),
+        (json!({"cnf": {"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}}), Some("")),
+        (json!({"cnf": {"x5t#S256": "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"}}), Some("")),
     ] {
-        let token = gated.issuer.forged("good", &json!({}), &changes);
-        match expected {
-            None => assert_eq!(gated.get("/access/x", &token).status, 200, "{changes}"),
-            Some(description) => gated.refuses("/access/x", &token, description),
+        for gated in &makers {
+            let token = gated.issuer.forged("good", &json!({}), &changes);
+            match expected {
+                None => assert_eq!(gated.get("/access/x", &token).status, 200, "{changes}"),
+                Some(description) => gated.refuses("/access/x", &token, description),
+            }
         }
     }
 }
 
 #[test]
 fn b05_b06_forgeries_of_jose_are_refused_and_cause_one_fetch() {
-    let gated = Gated::new("forgeries");
+    let by_joserfc = Gated::new(Maker::Authlib, "forgeries");
+    for (how, description) in [
+        ("none", "the token is malformed"),
+        ("hmac", "the token is malformed"),
+        ("ecdsa", "the token has a bad signature"),
+    ] {
+        let token = by_joserfc.issuer.forged(how, &json!({}), &json!({}));
+        by_joserfc.refuses("/access/x", &token, description);
+    }
+    let gated = Gated::new(Maker::OidcProvider, "forgeries");
     for (how, description) in [
         ("none", "the token is malformed"),
         ("hmac", "the token is malformed"),
@@ -231,7 +274,7 @@ fn b05_b06_forgeries_of_jose_are_refused_and_cause_one_fetch() {
 #[test]
 fn b22_b23_a_token_of_oidc_provider_is_exchanged_where_a_rule_names_its_issuer() {
     const ACCESS: &str = "urn:ietf:params:oauth:token-type:access_token";
-    let (issuer, echo) = (Issuer::start("exchange"), Echo::start());
+    let (issuer, echo) = (Issuer::start(Maker::OidcProvider, "exchange"), Echo::start());
     let upstream = echo.url();
     let place = Place::in_front_of(&upstream, echo, Store::Embedded, |settings| {
         let clients = settings["authServer"]["clients"].as_array_mut().unwrap();
@@ -285,6 +328,7 @@ fn b22_b23_a_token_of_oidc_provider_is_exchanged_where_a_rule_names_its_issuer()
         ("orders", "good", json!({"aud": "inventory"}), "invalid_request"),
         ("orders", "good", json!({"iss": "https://other.example"}), "invalid_request"),
         ("orders", "good", json!({"exp": now - 60}), "invalid_request"),
+        ("orders", "good", json!({"cnf": {"jkt": "x"}}), "invalid_request"),
         ("orders", "hmac", json!({}), "invalid_request"),
         ("orders", "none", json!({}), "invalid_request"),
         ("orders", "ecdsa", json!({}), "invalid_request"),
@@ -296,9 +340,19 @@ fn b22_b23_a_token_of_oidc_provider_is_exchanged_where_a_rule_names_its_issuer()
 
 #[test]
 fn b16_oidc_provider_is_asked_about_its_tokens() {
-    let gated = Gated::new("introspection");
+    an_issuer_is_asked_about_its_tokens(Maker::OidcProvider, &["/asked/x", "/signed/x"]);
+}
+
+#[test]
+fn b16_authlib_is_asked_about_its_tokens() {
+    an_issuer_is_asked_about_its_tokens(Maker::Authlib, &["/asked/x"]);
+}
+
+#[track_caller]
+fn an_issuer_is_asked_about_its_tokens(maker: Maker, paths: &[&str]) {
+    let gated = Gated::new(maker, "introspection");
     let (token, log) = (gated.issuer.token("opaque", "orders:read"), || gated.doorward.log());
-    for path in ["/asked/x", "/signed/x"] {
+    for path in paths {
         assert_eq!(gated.get(path, &token).status, 200, "{path} {}", log());
         gated.refuses(path, "made-up", "");
     }
@@ -308,13 +362,17 @@ fn b16_oidc_provider_is_asked_about_its_tokens() {
     gated.doorward.wait_for_log("it does not know us; correct clientID and clientSecret");
     for orders in [json!({"status": 500}), json!({"status": 403}), json!({"hang": true})] {
         gated.issuer.order(&orders);
-        assert_eq!(gated.get("/asked/x", &gated.issuer.token("opaque", "")).status, 503, "{orders}");
+        assert_eq!(
+            gated.get("/asked/x", &gated.issuer.token("opaque", "orders:read")).status,
+            503,
+            "{orders}"
+        );
     }
 }
 
 #[test]
 fn b17_answers_are_kept_and_a_revoked_token_ends_with_them() {
-    let gated = Gated::new("kept");
+    let gated = Gated::new(Maker::OidcProvider, "kept");
     let token = gated.issuer.token("opaque", "orders:read");
     for _ in 0..100 {
         assert_eq!(gated.get("/kept/x", &token).status, 200, "{}", gated.doorward.log());
