@@ -158,29 +158,31 @@ pub(crate) enum Credentials {
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 impl Credentials {
-    /// A request with this form and these credentials.
+    /// A request with this form and these credentials. Whoever shows no header says its name in the form, once.
     pub(crate) fn present(
         &self,
         client_id: &str,
         mut request: RequestBuilder,
-        mut body: form_urlencoded::Serializer<'_, String>,
+        fields: &[(&str, &str)],
     ) -> RequestBuilder {
+        let mut body = form_urlencoded::Serializer::new(String::new());
+        body.extend_pairs(fields);
+        let is_named = fields.iter().any(|(name, _)| *name == "client_id");
+        if !is_named && !matches!(self, Self::Basic(_)) {
+            body.append_pair("client_id", client_id);
+        }
         match self {
             Self::Basic(secret) => {
                 request = request.header(header::AUTHORIZATION, basic(client_id, secret));
             }
             Self::Post(secret) => {
-                body.append_pair("client_id", client_id);
                 body.append_pair("client_secret", secret.expose());
             }
             Self::Assertion(assertion) => {
-                body.append_pair("client_id", client_id);
                 body.append_pair("client_assertion_type", ASSERTION_TYPE);
                 body.append_pair("client_assertion", assertion.expose());
             }
-            Self::Name => {
-                body.append_pair("client_id", client_id);
-            }
+            Self::Name => {}
         }
         request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(body.finish())
     }

@@ -1,6 +1,6 @@
 //! What has to be known about a provider. Plain values; the words of the options end before this point.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use doorward_core::{SecretString, pattern::PathPattern};
 use doorward_jose::{Algorithm, ClientKey, signing::LEAST_SECRET_BYTES};
@@ -46,6 +46,11 @@ pub struct Config {
     pub enabled_algorithms: Vec<Algorithm>,
     pub profile_claims: ProfileClaims,
     pub pkce: Pkce,
+    pub pushed_requests: PushedRequests,
+    /// Binds all tokens to this key (RFC 9449), which the provider has to offer. Who holds the tokens alone cannot use
+    /// them. Instances that share sessions share the key.
+    pub dpop: Option<Arc<ClientKey>>,
+    pub strength: LoginStrength,
     /// `response_mode` of the authorization request, if another than the default is wanted.
     pub response_mode: Option<String>,
     /// Further parameters of the authorization request (`approval_prompt`, `prompt`, `acr_values`).
@@ -84,6 +89,9 @@ impl Config {
             enabled_algorithms: Vec::new(),
             profile_claims: ProfileClaims::Fetch,
             pkce: Pkce::Auto,
+            pushed_requests: PushedRequests::WhereRequired,
+            dpop: None,
+            strength: LoginStrength::default(),
             response_mode: None,
             login_parameters: Vec::new(),
             additional_claims: Vec::new(),
@@ -100,6 +108,9 @@ impl Config {
         discovery::Written::parse(self)?;
         if let KeySource::Pem(files) = &self.keys {
             read_pem_files(files)?;
+        }
+        if self.discovery == Discovery::Skip && self.pushed_requests == PushedRequests::Always {
+            return Err(ConnectError::NoPushedRequests);
         }
         match &self.client_authentication {
             ClientAuthentication::Mtls if self.http.client_identity.is_none() => {
@@ -340,6 +351,25 @@ pub enum EmailVerification {
 pub enum ProfileClaims {
     Fetch,
     Skip,
+}
+
+/// Whether what a login asks for goes to the provider without the browser (RFC 9126), which then cannot change it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PushedRequests {
+    /// If the provider's metadata say that it has to.
+    #[default]
+    WhereRequired,
+    /// Always; a provider that does not offer it is a mistake.
+    Always,
+}
+
+/// What the ID token of a login has to say, beyond what the provider makes of the request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoginStrength {
+    /// `acr` has to be one of these; empty: anything. They are asked for in this order.
+    pub acr: Vec<String>,
+    /// The person must have signed in at the provider this long ago at most (`auth_time`), give or take a minute.
+    pub max_age: Option<Duration>,
 }
 
 /// Proof Key for Code Exchange (RFC 7636).

@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::{
     client_authentication::ClientAuth,
-    config::{Config, Discovery, IssuerCheck, KeySource, Protocol},
+    config::{Config, Discovery, IssuerCheck, KeySource, Protocol, PushedRequests},
     http::{HttpClient, HttpError},
     printable::printable,
 };
@@ -44,6 +44,10 @@ pub enum ConnectError {
     NoClientIdentity,
     #[error("the client certificate {} and its key cannot be used: {reason}", path.display())]
     ClientIdentity { path: PathBuf, reason: String },
+    #[error("the provider takes no pushed authorization requests, or its metadata do not say where")]
+    NoPushedRequests,
+    #[error("the provider does not offer DPoP with {wanted}; its metadata list [{offered}]")]
+    NoDpop { wanted: Algorithm, offered: String },
     #[error("the provider CA file {} cannot be used: {reason}", path.display())]
     CaFile { path: PathBuf, reason: String },
     #[error("TLS towards the provider cannot be set up: {reason}")]
@@ -96,6 +100,8 @@ pub(crate) struct Metadata {
     pub(crate) end_session: Option<Url>,
     /// Where tokens are taken back (RFC 8414 section 2).
     pub(crate) revocation: Option<Url>,
+    /// Where login requests are pushed to, if they are.
+    pub(crate) pushed: Option<Url>,
     pub(crate) algorithms: Vec<Algorithm>,
     pub(crate) offers_s256: bool,
     pub(crate) offers_account_choice: bool,
@@ -125,6 +131,7 @@ impl Metadata {
             keys: written.keys.clone(),
             end_session: None,
             revocation: None,
+            pushed: None,
             algorithms: algorithms(&config.enabled_algorithms, &[])?,
             offers_s256: false,
             offers_account_choice: false,
@@ -146,6 +153,7 @@ impl Metadata {
             keys,
             end_session: None,
             revocation: None,
+            pushed: None,
             algorithms,
             offers_s256: false,
             offers_account_choice: false,
@@ -198,6 +206,7 @@ impl Metadata {
             return Err(DiscoveryError::Lasting(ConnectError::IssuerMismatch { expected, found }));
         }
         warn_of_method(config, document);
+        check_dpop(config, document).map_err(DiscoveryError::Lasting)?;
         let algorithms =
             algorithms(&config.enabled_algorithms, &list(document, "id_token_signing_alg_values_supported"))
                 .map_err(DiscoveryError::Lasting)?;
@@ -217,6 +226,7 @@ impl Metadata {
             keys,
             end_session: optional(document, "end_session_endpoint"),
             revocation: optional(document, "revocation_endpoint"),
+            pushed: pushed(config, document)?,
             algorithms,
             offers_s256: list(document, "code_challenge_methods_supported").contains(&"S256"),
             offers_account_choice: list(document, "prompt_values_supported").contains(&"select_account"),
@@ -244,6 +254,26 @@ fn with_aliases(config: &Config, document: &Map<String, Value>) -> Map<String, V
         document.extend(aliases.filter(|(name, _)| ALIASED.contains(&name.as_str())));
     }
     document
+}
+
+/// Where login requests are pushed to; nowhere if nobody wants that.
+fn pushed(config: &Config, document: &Map<String, Value>) -> Result<Option<Url>, DiscoveryError> {
+    let is_required = document.get("require_pushed_authorization_requests") == Some(&Value::Bool(true));
+    if !is_required && config.pushed_requests == PushedRequests::WhereRequired {
+        return Ok(None);
+    }
+    let endpoint = discovered(document, "pushed_authorization_request_endpoint")?;
+    endpoint.map(Some).ok_or(DiscoveryError::Lasting(ConnectError::NoPushedRequests))
+}
+
+/// Proofs that the provider does not look at would protect nothing (RFC 9449 section 5.1).
+fn check_dpop(config: &Config, document: &Map<String, Value>) -> Result<(), ConnectError> {
+    let Some(key) = &config.dpop else { return Ok(()) };
+    let (wanted, offered) = (key.algorithm(), list(document, "dpop_signing_alg_values_supported"));
+    if config.discovery == Discovery::ForKeys || offered.contains(&wanted.name()) {
+        return Ok(());
+    }
+    Err(ConnectError::NoDpop { wanted, offered: printable(&offered.join(" "), 300) })
 }
 
 /// Says so if the provider does not list the way in which we prove who we are. It may work all the same.

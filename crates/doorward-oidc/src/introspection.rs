@@ -114,9 +114,8 @@ impl IntrospectionClient {
     }
 
     fn question(&self, token: &str, credentials: &Credentials) -> RequestBuilder {
-        let mut body = form_urlencoded::Serializer::new(String::new());
-        body.append_pair("token", token).append_pair("token_type_hint", "access_token");
+        let fields = [("token", token), ("token_type_hint", "access_token")];
         let request = self.http.post(self.config.url.clone()).header(header::ACCEPT, self.config.accept);
-        credentials.present(&self.config.client_id, request, body)
+        credentials.present(&self.config.client_id, request, &fields)
     }
 }

@@ -7,6 +7,7 @@ mod bearer;
 mod client_authentication;
 pub mod config;
 mod discovery;
+mod dpop;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod http;
@@ -18,9 +19,11 @@ pub mod login;
 mod logout;
 mod printable;
 mod provider;
+mod pushed;
 mod redeem;
 mod refresh;
 mod roles;
+mod strength;
 #[cfg(test)]
 mod testing;
 mod token_endpoint;
@@ -36,8 +39,8 @@ pub use bearer::BearerError;
 pub use client_authentication::ClientAuth;
 pub use config::{
     AllowedValue, AssertionAudience, ClientAuthentication, ClientSecret, Config, Defaults, Discovery,
-    EmailVerification, IssuerCheck, KeySource, LoginParameter, NonceCheck, Pkce, ProfileClaims, Protocol,
-    ProviderKind,
+    EmailVerification, IssuerCheck, KeySource, LoginParameter, LoginStrength, NonceCheck, Pkce,
+    ProfileClaims, Protocol, ProviderKind, PushedRequests,
 };
 pub use discovery::ConnectError;
 pub use identify::IdentifyError;
@@ -51,6 +54,7 @@ pub use logout::{EndSession, LogoutToken, LogoutTokenError, NoEndSession, TokenF
 pub use provider::{Provider, Validity};
 pub use redeem::{Grant, PublicFailure, RedeemError};
 pub use refresh::{RefreshError, Refreshed};
+pub use strength::WeakLogin;
 pub use token_endpoint::TokenRequestError;
 pub use token_exchange::{ExchangedToken, TokenExchange, TokenExchangeConfig, TokenExchangeRequest};
 pub use userinfo::UserinfoError;

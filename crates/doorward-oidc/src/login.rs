@@ -9,8 +9,9 @@ use doorward_core::SecretString;
 use url::Url;
 
 use crate::{
-    config::{Config, NonceCheck, Pkce},
+    config::{Config, LoginStrength, NonceCheck, Pkce},
     discovery::Metadata,
+    token_endpoint::TokenRequestError,
 };
 
 /// A login a browser is to be sent on.
@@ -57,8 +58,24 @@ pub enum BeginError {
     UnsupportedPkce(String),
     #[error("no login URL is configured")]
     NoLoginUrl,
+    #[error("the provider did not take the login request (RFC 9126): {0}")]
+    Pushed(#[from] TokenRequestError),
+    #[error("too many logins are beginning at the same time")]
+    TooMany,
     #[error("the system has no randomness to give")]
     NoRandomness,
+}
+
+impl BeginError {
+    /// It may work a little later.
+    pub const fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            Self::NotReady
+                | Self::TooMany
+                | Self::Pushed(TokenRequestError::Http(_) | TokenRequestError::Failed { .. })
+        )
+    }
 }
 
 /// What was kept of a login when it began. It accepts at most one callback (RFC 6749 section 10.12).
@@ -109,19 +126,81 @@ impl PendingLogin {
     }
 }
 
-/// Builds the authorization request. `entropy` becomes the code verifier.
-pub(crate) fn authorization_request(
-    config: &Config,
-    metadata: &Metadata,
-    start: &LoginStart<'_>,
-    entropy: &[u8; VERIFIER_BYTES],
-) -> Result<AuthorizationRequest, BeginError> {
-    let mut url = metadata.login.clone().ok_or(BeginError::NoLoginUrl)?;
-    let challenge = Challenge::choose(&config.pkce, metadata, entropy)?;
-    let query = parameters(config, metadata, start, challenge.as_ref(), &url);
+/// An authorization request, not yet on its way.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    /// Where the browser goes, without a query.
+    login: Url,
+    /// What the login URL has already in its query.
+    own: Parameters,
+    parameters: Parameters,
+    verifier: Option<SecretString>,
+}
+
+type Parameters = BTreeMap<String, Vec<String>>;
+
+impl Prepared {
+    /// `entropy` becomes the code verifier.
+    pub(crate) fn new(
+        config: &Config,
+        metadata: &Metadata,
+        start: &LoginStart<'_>,
+        entropy: &[u8; VERIFIER_BYTES],
+    ) -> Result<Self, BeginError> {
+        let mut login = metadata.login.clone().ok_or(BeginError::NoLoginUrl)?;
+        let mut own = Parameters::new();
+        for (name, value) in login.query_pairs() {
+            own.entry(name.into_owned()).or_default().push(value.into_owned());
+        }
+        login.set_query(None);
+        login.set_fragment(None);
+        let challenge = Challenge::choose(&config.pkce, metadata, entropy)?;
+        let mut parameters = parameters(config, metadata, start, challenge.as_ref());
+        if start.account != AccountChoice::Any {
+            own.remove("approval_prompt");
+            parameters.remove("approval_prompt");
+        }
+        Ok(Self { login, own, parameters, verifier: challenge.map(|challenge| challenge.verifier) })
+    }
+
+    /// Has the code bound to a key (RFC 9449 section 10).
+    pub(crate) fn bind(&mut self, thumbprint: &str) {
+        self.parameters.insert("dpop_jkt".to_owned(), vec![thumbprint.to_owned()]);
+    }
+
+    /// The parameters, beyond those of the login URL.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        pairs(&self.parameters)
+    }
+
+    /// The browser takes everything along.
+    pub(crate) fn whole(self) -> AuthorizationRequest {
+        let mut all = self.own;
+        all.extend(self.parameters);
+        redirect(self.login, &all, self.verifier)
+    }
+
+    /// The browser takes the provider's reference to the request along (RFC 9126 section 4), and nothing that was told
+    /// already.
+    pub(crate) fn referring(self, client_id: &str, reference: &str) -> AuthorizationRequest {
+        let mut all = self.own;
+        all.retain(|name, _| !self.parameters.contains_key(name));
+        all.insert(CLIENT_ID.to_owned(), vec![client_id.to_owned()]);
+        all.insert("request_uri".to_owned(), vec![reference.to_owned()]);
+        redirect(self.login, &all, self.verifier)
+    }
+}
+
+const CLIENT_ID: &str = "client_id";
+
+fn pairs(parameters: &Parameters) -> impl Iterator<Item = (&str, &str)> {
+    parameters.iter().flat_map(|(name, values)| values.iter().map(|value| (name.as_str(), value.as_str())))
+}
+
+fn redirect(mut url: Url, query: &Parameters, verifier: Option<SecretString>) -> AuthorizationRequest {
+    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs(query)).finish();
     url.set_query(Some(&query));
-    url.set_fragment(None);
-    Ok(AuthorizationRequest { url: url.into(), verifier: challenge.map(|challenge| challenge.verifier) })
+    AuthorizationRequest { url: url.into(), verifier }
 }
 
 /// Fresh randomness for a code verifier.
@@ -164,29 +243,25 @@ fn hash(verifier: &str) -> String {
     base64_simd::URL_SAFE_NO_PAD.encode_to_string(digest.as_ref())
 }
 
-/// The query: what the login URL has already, overlaid by configured parameters, overlaid by the protocol's.
+/// Configured parameters, overlaid by those that this login needs, overlaid by the protocol's.
 fn parameters(
     config: &Config,
     metadata: &Metadata,
     start: &LoginStart<'_>,
     challenge: Option<&Challenge>,
-    url: &Url,
-) -> String {
-    let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (name, value) in url.query_pairs() {
-        all.entry(name.into_owned()).or_default().push(value.into_owned());
-    }
+) -> Parameters {
+    let mut all = Parameters::new();
     for parameter in &config.login_parameters {
         let values = parameter.chosen(start.wishes);
         if !values.is_empty() {
             all.insert(parameter.name.clone(), values.into_iter().map(str::to_owned).collect());
         }
     }
-    for (name, value) in start.demands {
-        all.insert((*name).to_owned(), vec![value.clone()]);
+    for (name, value) in demands(&config.strength, start.demands) {
+        all.insert(name, vec![value]);
     }
     let mut set = |name: &str, value: &str| all.insert(name.to_owned(), vec![value.to_owned()]);
-    set("client_id", &config.client_id);
+    set(CLIENT_ID, &config.client_id);
     set("redirect_uri", start.redirect_uri);
     set("response_type", "code");
     set("scope", &config.scope);
@@ -208,15 +283,31 @@ fn parameters(
     };
     if let Some(prompt) = prompt {
         set("prompt", prompt);
-        all.remove("approval_prompt");
     }
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    for (name, values) in &all {
-        for value in values {
-            query.append_pair(name, value);
+    all
+}
+
+/// What this login needs, and what every login does: a route may ask for more than that, and never for less.
+fn demands(strength: &LoginStrength, own: &[(&'static str, String)]) -> BTreeMap<String, String> {
+    let mut all: BTreeMap<String, String> =
+        own.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    if !strength.acr.is_empty() {
+        let told = all.remove("acr_values").unwrap_or_default();
+        let mut wanted: Vec<&str> = told.split(' ').filter(|acr| !acr.is_empty()).collect();
+        for acr in &strength.acr {
+            if !wanted.contains(&acr.as_str()) {
+                wanted.push(acr);
+            }
         }
+        let wanted = wanted.join(" ");
+        all.insert("acr_values".to_owned(), wanted);
     }
-    query.finish()
+    if let Some(limit) = strength.max_age {
+        let seconds = limit.as_secs();
+        let told = all.get("max_age").and_then(|told| told.parse::<u64>().ok());
+        all.insert("max_age".to_owned(), told.map_or(seconds, |told| told.min(seconds)).to_string());
+    }
+    all
 }
 
 #[cfg(test)]

@@ -5,21 +5,24 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwapOption;
 use doorward_core::{SecretString, Timestamp};
-use doorward_jose::KeySet;
+use doorward_jose::{KeySet, SigningError};
 use http::header;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use tokio::task::JoinHandle;
+use reqwest::RequestBuilder;
+use tokio::{sync::Semaphore, task::JoinHandle};
 use url::Url;
 
 use crate::{
     client_authentication::{AuthMemory, Client, read_assertion, read_secret},
     config::{ClientAuthentication, Config, Discovery, IssuerCheck, KeySource, Protocol, long_enough},
     discovery::{ConnectError, DiscoveryError, Metadata, ResponseIssuer, Written},
-    http::HttpClient,
+    dpop::Dpop,
+    http::{Answer, HttpClient, HttpError},
     identify::ClaimNames,
     jwks::{KeyCache, KeyFetch},
-    login::{self, AuthorizationRequest, BeginError, LoginStart, WrongIssuer},
+    login::{self, AuthorizationRequest, BeginError, LoginStart, Prepared, WrongIssuer},
     printable::printable,
+    pushed::PUSHES,
     token_endpoint::{TokenEndpoint, TokenRequestError},
     vendor::{present, presentation},
     verify::{Believed, IdTokenError, Means, Verifier},
@@ -98,11 +101,27 @@ impl Provider {
         &self.shared().config.display_name
     }
 
-    /// Builds the request to send a browser to the provider with. The caller keeps the verifier
-    /// together with state and nonce.
-    pub fn begin(&self, start: &LoginStart<'_>) -> Result<AuthorizationRequest, BeginError> {
-        let metadata = self.shared().metadata().ok_or(BeginError::NotReady)?;
-        login::authorization_request(&self.shared().config, &metadata, start, &login::entropy()?)
+    /// Builds the request to send a browser to the provider with, and tells the provider about it before where that is
+    /// wanted (RFC 9126): then it takes as long as a request may. The caller keeps the verifier together with state and
+    /// nonce.
+    pub async fn begin(
+        &self,
+        start: &LoginStart<'_>,
+        now: Timestamp,
+    ) -> Result<AuthorizationRequest, BeginError> {
+        let shared = self.shared();
+        let metadata = shared.metadata().ok_or(BeginError::NotReady)?;
+        let mut prepared = Prepared::new(&shared.config, &metadata, start, &login::entropy()?)?;
+        if let Some(dpop) = &shared.dpop {
+            prepared.bind(dpop.thumbprint());
+        }
+        match &metadata.pushed {
+            None => Ok(prepared.whole()),
+            Some(url) => {
+                let reference = shared.push(url, &prepared, (&metadata, now)).await?;
+                Ok(prepared.referring(&shared.config.client_id, &reference))
+            }
+        }
     }
 
     /// Checks the parameter `iss` of an authorization response, decoded (RFC 9207 section 2.4): it must be the issuer letter
@@ -147,17 +166,12 @@ impl Provider {
     }
 
     /// Asks the validate URL about an access token; without such a URL every token is valid.
-    pub async fn validate(&self, access_token: &SecretString) -> Validity {
-        let Some(url) = &self.shared().written.validate else {
+    pub async fn validate(&self, access_token: &SecretString, now: Timestamp) -> Validity {
+        let shared = self.shared();
+        let Some(url) = &shared.written.validate else {
             return Validity::Valid;
         };
-        let http = &self.shared().http;
-        let (url, header) = present(presentation(&self.shared().config.kind), url.clone(), access_token);
-        let mut request = http.get(url);
-        if let Some(header) = &header {
-            request = request.header(header::AUTHORIZATION, header.expose().as_str());
-        }
-        match http.send(request).await {
+        match shared.send_with_token(|url| shared.http.get(url), url, (access_token, now)).await {
             Ok(answer) if answer.status.as_u16() == 200 => Validity::Valid,
             Ok(answer) => Validity::Refused { status: answer.status.as_u16() },
             Err(reason) => {
@@ -253,6 +267,8 @@ pub(crate) struct Shared {
     pub(crate) claim_names: ClaimNames,
     metadata: ArcSwapOption<Metadata>,
     auth_memory: AuthMemory,
+    dpop: Option<Dpop>,
+    pub(crate) pushes: Semaphore,
     pace: Pace,
 }
 
@@ -270,6 +286,8 @@ impl Shared {
             claim_names: ClaimNames::new(&config),
             metadata: ArcSwapOption::empty(),
             auth_memory: AuthMemory::default(),
+            dpop: config.dpop.clone().map(Dpop::new),
+            pushes: Semaphore::new(PUSHES),
             config,
             pace,
         })
@@ -282,7 +300,7 @@ impl Shared {
         now: Timestamp,
     ) -> Option<TokenEndpoint<'a>> {
         let url = metadata.revocation.as_ref()?;
-        Some(TokenEndpoint { http: &self.http, url, client: self.client(metadata, now) })
+        Some(TokenEndpoint { http: &self.http, url, client: self.client(metadata, now), dpop: None })
     }
 
     /// We, as the provider knows us.
@@ -324,6 +342,27 @@ impl Shared {
         }
     }
 
+    /// Sends a `GET` to `url` with an access token of ours, in the way that such tokens are shown.
+    pub(crate) async fn send_with_token(
+        &self,
+        request: impl Fn(Url) -> RequestBuilder,
+        url: &Url,
+        token: (&SecretString, Timestamp),
+    ) -> Result<Answer, HttpError> {
+        let Some(dpop) = &self.dpop else {
+            let (url, header) = present(presentation(&self.config.kind), url.clone(), token.0);
+            let request = match &header {
+                Some(header) => request(url).header(header::AUTHORIZATION, header.expose().as_str()),
+                None => request(url),
+            };
+            return self.http.send(request).await;
+        };
+        let unsigned = |error: SigningError| HttpError::Unreachable { reason: error.to_string() };
+        let signed = || dpop.authorize(request(url.clone()), ("GET", url), token).map_err(unsigned);
+        let answer = self.http.send(signed()?).await?;
+        if dpop.learn(url, &answer) { self.http.send(signed()?).await } else { Ok(answer) }
+    }
+
     /// What is known about the provider now; nothing before the first successful discovery.
     pub(crate) fn metadata(&self) -> Option<Arc<Metadata>> {
         self.metadata.load_full()
@@ -339,7 +378,12 @@ impl Shared {
         now: Timestamp,
     ) -> Result<TokenEndpoint<'a>, TokenRequestError> {
         let url = metadata.redeem.as_ref().ok_or(TokenRequestError::NoRedeemUrl)?;
-        Ok(TokenEndpoint { http: &self.http, url, client: self.client(metadata, now) })
+        Ok(TokenEndpoint {
+            http: &self.http,
+            url,
+            client: self.client(metadata, now),
+            dpop: self.dpop.as_ref(),
+        })
     }
 
     pub(crate) async fn id_token(

@@ -10,8 +10,9 @@ use crate::{
     login::MatchedCallback,
     provider::{Provider, Shared},
     roles::Roles,
+    strength::WeakLogin,
     token_endpoint::{GrantForm, TokenAnswer, TokenRequestError},
-    userinfo::{self, UserinfoError},
+    userinfo::UserinfoError,
     vendor::VendorError,
     verify::{Believed, IdTokenError},
 };
@@ -38,6 +39,8 @@ pub enum RedeemError {
     NoIdToken,
     #[error("the id_token was not accepted: {0}")]
     IdToken(#[from] IdTokenError),
+    #[error(transparent)]
+    TooWeak(#[from] WeakLogin),
     #[error("claims missing in the id_token could not be fetched: {0}")]
     Userinfo(#[from] UserinfoError),
     #[error(transparent)]
@@ -66,6 +69,8 @@ pub enum PublicFailure {
     TokenInvalid,
     /// The user is not in the organisation, team or other circle that the configuration asks the provider for.
     NotAdmitted,
+    /// The login was not as strong or as fresh as this site demands.
+    TooWeak,
     /// The callback itself is incomplete.
     CodeMissing,
 }
@@ -81,6 +86,7 @@ impl RedeemError {
         match self {
             Self::NoCode => PublicFailure::CodeMissing,
             Self::NotReady => PublicFailure::ProviderUnreachable,
+            Self::TooWeak(_) => PublicFailure::TooWeak,
             Self::Token(error) => public_token_failure(error),
             Self::IdToken(error) => public_id_token_failure(error),
             Self::Userinfo(error) if error.is_passing() => PublicFailure::ProviderUnreachable,
@@ -194,6 +200,8 @@ impl Shared {
         (metadata, now): (&Metadata, Timestamp),
     ) -> Result<Grant, RedeemError> {
         if self.config.kind.protocol() == Protocol::OAuth2 {
+            // Nothing says how strong the login was.
+            self.config.strength.check(&Claims::new(), now)?;
             let tokens = Tokens { access: Some(answer.access), id: None, refresh: None };
             let identity = self.described(&tokens, metadata).await?;
             return Ok(Grant { tokens, identity, expires_on: None });
@@ -203,8 +211,9 @@ impl Shared {
         if let Some(nonce) = nonce {
             self.verifier.nonce(&claims, nonce)?;
         }
+        self.config.strength.check(&claims, now)?;
         subject(&claims)?;
-        let profile = self.profile(&claims, &answer.access, metadata).await?;
+        let profile = self.profile(&claims, &answer.access, (metadata, now)).await?;
         let mut identity = self.claim_names.identity(&claims, profile.as_ref())?;
         if let Some(roles) = self.roles(&answer.access, &identity.user, (metadata, now)).await {
             roles.append_to(&mut identity);
@@ -219,14 +228,13 @@ impl Shared {
         &self,
         id_claims: &Claims,
         access: &SecretString,
-        metadata: &Metadata,
+        (metadata, now): (&Metadata, Timestamp),
     ) -> Result<Option<Claims>, UserinfoError> {
         let Some(url) = &metadata.profile else { return Ok(None) };
         if self.config.profile_claims == ProfileClaims::Skip || self.claim_names.are_all_in(id_claims) {
             return Ok(None);
         }
-        let believe = (&self.verifier, self.means(metadata));
-        userinfo::fetch(url, access, id_claims, &self.http, believe).await.map(Some)
+        self.userinfo(url, (access, id_claims), (metadata, now)).await.map(Some)
     }
 
     /// The roles of a Keycloak access token about `user`; nothing if there are none to be believed.

@@ -144,7 +144,7 @@ impl Shared {
         at: (&Metadata, Timestamp),
     ) -> Result<Option<Identity>, RefreshError> {
         let subject = subject(&believed.claims)?;
-        let profile = match self.profile(&believed.claims, access, at.0).await {
+        let profile = match self.profile(&believed.claims, access, at).await {
             Ok(profile) => profile,
             // The tokens are good and the refresh token may be used up: keep them and the identity as it was.
             Err(reason) if reason.is_passing() && subject == current.user => {

@@ -14,6 +14,7 @@ use url::Url;
 
 use crate::{
     client_authentication::{Client, ClientAuth, Credentials},
+    dpop::{self, Dpop},
     http::{Answer, HttpClient, HttpError},
     printable::{printable, without},
 };
@@ -79,6 +80,8 @@ pub(crate) struct TokenEndpoint<'a> {
     pub(crate) http: &'a HttpClient,
     pub(crate) url: &'a Url,
     pub(crate) client: Client<'a>,
+    /// Binds what is given to a key.
+    pub(crate) dpop: Option<&'a Dpop>,
 }
 
 /// The fields of a token request, and which of them must not turn up in messages.
@@ -90,6 +93,18 @@ pub(crate) struct GrantForm<'a> {
 
 impl TokenEndpoint<'_> {
     pub(crate) async fn request(&self, form: GrantForm<'_>) -> Result<TokenAnswer, TokenRequestError> {
+        let answer = read_tokens(&self.ask(form).await?)?;
+        let is_bound = answer.kind.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case(dpop::SCHEME));
+        if self.dpop.is_some() && !is_bound {
+            return Err(TokenRequestError::Malformed(
+                "the token_type is not DPoP, so the tokens are not bound",
+            ));
+        }
+        Ok(answer)
+    }
+
+    /// The members of a good answer.
+    pub(crate) async fn ask(&self, form: GrantForm<'_>) -> Result<Map<String, Value>, TokenRequestError> {
         let first = self.client.way();
         match self.attempt(form, first).await {
             Err(error) if error.is_about_the_client() => {
@@ -124,18 +139,41 @@ impl TokenEndpoint<'_> {
         }
     }
 
-    async fn attempt(&self, form: GrantForm<'_>, way: ClientAuth) -> Result<TokenAnswer, TokenRequestError> {
-        let credentials = self.client.credentials(self.url, way).await?;
-        let answer = self.http.send(self.build(form, &credentials)).await?;
+    async fn attempt(
+        &self,
+        form: GrantForm<'_>,
+        way: ClientAuth,
+    ) -> Result<Map<String, Value>, TokenRequestError> {
+        let (mut answer, mut credentials) = self.send(form, way).await?;
+        if let Some(dpop) = self.dpop
+            && dpop.learn(self.url, &answer)
+        {
+            // The server did not look at the code yet: it wants to read its nonce in the proof.
+            (answer, credentials) = self.send(form, way).await?;
+            dpop.learn(self.url, &answer);
+        }
         let ours = credentials.secrets(self.client.id);
-        read_answer(&answer, form.secrets.iter().copied().chain(&ours))
+        read_members(&answer, form.secrets.iter().copied().chain(&ours))
+    }
+
+    /// One request, with an assertion and a proof of its own.
+    async fn send(
+        &self,
+        form: GrantForm<'_>,
+        way: ClientAuth,
+    ) -> Result<(Answer, Credentials), TokenRequestError> {
+        let credentials = self.client.credentials(self.url, way).await?;
+        let mut request = self.build(form, &credentials);
+        if let Some(dpop) = self.dpop {
+            let proof = dpop.proof(("POST", self.url), None, self.client.now);
+            request = request.header(dpop::HEADER, proof.map_err(TokenRequestError::Assertion)?.expose());
+        }
+        Ok((self.http.send(request).await?, credentials))
     }
 
     fn build(&self, form: GrantForm<'_>, credentials: &Credentials) -> RequestBuilder {
-        let mut body = form_urlencoded::Serializer::new(String::new());
-        body.extend_pairs(form.fields);
         let request = self.http.post(self.url.clone()).header(header::ACCEPT, "application/json");
-        credentials.present(self.client.id, request, body)
+        credentials.present(self.client.id, request, form.fields)
     }
 }
 
@@ -143,6 +181,14 @@ pub(crate) fn read_answer<'a>(
     answer: &Answer,
     secrets: impl Iterator<Item = &'a SecretString>,
 ) -> Result<TokenAnswer, TokenRequestError> {
+    read_tokens(&read_members(answer, secrets)?)
+}
+
+/// The members of an answer that is no refusal.
+fn read_members<'a>(
+    answer: &Answer,
+    secrets: impl Iterator<Item = &'a SecretString>,
+) -> Result<Map<String, Value>, TokenRequestError> {
     let fields = read_fields(answer);
     let status = answer.status;
     let error = fields.as_ref().and_then(|fields| text(fields, "error"));
@@ -158,7 +204,7 @@ pub(crate) fn read_answer<'a>(
                 description,
             })
         }
-        (None, Some(fields)) if status.is_success() => read_tokens(&fields),
+        (None, Some(fields)) if status.is_success() => Ok(fields),
         (None, None) if status.is_success() => {
             Err(TokenRequestError::Malformed("it is neither a JSON object nor a form"))
         }

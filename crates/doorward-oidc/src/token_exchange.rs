@@ -83,7 +83,7 @@ impl TokenExchange {
             memory: &self.memory,
             now,
         };
-        let endpoint = TokenEndpoint { http: &self.http, url: &self.url, client };
+        let endpoint = TokenEndpoint { http: &self.http, url: &self.url, client, dpop: None };
         let answer = endpoint.request(GrantForm { fields: &fields, secrets: &[subject] }).await?;
         // `N_A` and the like: something that is no access token, or that a bearer alone may not use.
         if !answer.kind.as_deref().is_none_or(|kind| kind.eq_ignore_ascii_case("bearer")) {

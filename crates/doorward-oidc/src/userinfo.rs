@@ -1,13 +1,15 @@
 //! Asking the userinfo endpoint for claims the ID token lacks (OIDC Core section 5.3).
 
-use doorward_core::SecretString;
+use doorward_core::{SecretString, Timestamp};
 use doorward_jose::Claims;
 use http::header;
 use serde_json::Value;
 use url::Url;
 
 use crate::{
-    http::{HttpClient, HttpError},
+    discovery::Metadata,
+    http::{Answer, HttpError},
+    provider::Shared,
     verify::{IdTokenError, Means, Verifier},
 };
 
@@ -36,19 +38,26 @@ impl UserinfoError {
     }
 }
 
-/// Fetches the claims at `url` and makes sure they are about the subject of the ID token.
-pub(crate) async fn fetch(
-    url: &Url,
-    access: &SecretString,
+impl Shared {
+    /// Fetches the claims at `url` and makes sure they are about the subject of the ID token.
+    pub(crate) async fn userinfo(
+        &self,
+        url: &Url,
+        (access, id_claims): (&SecretString, &Claims),
+        (metadata, now): (&Metadata, Timestamp),
+    ) -> Result<Claims, UserinfoError> {
+        let accept = "application/json, application/jwt;q=0.5";
+        let request = |url| self.http.get(url).header(header::ACCEPT, accept);
+        let answer = self.send_with_token(request, url, (access, now)).await?;
+        read(&answer, id_claims, (&self.verifier, self.means(metadata))).await
+    }
+}
+
+async fn read(
+    answer: &Answer,
     id_claims: &Claims,
-    http: &HttpClient,
     (verifier, means): (&Verifier, Means<'_>),
 ) -> Result<Claims, UserinfoError> {
-    let request = http
-        .get(url.clone())
-        .bearer_auth(access.expose())
-        .header(header::ACCEPT, "application/json, application/jwt;q=0.5");
-    let answer = http.send(request).await?;
     if answer.status.as_u16() != 200 {
         return Err(UserinfoError::Status(answer.status.as_u16()));
     }

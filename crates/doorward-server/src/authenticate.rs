@@ -592,7 +592,7 @@ impl RefreshWork {
         let (Some(provider), Some(access_token)) = (self.provider_of(session), &session.tokens.access) else {
             return true;
         };
-        match provider.client.validate(access_token).await {
+        match provider.client.validate(access_token, self.now).await {
             Validity::Valid | Validity::Unknown => true,
             Validity::Refused { .. } => false,
         }

@@ -213,7 +213,7 @@ async fn proxied(gate: &Arc<Gate>, arrival: Box<Arrival>, record: &mut Record) -
         Decision::Refused(refusal) => {
             with_cookies(failure::answer(gate, &arrival, &refusal), decided.set_cookies)
         }
-        Decision::Login => with_cookies(ask_for_login(gate, &arrival), decided.set_cookies),
+        Decision::Login => with_cookies(ask_for_login(gate, &arrival).await, decided.set_cookies),
         Decision::Unknown if gate.wants_json(&arrival) => respond::unavailable(),
         Decision::Unknown => {
             let explanation =
@@ -448,12 +448,12 @@ pub(crate) fn not_forwarded(error: &ForwardError) -> Problem {
 }
 
 /// No session where one is needed: JSON for programs, the provider or the sign-in page for people.
-pub(crate) fn ask_for_login(gate: &Gate, arrival: &Arrival) -> Response<Body> {
-    ask_for_login_at(gate, arrival, Offer::All)
+pub(crate) async fn ask_for_login(gate: &Gate, arrival: &Arrival) -> Response<Body> {
+    ask_for_login_at(gate, arrival, Offer::All).await
 }
 
 /// [`ask_for_login`] where not every provider will do.
-pub(crate) fn ask_for_login_at(gate: &Gate, arrival: &Arrival, offer: Offer<'_>) -> Response<Body> {
+pub(crate) async fn ask_for_login_at(gate: &Gate, arrival: &Arrival, offer: Offer<'_>) -> Response<Body> {
     if gate.wants_json(arrival) {
         return gate.sign_in_needed(arrival);
     }
@@ -464,7 +464,7 @@ pub(crate) fn ask_for_login_at(gate: &Gate, arrival: &Arrival, offer: Offer<'_>)
     let only = gate.sign_in.providers.only_of(offer);
     if let Some(only) = only.filter(|_| begins && gate.sign_in.button == ProviderButton::Skipped) {
         let provider = Some(Arc::clone(&only.id));
-        return login::begin(gate, arrival, &Login { provider, ..Login::to(target) });
+        return login::begin(gate, arrival, &Login { provider, ..Login::to(target) }).await;
     }
     let asked = SignInPage { offer: Some(offer), ..SignInPage::new(StatusCode::FORBIDDEN) };
     respond::uncached(gate.sign_in_page(arrival, &target, asked))

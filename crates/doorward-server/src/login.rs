@@ -51,7 +51,7 @@ impl Login {
 }
 
 /// The redirect to the provider, with the CSRF cookie of this attempt (OpenID Connect Core section 3.1.2.1).
-pub(crate) fn begin(gate: &Gate, arrival: &Arrival, login: &Login) -> Response<Body> {
+pub(crate) async fn begin(gate: &Gate, arrival: &Arrival, login: &Login) -> Response<Body> {
     let providers = &gate.sign_in.providers;
     let chosen = match &login.provider {
         Some(id) => match providers.by_id(id) {
@@ -85,7 +85,7 @@ pub(crate) fn begin(gate: &Gate, arrival: &Arrival, login: &Login) -> Response<B
         wishes: &login.wishes,
         demands: &login.demands,
     };
-    let request = match provider.client.begin(&start) {
+    let request = match Box::pin(provider.client.begin(&start, arrival.now)).await {
         Ok(request) => request,
         Err(error) => return refused(gate, arrival, &error),
     };
@@ -117,7 +117,7 @@ fn failed(gate: &Gate, arrival: &Arrival, reason: &str) -> Response<Body> {
 }
 
 fn refused(gate: &Gate, arrival: &Arrival, error: &BeginError) -> Response<Body> {
-    if *error != BeginError::NotReady {
+    if !error.is_passing() {
         return failed(gate, arrival, &error.to_string());
     }
     tracing::error!("A login cannot begin: {error}");

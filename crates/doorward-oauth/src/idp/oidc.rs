@@ -72,7 +72,7 @@ impl OAuthServer {
                 wishes: &[],
                 demands: &[],
             };
-            let request = upstream.provider.begin(&start).map_err(|why| why.to_string())?;
+            let request = upstream.provider.begin(&start, call.now).await.map_err(|why| why.to_string())?;
             let begun = Begun {
                 provider: name.to_owned(),
                 browser: browser.fingerprint(),
@@ -227,6 +227,7 @@ fn told(failure: &PublicFailure) -> &'static str {
         PublicFailure::EmailMissing => "The provider does not tell your e-mail address.",
         PublicFailure::EmailUnverified => "Your e-mail address is not verified at the provider.",
         PublicFailure::NotAdmitted => "Your account is not one of those that may sign in here.",
+        PublicFailure::TooWeak => "The sign-in at the provider is not as strong as is demanded.",
         PublicFailure::CodeMissing => "The answer of the provider is not complete.",
         PublicFailure::AudienceMismatch { .. }
         | PublicFailure::NonceMismatch

@@ -49,7 +49,7 @@ async fn nobody_logs_in_where_only_the_keys_count() {
         wishes: &[],
         demands: &[],
     };
-    assert!(matches!(provider.begin(&start), Err(BeginError::NoLoginUrl)));
+    assert!(matches!(provider.begin(&start, now()).await, Err(BeginError::NoLoginUrl)));
 }
 
 #[tokio::test]

@@ -172,8 +172,7 @@ async fn only_what_a_method_needs_is_sent() {
         let settings = HttpConfig { trust: Trust::Anything, ..HttpConfig::default() };
         let http = HttpClient::new(&settings).unwrap();
         let request = http.post(Url::parse("https://id.example/token").unwrap());
-        let body = form_urlencoded::Serializer::new(String::new());
-        let request = credentials.present("client", request, body).build().unwrap();
+        let request = credentials.present("client", request, &[]).build().unwrap();
         let sent = request.body().unwrap().as_bytes().unwrap();
         let names: Vec<String> = form_urlencoded::parse(sent).map(|(name, _)| name.into_owned()).collect();
         assert_eq!(names, expected, "{authentication:?}");

@@ -23,6 +23,15 @@ async fn bench() -> (Config, Metadata) {
     (config, metadata)
 }
 
+fn authorization_request(
+    config: &Config,
+    metadata: &Metadata,
+    start: &LoginStart<'_>,
+    entropy: &[u8; VERIFIER_BYTES],
+) -> Result<AuthorizationRequest, BeginError> {
+    Prepared::new(config, metadata, start, entropy).map(Prepared::whole)
+}
+
 #[track_caller]
 fn check(config: &Config, metadata: &Metadata, start: &LoginStart<'_>, expected: &str) {
     let request = authorization_request(config, metadata, start, &[0; VERIFIER_BYTES]).unwrap();
@@ -82,6 +91,50 @@ async fn another_account_is_asked_for_in_the_providers_words() {
         metadata.offers_account_choice = offered;
         let url = authorization_request(&config, &metadata, &start, &[0; VERIFIER_BYTES]).unwrap().url;
         assert!(url.contains(&format!("&prompt={prompt}&")) && !url.contains("approval_prompt"), "{url}");
+    }
+}
+
+/// What was told to the provider does not come from the browser too, where the login URL says it otherwise.
+#[tokio::test]
+async fn a_reference_goes_alone_but_for_what_the_login_url_has_of_its_own() {
+    let (config, mut metadata) = bench().await;
+    metadata.login = Some(Url::parse("https://id.example/auth?tenant=x&state=evil&client_id=evil").unwrap());
+    let prepared = Prepared::new(&config, &metadata, &START, &[0; VERIFIER_BYTES]).unwrap();
+    let told: Vec<&str> = prepared.pairs().map(|(name, _)| name).collect();
+    assert_eq!(told, ["client_id", "nonce", "redirect_uri", "response_type", "scope", "state"]);
+    assert_eq!(
+        prepared.referring("client", "urn:r&x").url,
+        "https://id.example/auth?client_id=client&request_uri=urn%3Ar%26x&tenant=x"
+    );
+}
+
+#[test]
+fn a_login_may_ask_for_more_than_every_login_and_never_for_less() {
+    let strength = |acr: &[&str], max_age: Option<u64>| LoginStrength {
+        acr: acr.iter().map(|&acr| acr.to_owned()).collect(),
+        max_age: max_age.map(std::time::Duration::from_secs),
+    };
+    for (strength, own, expected) in [
+        (strength(&[], None), &[][..], &[][..]),
+        (strength(&["gold", "mfa"], Some(300)), &[], &[("acr_values", "gold mfa"), ("max_age", "300")]),
+        (
+            strength(&["gold"], Some(300)),
+            &[("acr_values", "mfa"), ("max_age", "60")],
+            &[("acr_values", "mfa gold"), ("max_age", "60")],
+        ),
+        (
+            strength(&["gold"], Some(60)),
+            &[("acr_values", "gold mfa"), ("max_age", "300")],
+            &[("acr_values", "gold mfa"), ("max_age", "60")],
+        ),
+        (strength(&[], None), &[("acr_values", "mfa")], &[("acr_values", "mfa")]),
+    ] {
+        let own: Vec<(&'static str, String)> =
+            own.iter().map(|(name, value): &(&'static str, &str)| (*name, (*value).to_owned())).collect();
+        let all = demands(&strength, &own);
+        let all: Vec<(&str, &str)> =
+            all.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(all, expected);
     }
 }
 

@@ -102,13 +102,13 @@ async fn a_provider_that_is_away_is_waited_for() {
             wishes: &[],
             demands: &[],
         };
-        assert_eq!(provider.begin(&start), Err(BeginError::NotReady));
+        assert_eq!(provider.begin(&start, now()).await, Err(BeginError::NotReady));
         assert_eq!(redeem(&provider).await.unwrap_err().public(), PublicFailure::ProviderUnreachable);
         fake.behaves(&signer, &json!({}));
         while !provider.is_ready() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        assert!(provider.begin(&start).unwrap().verifier.is_some());
+        assert!(provider.begin(&start, now()).await.unwrap().verifier.is_some());
     }
 }
 
@@ -168,7 +168,7 @@ fn futures_may_move_between_threads() {
     fn check<T: Send>(_: impl Fn(&'static Provider) -> T) {}
     check(|provider| provider.redeem(callback("c"), "r", now()));
     check(|provider| async move { provider.refresh(&"r".into(), &Identity::default(), now()).await });
-    check(|provider| async move { provider.validate(&"a".into()).await });
+    check(|provider| async move { provider.validate(&"a".into(), now()).await });
     check(|provider| async move { provider.verify_bearer(&"a".into(), now()).await });
     check(|provider| provider.backend_logout(None));
     check(|_| async { Provider::connect(some_config()).await });
@@ -598,7 +598,7 @@ async fn a_kept_id_token_can_be_checked_again() {
 #[tokio::test]
 async fn the_validate_url_decides_if_there_is_one() {
     let (fake, _signer) = with_claims(json!({})).await;
-    assert_eq!(fake.provider().await.validate(&"at".into()).await, Validity::Valid);
+    assert_eq!(fake.provider().await.validate(&"at".into(), now()).await, Validity::Valid);
     let mut config = Config { validate_url: Some(format!("{}/validate", fake.base)), ..fake.config() };
     config.http.total_timeout = Duration::from_millis(300);
     let provider = Provider::connect(config).await.unwrap();
@@ -610,7 +610,7 @@ async fn the_validate_url_decides_if_there_is_one() {
         (Reply::Hang, Validity::Unknown),
     ] {
         fake.says("/validate", reply);
-        assert_eq!(provider.validate(&"at".into()).await, expected);
+        assert_eq!(provider.validate(&"at".into(), now()).await, expected);
     }
     assert_eq!(fake.seen("/validate")[0].header("authorization").as_deref(), Some("Bearer at"));
 }

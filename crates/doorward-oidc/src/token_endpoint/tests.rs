@@ -121,6 +121,7 @@ async fn a_provider_that_echoes_our_request_does_not_put_the_secret_into_message
             http: &http,
             url: &Url::parse(&format!("{}/token", fake.base)).unwrap(),
             client: client(&authentication, suggested, &memory),
+            dpop: None,
         };
         let error = endpoint.request(GrantForm { fields: &[], secrets: &[] }).await.map(|_| ()).unwrap_err();
         let shown = error.to_string();
@@ -144,8 +145,12 @@ async fn attempts(
     let http = HttpClient::new(&HttpConfig { trust: Trust::Anything, ..HttpConfig::default() }).unwrap();
     let url = Url::parse(&format!("{}/token", fake.base)).unwrap();
     let memory = AuthMemory::default();
-    let endpoint =
-        TokenEndpoint { http: &http, url: &url, client: client(&authentication, suggested, &memory) };
+    let endpoint = TokenEndpoint {
+        http: &http,
+        url: &url,
+        client: client(&authentication, suggested, &memory),
+        dpop: None,
+    };
     let mut outcomes = Vec::new();
     for _ in 0..requests {
         let form = GrantForm { fields: &[("code", "c")], secrets: &[] };

@@ -384,6 +384,11 @@ fn explanation(failure: &PublicFailure) -> String {
             "The token from the identity provider could not be verified.".to_owned()
         }
         PublicFailure::NotAdmitted => "Your account is not one of those that may sign in here.".to_owned(),
+        PublicFailure::TooWeak => {
+            "This site demands a stronger or fresher sign-in than the one at the identity provider. \
+             Please try again, and follow what the provider asks for."
+                .to_owned()
+        }
         PublicFailure::CodeMissing => "The identity provider sent no code.".to_owned(),
     }
 }

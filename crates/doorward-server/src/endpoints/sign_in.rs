@@ -44,7 +44,8 @@ pub(crate) async fn answer(gate: &Arc<Gate>, mut arrival: Arrival, record: &mut 
         let provider = chosen.map(Into::into);
         let demands = gate.demands_for(&arrival, &target);
         let wishes = Form::of_query(arrival.facts.target.query(), gate.access.semicolons).into_pairs();
-        return login::begin(gate, &arrival, &Login { wishes, demands, provider, ..Login::to(target) });
+        let login = Login { wishes, demands, provider, ..Login::to(target) };
+        return login::begin(gate, &arrival, &login).await;
     }
     // Whoever comes here wants to sign in anew: a session left on a shared machine ends (CVE-2026-34454). A page of
     // another site that merely embeds this address changes nothing.

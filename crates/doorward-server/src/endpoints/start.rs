@@ -38,9 +38,6 @@ pub(crate) async fn answer(gate: &Arc<Gate>, mut arrival: Arrival) -> Response<B
     let provider = form.first("provider").filter(|_| gate.sign_in.providers.are_several()).map(Into::into);
     let demands = gate.demands_for(&arrival, &target);
     let wishes = Form::of_query(arrival.facts.target.query(), gate.access.semicolons).into_pairs();
-    respond::uncached(login::begin(
-        gate,
-        &arrival,
-        &Login { account, beginning, wishes, demands, provider, ..Login::to(target) },
-    ))
+    let login = Login { account, beginning, wishes, demands, provider, ..Login::to(target) };
+    respond::uncached(login::begin(gate, &arrival, &login).await)
 }

@@ -81,14 +81,14 @@ impl Case<'_> {
 }
 
 /// Nobody is known.
-pub(crate) fn unknown(
+pub(crate) async fn unknown(
     case: &Case<'_>,
     on: &OnRoute<'_>,
     unknown: Unknown,
     record: &mut Record,
 ) -> Response<Body> {
     let refusal = match unknown {
-        Unknown::Nobody(shortfall) => return nobody(case, on, &shortfall, record),
+        Unknown::Nobody(shortfall) => return nobody(case, on, &shortfall, record).await,
         Unknown::Refused(refusals) => {
             let message = "The credentials of a request were refused.";
             let explained = Explanation::new(Outcome::Deny, Reason::CredentialRefused, message);
@@ -117,7 +117,12 @@ pub(crate) fn unknown(
 }
 
 /// No credential came where one is needed: people are led to sign in.
-fn nobody(case: &Case<'_>, on: &OnRoute<'_>, shortfall: &Shortfall, record: &mut Record) -> Response<Body> {
+async fn nobody(
+    case: &Case<'_>,
+    on: &OnRoute<'_>,
+    shortfall: &Shortfall,
+    record: &mut Record,
+) -> Response<Body> {
     let can_sign_in = case.can_sign_in(on);
     let message = if can_sign_in {
         "No valid authentication in request. Initiating login."
@@ -131,12 +136,13 @@ fn nobody(case: &Case<'_>, on: &OnRoute<'_>, shortfall: &Shortfall, record: &mut
         return answer(case, on, &Refusal::Forbidden(FORBIDDEN.to_owned()));
     }
     if can_sign_in {
-        let step_up = on.route.step_up.as_ref();
-        let demanding = step_up.and_then(|step_up| {
-            let provider = case.gate.sign_in.providers.only_of(offer(on))?;
-            demanding_login(case, provider, step_up, AccountChoice::Any)
-        });
-        return demanding.unwrap_or_else(|| ask_for_login_at(case.gate, case.arrival, offer(on)));
+        if let Some(step_up) = &on.route.step_up
+            && let Some(provider) = case.gate.sign_in.providers.only_of(offer(on))
+            && let Some(redirect) = demanding_login(case, provider, step_up, AccountChoice::Any).await
+        {
+            return redirect;
+        }
+        return ask_for_login_at(case.gate, case.arrival, offer(on)).await;
     }
     let response = answer(case, on, &Refusal::Unauthenticated);
     let takes_sessions = on.plan.authenticate.iter().any(|one| matches!(one.kind(), Kind::Session));
@@ -144,7 +150,7 @@ fn nobody(case: &Case<'_>, on: &OnRoute<'_>, shortfall: &Shortfall, record: &mut
 }
 
 /// The sender may not.
-pub(crate) fn ruled(
+pub(crate) async fn ruled(
     case: &Case<'_>,
     on: &OnRoute<'_>,
     (known, ruling): (&Known, Ruling),
@@ -152,13 +158,13 @@ pub(crate) fn ruled(
 ) -> Response<Body> {
     let who = &known.principal;
     match ruling {
-        Ruling::Deny(_) if who.is_anonymous() => nobody(case, on, &Shortfall::NoSession, record),
+        Ruling::Deny(_) if who.is_anonymous() => nobody(case, on, &Shortfall::NoSession, record).await,
         Ruling::Deny(denial) => denied(case, on, (who, *denial), record),
         Ruling::StepUp(step_up) => {
             let message = "A request needs a stronger or fresher login.";
             let explained = Explanation::new(Outcome::Login, Reason::StepUpNeeded, message);
             case.explain(on, record, explained.because(&words(who)));
-            stronger_login(case, on, known, &step_up)
+            stronger_login(case, on, known, &step_up).await
         }
         Ruling::Fault(fault) => {
             let (reason, refusal) = if fault.is_unreachable() {
@@ -241,15 +247,20 @@ fn as_policy_wants(case: &Case<'_>, on: &OnRoute<'_>, wanted: PolicyAnswer) -> R
 }
 
 /// People sign in again, in the way that is wanted; programs are told (RFC 9470 section 3).
-fn stronger_login(case: &Case<'_>, on: &OnRoute<'_>, known: &Known, step_up: &StepUp) -> Response<Body> {
+async fn stronger_login(
+    case: &Case<'_>,
+    on: &OnRoute<'_>,
+    known: &Known,
+    step_up: &StepUp,
+) -> Response<Body> {
     let Case { arrival, .. } = *case;
     let is_fresh = known.session.age(arrival.now).is_some_and(|age| age < JUST_NOW);
     if known.origin == Origin::Session && !is_fresh && case.can_sign_in(on) {
         let is_too_old = is_too_old(&known.principal, step_up, arrival.now);
         let account = if is_too_old { AccountChoice::Anew } else { AccountChoice::Any };
-        let provider = case.gate.sign_in.providers.of_session(&known.session);
-        let redirect = provider.and_then(|provider| demanding_login(case, provider, step_up, account));
-        if let Some(redirect) = redirect {
+        if let Some(provider) = case.gate.sign_in.providers.of_session(&known.session)
+            && let Some(redirect) = demanding_login(case, provider, step_up, account).await
+        {
             return redirect;
         }
     }
@@ -258,7 +269,7 @@ fn stronger_login(case: &Case<'_>, on: &OnRoute<'_>, known: &Known, step_up: &St
 }
 
 /// The way to a provider that is told what the login has to be like; nothing for requests that a login would lose.
-fn demanding_login(
+async fn demanding_login(
     case: &Case<'_>,
     provider: &Provider,
     step_up: &StepUp,
@@ -273,7 +284,7 @@ fn demanding_login(
     let target = gate.return_target(arrival, wished.as_deref(), OwnEndpoints::Refused);
     let provider = Some(Arc::clone(&provider.id));
     let demands = demands(step_up);
-    Some(login::begin(gate, arrival, &Login { account, demands, provider, ..Login::to(target) }))
+    Some(login::begin(gate, arrival, &Login { account, demands, provider, ..Login::to(target) }).await)
 }
 
 /// What a provider is told of what a login has to be like.

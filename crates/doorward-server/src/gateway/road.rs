@@ -137,7 +137,7 @@ impl<'a> Case<'a> {
         let who::Found { who, set_cookies } = who::authenticate(self, on.plan).await;
         let who = match who {
             Ok(known) => self.as_asked(on, known, record),
-            Err(unknown) => Err(refused::unknown(self, on, unknown, record).into()),
+            Err(unknown) => Err(refused::unknown(self, on, unknown, record).await.into()),
         };
         if let Ok(known) = &who {
             record.identify(&known.session);
@@ -199,7 +199,7 @@ impl<'a> Case<'a> {
                 record.permit_to(grant.permit.grounds(), &refused::words(&known.principal));
                 Ok(grant)
             }
-            ruling => Err(refused::ruled(self, on, (known, ruling), record).into()),
+            ruling => Err(refused::ruled(self, on, (known, ruling), record).await.into()),
         }
     }
 

@@ -147,6 +147,8 @@ pub(crate) fn option_of(error: &ConnectError) -> &'static str {
         ConnectError::ClientSecretFile { .. } => "client-secret-file",
         ConnectError::AssertionFile { .. } => "client-assertion-file",
         ConnectError::ShortSecret => "client-secret",
+        ConnectError::NoPushedRequests => "pushed-authorization-requests",
+        ConnectError::NoDpop { .. } => "dpop-key-file",
         ConnectError::NoClientIdentity | ConnectError::ClientIdentity { .. } => "client-tls-cert-file",
         ConnectError::CaFile { .. } | ConnectError::UntrustedCertificate { .. } => "provider-ca-file",
         ConnectError::NoCommonAlgorithm { .. } => "oidc-enabled-signing-alg",
@@ -166,6 +168,8 @@ pub(crate) fn connect_mend(error: &ConnectError) -> &'static str {
         ConnectError::ClientSecretFile { .. } => "name a file that the program may read",
         ConnectError::AssertionFile { .. } => "name the file that the platform writes the assertion to",
         ConnectError::ShortSecret => "have the provider make a longer secret, or use private_key_jwt",
+        ConnectError::NoPushedRequests => "take the option away, or switch them on at the provider",
+        ConnectError::NoDpop { .. } => "take the option away, or name a key for an algorithm that is listed",
         ConnectError::NoClientIdentity | ConnectError::ClientIdentity { .. } => {
             "name PEM files with the certificate that the provider knows and with its key"
         }
