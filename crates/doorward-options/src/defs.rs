@@ -389,6 +389,41 @@ options! {
         /// File that holds the client secret. Used when client-secret is empty.
         client_secret_file: Text = "",
             "client-secret-file", "OAUTH2_PROXY_CLIENT_SECRET_FILE", Legacy, Implemented;
+        /// How to prove to the provider who we are: client_secret_basic, client_secret_post, client_secret_jwt,
+        /// private_key_jwt, tls_client_auth, self_signed_tls_client_auth or none. Nothing means the client secret, shown as
+        /// the provider prefers. Not in oauth2-proxy.
+        client_auth_method: Text = "",
+            "client-auth-method", "OAUTH2_PROXY_CLIENT_AUTH_METHOD", Legacy, Implemented;
+        /// Private key for private_key_jwt, as PEM or JWK: RSA, P-256 or Ed25519. Not in oauth2-proxy.
+        client_key_file: Text = "",
+            "client-key-file", "OAUTH2_PROXY_CLIENT_KEY_FILE", Legacy, Implemented;
+        /// How the provider calls that key (kid), if it has to be told. Not in oauth2-proxy.
+        client_key_id: Text = "",
+            "client-key-id", "OAUTH2_PROXY_CLIENT_KEY_ID", Legacy, Implemented;
+        /// Algorithm of that key, if it is not the usual one of its kind: PS256 for RSA. Not in oauth2-proxy.
+        client_key_algorithm: Text = "",
+            "client-key-algorithm", "OAUTH2_PROXY_CLIENT_KEY_ALGORITHM", Legacy, Implemented;
+        /// For whom signed assertions are: token-endpoint, issuer, or any other text as it stands. Not in oauth2-proxy.
+        client_assertion_audience: Text = "token-endpoint",
+            "client-assertion-audience", "OAUTH2_PROXY_CLIENT_ASSERTION_AUDIENCE", Legacy, Implemented;
+        /// File with an assertion that a platform keeps fresh, in place of client-key-file. It is read for every request.
+        /// Not in oauth2-proxy.
+        client_assertion_file: Text = "",
+            "client-assertion-file", "OAUTH2_PROXY_CLIENT_ASSERTION_FILE", Legacy, Implemented;
+        /// PEM file with the certificate, and those that lead to its authority, that is shown to the provider. Not in
+        /// oauth2-proxy.
+        client_cert_file: Text = "",
+            "client-cert-file", "OAUTH2_PROXY_CLIENT_CERT_FILE", Legacy, Implemented;
+        /// PEM file with the private key of that certificate. Not in oauth2-proxy.
+        client_cert_key_file: Text = "",
+            "client-cert-key-file", "OAUTH2_PROXY_CLIENT_CERT_KEY_FILE", Legacy, Implemented;
+        /// Tell the provider what a login asks for before the browser goes there (RFC 9126). Where the provider demands it,
+        /// that is done anyway. Not in oauth2-proxy.
+        pushed_authorization_requests: Bool = "false",
+            "pushed-authorization-requests", "OAUTH2_PROXY_PUSHED_AUTHORIZATION_REQUESTS", Legacy, Implemented;
+        /// Private key, as PEM or JWK, that all tokens of the provider are bound to (DPoP, RFC 9449). Not in oauth2-proxy.
+        dpop_key_file: Text = "",
+            "dpop-key-file", "OAUTH2_PROXY_DPOP_KEY_FILE", Legacy, Implemented;
         /// Name of the provider on the login page.
         provider_display_name: Text = "",
             "provider-display-name", "OAUTH2_PROXY_PROVIDER_DISPLAY_NAME", Legacy, Implemented;
@@ -455,6 +490,14 @@ options! {
         /// Value of the acr_values parameter of the login request.
         acr_values: Text = "",
             "acr-values", "OAUTH2_PROXY_ACR_VALUES", Legacy, Implemented;
+        /// Refuse logins whose id token does not name one of these in its claim acr. They are asked for (acr_values). Not in
+        /// oauth2-proxy.
+        required_acr: List = "",
+            "required-acr", "OAUTH2_PROXY_REQUIRED_ACR", Legacy, Implemented;
+        /// Refuse logins of people who signed in at the provider longer ago than this (auth_time), give or take a minute. It
+        /// is asked for (max_age). 0 means any. Not in oauth2-proxy.
+        max_auth_age: Duration = "0s",
+            "max-auth-age", "OAUTH2_PROXY_MAX_AUTH_AGE", Legacy, Implemented;
         /// Value of the response_mode parameter of the login request, such as form_post.
         auth_request_response_mode: Text = "",
             "auth-request-response-mode", "OAUTH2_PROXY_AUTH_REQUEST_RESPONSE_MODE", Legacy, Implemented;

@@ -113,6 +113,7 @@ pub struct Tls {
 }
 
 /// An identity provider. Records for particular providers count for these only.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the file")]
 #[derive(Debug, Clone, PartialEq)]
 pub struct Provider {
     pub client_id: String,
@@ -147,6 +148,34 @@ pub struct Provider {
     pub code_challenge_method: String,
     pub additional_claims: Vec<String>,
     pub backend_logout_url: String,
+    /// This and what follows is not in oauth2-proxy.
+    pub client_auth: ClientAuth,
+    pub pushed_authorization_requests: bool,
+    /// The key that tokens are bound to.
+    pub dpop_key_file: String,
+    /// The claim `acr` has to be one of these.
+    pub required_acr: Vec<String>,
+    /// How long ago people may have signed in at the provider.
+    pub max_auth_age: Option<Duration>,
+}
+
+/// `clientAuth`: how we prove to the provider who we are, if not by showing the client secret.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ClientAuth {
+    /// As in the metadata of providers (`token_endpoint_auth_methods_supported`).
+    pub method: String,
+    /// The private key that signs assertions.
+    pub key_file: String,
+    /// How the provider calls that key.
+    pub key_id: String,
+    pub algorithm: String,
+    /// For whom assertions are: `token-endpoint`, `issuer`, or as it stands.
+    pub audience: String,
+    /// An assertion that somebody else keeps fresh.
+    pub assertion_file: String,
+    /// The certificate that is shown to the provider.
+    pub cert_file: String,
+    pub cert_key_file: String,
 }
 
 impl Default for Provider {
@@ -183,6 +212,11 @@ impl Default for Provider {
             code_challenge_method: String::new(),
             additional_claims: Vec::new(),
             backend_logout_url: String::new(),
+            client_auth: ClientAuth::default(),
+            pushed_authorization_requests: false,
+            dpop_key_file: String::new(),
+            required_acr: Vec::new(),
+            max_auth_age: None,
         }
     }
 }
@@ -455,6 +489,21 @@ records! {
         code_challenge_method: "code_challenge_method",
         additional_claims: "additionalClaims",
         backend_logout_url: "backendLogoutURL",
+        client_auth: "clientAuth",
+        pushed_authorization_requests: "pushedAuthorizationRequests",
+        dpop_key_file: "dpopKeyFile",
+        required_acr: "requiredACR",
+        max_auth_age: "maxAuthAge",
+    }
+    ClientAuth {
+        method: "method",
+        key_file: "keyFile",
+        key_id: "keyID",
+        algorithm: "algorithm",
+        audience: "audience",
+        assertion_file: "assertionFile",
+        cert_file: "certFile",
+        cert_key_file: "certKeyFile",
     }
     LoginUrlParameter {
         name: "name",

@@ -7,6 +7,7 @@ pub(crate) mod against;
 pub(crate) mod announce;
 pub(crate) mod api_auth;
 pub(crate) mod auth_server;
+mod client_auth;
 mod client_ca;
 pub(crate) mod differences;
 mod gateway;

@@ -4,9 +4,9 @@
 use doorward_options::{
     Options,
     structured::{
-        Azure, Bitbucket, ClaimSource, GitHub, GitLab, Google, Header, HeaderValue, Keycloak, LoginGov,
-        LoginUrlParameter, MicrosoftEntraId, Oidc, Provider, SecretSource, Server, Structured, Tls, Upstream,
-        UpstreamSet,
+        Azure, Bitbucket, ClaimSource, ClientAuth, GitHub, GitLab, Google, Header, HeaderValue, Keycloak,
+        LoginGov, LoginUrlParameter, MicrosoftEntraId, Oidc, Provider, SecretSource, Server, Structured, Tls,
+        Upstream, UpstreamSet,
     },
 };
 use doorward_upstream::{Target, parse_legacy_uri};
@@ -206,8 +206,28 @@ fn provider(options: &Options, problems: &Problems<'_>) -> Provider {
         code_challenge_method,
         additional_claims: Vec::new(),
         backend_logout_url: options.backend_logout_url.clone(),
+        client_auth: client_auth(options),
+        pushed_authorization_requests: options.pushed_authorization_requests,
+        dpop_key_file: options.dpop_key_file.clone(),
+        required_acr: options.required_acr.clone(),
+        max_auth_age: Some(options.max_auth_age).filter(|age| !age.is_zero()),
         oidc: oidc(options, problems),
         ..particular(options)
+    }
+}
+
+fn client_auth(options: &Options) -> ClientAuth {
+    let audience = options.client_assertion_audience.as_str();
+    ClientAuth {
+        method: options.client_auth_method.clone(),
+        key_file: options.client_key_file.clone(),
+        key_id: options.client_key_id.clone(),
+        algorithm: options.client_key_algorithm.clone(),
+        // What nobody asked for is not printed: oauth2-proxy knows nothing of it.
+        audience: if audience == "token-endpoint" { String::new() } else { audience.to_owned() },
+        assertion_file: options.client_assertion_file.clone(),
+        cert_file: options.client_cert_file.clone(),
+        cert_key_file: options.client_cert_key_file.clone(),
     }
 }
 

@@ -8,16 +8,15 @@ use doorward_authn::bearer::extra_issuer;
 use doorward_core::{SecretString, pattern::PathPattern};
 use doorward_jose::Algorithm;
 use doorward_oidc::{
-    AllowedValue, CaFile, ClientAuthentication, ClientSecret, Config, ConnectError, Discovery,
-    EmailVerification, HttpConfig, IssuerCheck, KeySource, LoginParameter, NonceCheck, Pkce, ProfileClaims,
-    Protocol, ProviderKind, Trust,
+    AllowedValue, CaFile, ClientSecret, Config, ConnectError, Discovery, EmailVerification, HttpConfig,
+    IssuerCheck, KeySource, LoginParameter, NonceCheck, Pkce, ProfileClaims, Protocol, ProviderKind, Trust,
 };
 use doorward_options::{
     Options,
     structured::{Oidc, Provider, Structured},
 };
 
-use super::problems::Problems;
+use super::{client_auth, problems::Problems};
 
 /// Looks through the list of providers: people sign in at any of them, and the first is the one of oauth2-proxy.
 pub(crate) fn look_through(structured: &Structured, problems: &mut Problems<'_>) {
@@ -73,7 +72,7 @@ pub(crate) fn config(provider: &Provider, options: &Options, problems: &mut Prob
     };
     missing(provider, &kind, problems);
     vendor::refuse_foreign(provider, problems);
-    let client_secret = client_secret(provider, problems);
+    let client_authentication = client_auth::authentication(provider, problems);
     let is_discovered = kind.protocol() == Protocol::OpenIdConnect;
     let keys = if is_discovered { keys(&provider.oidc, problems) } else { Some(KeySource::None) };
     let enabled_algorithms = algorithms(&provider.oidc, problems);
@@ -84,7 +83,7 @@ pub(crate) fn config(provider: &Provider, options: &Options, problems: &mut Prob
         display_name: either(&provider.name, defaults.name).unwrap_or_default(),
         issuer: provider.oidc.issuer_url.clone(),
         client_id: provider.client_id.clone(),
-        client_authentication: ClientAuthentication::Secret(client_secret?),
+        client_authentication: client_authentication?,
         scope: vendor::scope(provider, &kind),
         discovery: if provider.oidc.skip_discovery || !is_discovered {
             Discovery::Skip
@@ -124,7 +123,9 @@ pub(crate) fn config(provider: &Provider, options: &Options, problems: &mut Prob
         backend_logout_url: given(&provider.backend_logout_url),
         http,
         kind,
+        ..Config::new(String::new(), String::new())
     };
+    let config = client_auth::strengthened(config, provider, problems)?;
     // An issuer that is missing has been told of.
     if !(is_discovered && provider.oidc.issuer_url.is_empty())
         && let Err(error) = config.check()
@@ -149,7 +150,7 @@ pub(crate) fn option_of(error: &ConnectError) -> &'static str {
         ConnectError::ShortSecret => "client-secret",
         ConnectError::NoPushedRequests => "pushed-authorization-requests",
         ConnectError::NoDpop { .. } => "dpop-key-file",
-        ConnectError::NoClientIdentity | ConnectError::ClientIdentity { .. } => "client-tls-cert-file",
+        ConnectError::NoClientIdentity | ConnectError::ClientIdentity { .. } => "client-cert-file",
         ConnectError::CaFile { .. } | ConnectError::UntrustedCertificate { .. } => "provider-ca-file",
         ConnectError::NoCommonAlgorithm { .. } => "oidc-enabled-signing-alg",
         ConnectError::InvalidUrl { .. }
