@@ -63,18 +63,30 @@ fn our_row(def: &OptionDef) -> (String, Vec<String>) {
 }
 
 /// The options that oauth2-proxy does not have, in the order of the alphabet.
-const OUR_OWN: [&str; 17] = [
+const OUR_OWN: [&str; 29] = [
     "--admin-group",
     "--backchannel-logout",
+    "--client-assertion-audience",
+    "--client-assertion-file",
+    "--client-auth-method",
+    "--client-cert-file",
+    "--client-cert-key-file",
+    "--client-key-algorithm",
+    "--client-key-file",
+    "--client-key-id",
     "--compat",
     "--cookie-secret-previous",
     "--cookie-secret-previous-file",
     "--doorward-config",
+    "--dpop-key-file",
     "--ext-authz-address",
     "--frontchannel-logout",
     "--log-format",
+    "--max-auth-age",
     "--post-logout-redirect-url",
     "--provider-logout",
+    "--pushed-authorization-requests",
+    "--required-acr",
     "--revoke-tokens",
     "--session-idle-timeout",
     "--session-ledger-type",
