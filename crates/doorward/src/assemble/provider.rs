@@ -193,7 +193,8 @@ pub(crate) fn extra_issuers(options: &Options, main: &Config, problems: &mut Pro
     entries.filter_map(|entry| problems.take("extra-jwt-issuers", extra_issuer(entry, main), mend)).collect()
 }
 
-fn client_secret(provider: &Provider, problems: &mut Problems<'_>) -> Option<ClientSecret> {
+/// The secret that the provider gave us.
+pub(super) fn client_secret(provider: &Provider, problems: &mut Problems<'_>) -> Option<ClientSecret> {
     if !provider.client_secret.expose().is_empty() {
         return Some(ClientSecret::Inline(provider.client_secret.clone()));
     }
