@@ -908,6 +908,10 @@ options! {
         /// Logo of the login page: an image file, an https URL, or "-" for none.
         custom_sign_in_logo: Text = "",
             "custom-sign-in-logo", "OAUTH2_PROXY_CUSTOM_SIGN_IN_LOGO", Core, Implemented;
+        /// Language of our own pages: auto (the one that the browser asks for), en, de, es, fr, ja, ko or zh.
+        /// Pages of custom-templates-dir are as they are. Not in oauth2-proxy.
+        page_language: Text = "auto",
+            "page-language", "OAUTH2_PROXY_PAGE_LANGUAGE", Core, Implemented;
         /// Folder with own pages: sign_in.html, error.html and robots.txt.
         custom_templates_dir: Text = "",
             "custom-templates-dir", "OAUTH2_PROXY_CUSTOM_TEMPLATES_DIR", Core, Implemented;

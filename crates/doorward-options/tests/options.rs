@@ -63,7 +63,7 @@ fn our_row(def: &OptionDef) -> (String, Vec<String>) {
 }
 
 /// The options that oauth2-proxy does not have, in the order of the alphabet.
-const OUR_OWN: [&str; 29] = [
+const OUR_OWN: [&str; 30] = [
     "--admin-group",
     "--backchannel-logout",
     "--client-assertion-audience",
@@ -83,6 +83,7 @@ const OUR_OWN: [&str; 29] = [
     "--frontchannel-logout",
     "--log-format",
     "--max-auth-age",
+    "--page-language",
     "--post-logout-redirect-url",
     "--provider-logout",
     "--pushed-authorization-requests",

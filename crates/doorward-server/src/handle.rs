@@ -19,6 +19,7 @@ use doorward_core::{Grounds, Permit, Target, Timestamp, request::Scheme};
 use doorward_net::{Body, Peer};
 use doorward_oauth::Endpoint;
 use doorward_telemetry::{ClientField, Pings};
+use doorward_template::words::{Language, Message};
 use doorward_upstream::{ForwardError, Forwarding, Route as UpstreamRoute, Upstream, asks_for_websocket};
 use http::{
     HeaderValue, Method, Request, Response, StatusCode, Version,
@@ -216,11 +217,9 @@ async fn proxied(gate: &Arc<Gate>, arrival: Box<Arrival>, record: &mut Record) -
         Decision::Login => with_cookies(ask_for_login(gate, &arrival).await, decided.set_cookies),
         Decision::Unknown if gate.wants_json(&arrival) => respond::unavailable(),
         Decision::Unknown => {
-            let explanation =
-                "Sessions cannot be read at the moment. You are still signed in: try again shortly.";
             // 500, as oauth2-proxy answers people.
             let problem = Problem {
-                explanation: explanation.into(),
+                explanation: Message::SessionsNotRead.into(),
                 ..Problem::new(StatusCode::INTERNAL_SERVER_ERROR)
             };
             gate.error_page(&arrival, &problem)
@@ -439,10 +438,7 @@ pub(crate) fn not_forwarded(error: &ForwardError) -> Problem {
     let problem = match error {
         // The application was not asked: the operator's rewrite does not fit the path.
         ForwardError::Rewrite(_) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR),
-        _ => Problem {
-            message: "There was a problem connecting to the upstream server.".into(),
-            ..Problem::new(StatusCode::BAD_GATEWAY)
-        },
+        _ => Problem { message: Message::UpstreamProblem.into(), ..Problem::new(StatusCode::BAD_GATEWAY) },
     };
     Problem { debug: error.to_string(), links: Links::None, ..problem }
 }
@@ -476,7 +472,7 @@ fn denied(gate: &Gate, arrival: &Arrival, denial: &Denial, who: &str) -> Respons
             respond::json(StatusCode::FORBIDDEN, "{}".into())
         }
         Asker::Program(Sign::PartOfPage | Sign::Preflight | Sign::TakesNoPage) => {
-            let told = json!({ "error": "access_denied", "message": explanation(denial.reason) });
+            let told = json!({ "error": "access_denied", "message": explanation(denial.reason).text(Language::English) });
             respond::json(StatusCode::FORBIDDEN, told.to_string().into())
         }
         Asker::Program(Sign::Configured | Sign::TakesJson) | Asker::Person => {
@@ -489,24 +485,20 @@ impl Problem {
     /// The page for somebody who is known but not allowed in.
     pub(crate) fn denied(denial: &Denial, who: &str) -> Self {
         Self {
-            explanation: explanation(denial.reason).to_owned(),
+            explanation: explanation(denial.reason).into(),
             signed_in_as: who.to_owned(),
             ..Self::new(StatusCode::FORBIDDEN)
         }
     }
 }
 
-pub(crate) const fn explanation(reason: DenialReason) -> &'static str {
+pub(crate) const fn explanation(reason: DenialReason) -> Message {
     match reason {
-        DenialReason::EmailMissing => {
-            "Your account has no e-mail address, and access is granted by e-mail address."
-        }
-        DenialReason::EmailMalformed => "The e-mail address of your account cannot be read.",
-        DenialReason::EmailNotAllowed => {
-            "The e-mail address of your account is not among those allowed here."
-        }
-        DenialReason::GroupMissing => "Your account is in none of the groups or roles that are allowed here.",
-        DenialReason::QueryConstraint => "Your account is not among those allowed on this page.",
+        DenialReason::EmailMissing => Message::EmailAbsent,
+        DenialReason::EmailMalformed => Message::EmailMalformed,
+        DenialReason::EmailNotAllowed => Message::EmailNotAllowed,
+        DenialReason::GroupMissing => Message::GroupMissing,
+        DenialReason::QueryConstraint => Message::NotAmongAllowed,
     }
 }
 

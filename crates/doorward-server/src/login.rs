@@ -5,6 +5,7 @@ use std::sync::Arc;
 use doorward_core::redirect::SafeRedirect;
 use doorward_oidc::{AccountChoice, BeginError, LoginStart};
 use doorward_session::{LoginAttempt, RequestCookies, state_parameter};
+use doorward_template::words::Message;
 use http::{Response, StatusCode};
 
 use crate::{gate::Gate, handle::with_cookies, ingress::Arrival, pages::Problem, respond};
@@ -64,7 +65,7 @@ pub(crate) async fn begin(gate: &Gate, arrival: &Arrival, login: &Login) -> Resp
         if !gate.sign_in.is_possible() {
             return respond::uncached(gate.error_page(arrival, &Problem::new(StatusCode::NOT_FOUND)));
         }
-        return gate.chooser(arrival, &login.target);
+        return gate.chooser(arrival, &login.target, login.account);
     };
     let mut attempt = match LoginAttempt::random() {
         Ok(attempt) => attempt,
@@ -103,8 +104,8 @@ pub(crate) async fn begin(gate: &Gate, arrival: &Arrival, login: &Login) -> Resp
 /// Somebody chose a provider that is none of ours: nobody is sent to another in its place.
 fn unknown(gate: &Gate, arrival: &Arrival) -> Response<Body> {
     let problem = Problem {
-        message: "There is no such identity provider here.".into(),
-        explanation: "Please choose one of those on the sign-in page.".into(),
+        message: Message::NoSuchProvider.into(),
+        explanation: Message::ChooseAProvider.into(),
         ..Problem::new(StatusCode::NOT_FOUND)
     };
     gate.error_page(arrival, &problem)
@@ -122,8 +123,7 @@ fn refused(gate: &Gate, arrival: &Arrival, error: &BeginError) -> Response<Body>
     }
     tracing::error!("A login cannot begin: {error}");
     let problem = Problem {
-        explanation: "The identity provider cannot be reached at the moment. Please try again shortly."
-            .into(),
+        explanation: Message::IdentityProviderUnreachable.into(),
         ..Problem::new(StatusCode::SERVICE_UNAVAILABLE)
     };
     respond::uncached(gate.error_page(arrival, &problem))

@@ -1,16 +1,23 @@
 //! The pages that people see. Templates are ours or the operator's (`--custom-templates-dir`); both are rendered
-//! by the same engine with the same variables. Ours carry a strict content security policy; the operator's may hold
-//! scripts, so theirs only forbids framing.
+//! by the same engine with the same variables. Ours speak the reader's language and carry a strict content security
+//! policy; the operator's may hold scripts, so theirs only forbids framing, and get English words.
 
 use std::collections::BTreeMap;
 
 use base64_simd::STANDARD;
 use doorward_core::redirect::SafeRedirect;
 use doorward_net::Body;
-use doorward_template::{Template, TemplateError, Value};
+use doorward_oidc::AccountChoice;
+use doorward_template::{
+    RenderError, Template, TemplateError, Tile, Value,
+    words::{Language, Message, OwnPage, PageLanguage, Words},
+};
 use http::{
     HeaderName, HeaderValue, Response, StatusCode,
-    header::{CONNECTION, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS},
+    header::{
+        ACCEPT_LANGUAGE, CONNECTION, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, REFERRER_POLICY, VARY,
+        X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    },
 };
 
 use crate::{
@@ -44,6 +51,7 @@ pub struct Config {
     pub logo: Logo,
     pub password_form: PasswordForm,
     pub details: ErrorDetails,
+    pub language: PageLanguage,
 }
 
 /// The sources of custom templates.
@@ -58,7 +66,7 @@ pub struct CustomTemplates {
 #[derive(Clone, Debug)]
 pub enum Text {
     None,
-    Plain(String),
+    Plain(Words),
     Html(String),
 }
 
@@ -97,20 +105,35 @@ pub struct Pages {
 
 #[derive(Debug)]
 struct Page {
-    template: Template,
+    look: Look,
     policy: HeaderValue,
+    language: PageLanguage,
+}
+
+#[derive(Debug)]
+enum Look {
+    Own(OwnPage),
+    Custom(Template),
+}
+
+/// How a page speaks to its reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Voice {
+    Own(Language),
+    /// English text, which the operator's template escapes.
+    Custom,
 }
 
 /// What an error page says.
 #[derive(Clone, Debug)]
 pub struct Problem {
     pub status: StatusCode,
-    /// One sentence for everybody; empty for the usual one of the status.
-    pub message: String,
+    /// One sentence for everybody; none for the usual one of the status.
+    pub message: Words,
     /// What went wrong and what the person can do.
-    pub explanation: String,
+    pub explanation: Words,
     /// How the operator can mend it.
-    pub mend: String,
+    pub mend: Words,
     /// The internal error, shown only with `--show-debug-on-error`.
     pub debug: String,
     /// Who is signed in, or tried to.
@@ -124,14 +147,16 @@ pub struct Problem {
 pub(crate) struct SignInPage<'a> {
     pub(crate) status: StatusCode,
     /// Stands above the password form.
-    pub(crate) failed: Option<&'a str>,
+    pub(crate) failed: Option<Message>,
     /// Which providers are offered; `None`: those that the page takes to which people are to come back.
     pub(crate) offer: Option<Offer<'a>>,
+    /// What a login that begins here asks of the provider.
+    pub(crate) account: AccountChoice,
 }
 
 impl SignInPage<'_> {
     pub(crate) const fn new(status: StatusCode) -> Self {
-        Self { status, failed: None, offer: None }
+        Self { status, failed: None, offer: None, account: AccountChoice::Any }
     }
 }
 
@@ -149,9 +174,9 @@ impl Problem {
     pub fn new(status: StatusCode) -> Self {
         Self {
             status,
-            message: String::new(),
-            explanation: String::new(),
-            mend: String::new(),
+            message: Words::None,
+            explanation: Words::None,
+            mend: Words::None,
             debug: String::new(),
             signed_in_as: String::new(),
             links: Links::Usual,
@@ -161,23 +186,16 @@ impl Problem {
 
 impl Pages {
     pub fn new(config: Config) -> Result<Self, TemplateError> {
-        let trusted_html =
-            matches!(config.banner, Text::Html(_)) || !matches!(config.footer.as_str(), "" | "-");
         Ok(Self {
-            sign_in: Page::new(
-                "sign_in.html",
-                config.custom.sign_in.as_deref(),
-                SIGN_IN,
-                trusted_html.into(),
-            )?,
+            sign_in: Page::new("sign_in.html", config.custom.sign_in.as_deref(), SIGN_IN, &config)?,
             chooser: match &config.custom.sign_in {
                 Some(custom) if !custom.contains(".Providers") => {
-                    Some(Page::new("sign_in.html", None, SIGN_IN, trusted_html.into())?)
+                    Some(Page::new("sign_in.html", None, SIGN_IN, &config)?)
                 }
                 _ => None,
             },
-            error: Page::new("error.html", config.custom.error.as_deref(), ERROR, trusted_html.into())?,
-            signed_out: Page::new("signed_out.html", None, SIGNED_OUT, trusted_html.into())?,
+            error: Page::new("error.html", config.custom.error.as_deref(), ERROR, &config)?,
+            signed_out: Page::new("signed_out.html", None, SIGNED_OUT, &config)?,
             robots: config.custom.robots.clone().unwrap_or_else(|| ROBOTS.to_owned()),
             config,
         })
@@ -187,27 +205,30 @@ impl Pages {
         respond::text_answer(StatusCode::OK, self.robots.clone().into())
     }
 
-    fn message(&self, problem: &Problem) -> String {
+    fn message(&self, problem: &Problem) -> Words {
         if self.config.details == ErrorDetails::Shown && !problem.debug.is_empty() {
-            return problem.debug.clone();
+            return Words::english(problem.debug.clone());
         }
         if !problem.message.is_empty() {
             return problem.message.clone();
         }
-        match problem.status {
-            StatusCode::FORBIDDEN => "You do not have permission to access this page.",
-            StatusCode::UNAUTHORIZED => "You need to sign in to see this page.",
-            StatusCode::NOT_FOUND => "There is no such page.",
-            StatusCode::SERVICE_UNAVAILABLE => "This page is not available at the moment.",
-            _ => {
-                "Something went wrong on our side. The log of doorward says more, under the request id below."
-            }
-        }
-        .to_owned()
+        Words::from(match problem.status {
+            StatusCode::FORBIDDEN => Message::NoPermission,
+            StatusCode::UNAUTHORIZED => Message::SignInNeeded,
+            StatusCode::NOT_FOUND => Message::NoSuchPage,
+            StatusCode::SERVICE_UNAVAILABLE => Message::PageNotAvailable,
+            _ => Message::WentWrong,
+        })
     }
 
-    fn shared(&self, status: StatusCode, redirect: &str) -> BTreeMap<&'static str, Value> {
+    fn shared(&self, voice: Voice, status: StatusCode, redirect: &str) -> BTreeMap<&'static str, Value> {
+        let product = if self.config.version.is_empty() {
+            "doorward"
+        } else {
+            &format!("doorward {}", self.config.version)
+        };
         BTreeMap::from([
+            ("GuardedBy", voice.say(&Words::from(Message::GuardedBy).with("product", product))),
             ("StatusCode", Value::Int(i64::from(status.as_u16()))),
             ("Redirect", Value::from(redirect)),
             ("ProxyPrefix", Value::from(self.config.prefix.as_str())),
@@ -218,10 +239,10 @@ impl Pages {
         ])
     }
 
-    fn banner(&self) -> Value {
+    fn banner(&self, voice: Voice) -> Value {
         match &self.config.banner {
             Text::None => Value::from(""),
-            Text::Plain(text) => Value::from(text.as_str()),
+            Text::Plain(words) => voice.say(words),
             Text::Html(html) => Value::Html(html.clone()),
         }
     }
@@ -247,9 +268,14 @@ impl Gate {
     }
 
     /// The page on which people choose a provider. A template that knows of one only would lead here again.
-    pub(crate) fn chooser(&self, arrival: &Arrival, target: &SafeRedirect) -> Response<Body> {
+    pub(crate) fn chooser(
+        &self,
+        arrival: &Arrival,
+        target: &SafeRedirect,
+        account: AccountChoice,
+    ) -> Response<Body> {
         let page = self.pages.chooser.as_ref().unwrap_or(&self.pages.sign_in);
-        self.sign_in_by(page, arrival, target, SignInPage::new(StatusCode::OK))
+        self.sign_in_by(page, arrival, target, SignInPage { account, ..SignInPage::new(StatusCode::OK) })
     }
 
     fn sign_in_by(
@@ -257,26 +283,30 @@ impl Gate {
         page: &Page,
         arrival: &Arrival,
         target: &SafeRedirect,
-        SignInPage { status, failed, offer }: SignInPage<'_>,
+        SignInPage { status, failed, offer, account }: SignInPage<'_>,
     ) -> Response<Body> {
         let providers = &self.sign_in.providers;
         let offer = offer.unwrap_or_else(|| self.offer_for(arrival, target));
         let pages = &self.pages;
+        let voice = page.voice(arrival);
         let form = self.sign_in.htpasswd.is_some() && pages.config.password_form == PasswordForm::Shown;
-        let mut vars = pages.shared(status, target.as_str());
-        vars.insert("ProviderName", Value::from(pages.config.provider_name.as_str()));
-        vars.insert("SignInMessage", pages.banner());
+        let name = pages.config.provider_name.as_str();
+        let mut vars = pages.shared(voice, status, target.as_str());
+        vars.insert("ProviderName", Value::from(name));
+        vars.insert("SignInWith", voice.say(&Words::from(Message::SignInWith).with("provider", name)));
+        vars.insert("SignInMessage", pages.banner(voice));
         vars.insert("CustomLogin", Value::Bool(form));
         vars.insert("HasProvider", Value::Bool(!providers.is_empty()));
-        vars.insert("Providers", providers_on_page(providers, offer));
-        vars.insert("FailedLogin", Value::from(failed.unwrap_or("")));
+        vars.insert("Providers", providers_on_page(voice, providers, offer));
+        vars.insert("AnotherAccount", Value::Bool(account == AccountChoice::Another));
+        vars.insert("FailedLogin", voice.say(&failed.map_or(Words::None, Words::from)));
         vars.insert("LogoData", pages.logo());
         page.respond(arrival, status, vars)
     }
 
     /// The page for somebody who comes back from signing out at the provider.
     pub fn signed_out_page(&self, arrival: &Arrival) -> Response<Body> {
-        let vars = self.pages.shared(StatusCode::OK, "/");
+        let vars = self.pages.shared(self.pages.signed_out.voice(arrival), StatusCode::OK, "/");
         self.pages.signed_out.respond(arrival, StatusCode::OK, vars)
     }
 
@@ -294,26 +324,39 @@ impl Gate {
             Links::Retry(retry) => (usual(), retry.as_str().to_owned()),
             Links::None => (String::new(), String::new()),
         };
-        let mut vars = pages.shared(problem.status, &redirect);
-        vars.insert("Title", Value::from(problem.status.canonical_reason().unwrap_or("Error")));
-        vars.insert("Message", Value::from(pages.message(problem)));
-        vars.insert("Explanation", Value::from(problem.explanation.as_str()));
-        vars.insert("Mend", Value::from(problem.mend.as_str()));
-        vars.insert("SignedInAs", Value::from(problem.signed_in_as.as_str()));
-        vars.insert("RequestID", Value::from(arrival.request_id.text()));
+        let voice = pages.error.voice(arrival);
+        let user = problem.signed_in_as.as_str();
+        let id = arrival.request_id.text();
+        let mut vars = pages.shared(voice, problem.status, &redirect);
+        vars.insert("Title", Value::from(title(problem.status).in_text(voice.language())));
+        vars.insert("Message", voice.say(&pages.message(problem)));
+        vars.insert("Explanation", voice.say(&problem.explanation));
+        vars.insert("Mend", voice.say(&problem.mend));
+        vars.insert("SignedInAs", Value::from(user));
+        let words = Words::from(Message::YouAreSignedInAs).with_strong("user", user);
+        vars.insert("YouAreSignedInAs", voice.say(&words));
+        vars.insert("RequestLine", voice.say(&Words::from(Message::RequestId).with("id", id.as_str())));
+        vars.insert("RequestID", Value::from(id));
         vars.insert("Retry", Value::from(retry));
         pages.error.respond(arrival, problem.status, vars)
     }
 }
 
 /// Those among whom people choose; none where there is no choice.
-fn providers_on_page(providers: &Providers, offer: Offer<'_>) -> Value {
+fn providers_on_page(voice: Voice, providers: &Providers, offer: Offer<'_>) -> Value {
     if !providers.are_several() {
         return Value::List(Vec::new());
     }
     let described = providers.offered(offer).map(|known| {
-        let texts = [("ID", &*known.id), ("Name", known.client.display_name())];
-        Value::Map(texts.into_iter().map(|(name, text)| (name.to_owned(), Value::from(text))).collect())
+        let name = known.client.display_name();
+        let tile = Tile::of(name);
+        Value::from([
+            ("ID", Value::from(&*known.id)),
+            ("Name", Value::from(name)),
+            ("SignInWith", voice.say(&Words::from(Message::SignInWith).with("provider", name))),
+            ("Letter", Value::from(tile.letter)),
+            ("Tile", Value::from(tile.class)),
+        ])
     });
     Value::List(described.collect())
 }
@@ -331,22 +374,70 @@ impl From<bool> for ForeignMarkup {
     }
 }
 
+/// The heading for a status: in English the words of the standard.
+fn title(status: StatusCode) -> Words {
+    Words::from(match status {
+        StatusCode::BAD_REQUEST => Message::BadRequest,
+        StatusCode::UNAUTHORIZED => Message::Unauthorized,
+        StatusCode::FORBIDDEN => Message::Forbidden,
+        StatusCode::NOT_FOUND => Message::NotFound,
+        StatusCode::REQUEST_TIMEOUT => Message::RequestTimeout,
+        StatusCode::PAYLOAD_TOO_LARGE => Message::PayloadTooLarge,
+        StatusCode::TOO_MANY_REQUESTS => Message::TooManyRequests,
+        StatusCode::INTERNAL_SERVER_ERROR => Message::InternalServerError,
+        StatusCode::BAD_GATEWAY => Message::BadGateway,
+        StatusCode::SERVICE_UNAVAILABLE => Message::ServiceUnavailable,
+        StatusCode::GATEWAY_TIMEOUT => Message::GatewayTimeout,
+        other => return Words::english(other.canonical_reason().unwrap_or("Error")),
+    })
+}
+
+impl Voice {
+    const fn language(self) -> Language {
+        match self {
+            Self::Own(language) => language,
+            Self::Custom => Language::English,
+        }
+    }
+
+    fn say(self, words: &Words) -> Value {
+        match self {
+            Self::Own(language) => words.in_html(language),
+            Self::Custom => Value::from(words.in_text(Language::English)),
+        }
+    }
+}
+
 impl Page {
-    fn new(
-        name: &str,
-        custom: Option<&str>,
-        own: &str,
-        markup: ForeignMarkup,
-    ) -> Result<Self, TemplateError> {
-        let policy = match custom {
-            Some(_) => "frame-ancestors 'none'".to_owned(),
-            None => own_policy(markup),
+    fn new(name: &str, custom: Option<&str>, own: &str, config: &Config) -> Result<Self, TemplateError> {
+        let trusted_html =
+            matches!(config.banner, Text::Html(_)) || !matches!(config.footer.as_str(), "" | "-");
+        let (look, policy) = match custom {
+            Some(custom) => {
+                (Look::Custom(Template::html(name, custom)?), "frame-ancestors 'none'".to_owned())
+            }
+            None => (Look::Own(OwnPage::new(name, own)?), own_policy(trusted_html.into())),
         };
-        Ok(Self {
-            template: Template::html(name, custom.unwrap_or(own))?,
-            policy: HeaderValue::try_from(policy)
-                .unwrap_or(HeaderValue::from_static("frame-ancestors 'none'")),
-        })
+        let policy =
+            HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("frame-ancestors 'none'"));
+        Ok(Self { look, policy, language: config.language })
+    }
+
+    /// How it speaks to whoever sent this request.
+    fn voice(&self, arrival: &Arrival) -> Voice {
+        let lines = arrival.headers().get_all(ACCEPT_LANGUAGE).iter();
+        match self.look {
+            Look::Own(_) => Voice::Own(self.language.of(lines.filter_map(|line| line.to_str().ok()))),
+            Look::Custom(_) => Voice::Custom,
+        }
+    }
+
+    fn render(&self, voice: Voice, vars: BTreeMap<&'static str, Value>) -> Result<String, RenderError> {
+        let vars = vars.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        match &self.look {
+            Look::Own(page) => page.render(voice.language(), vars),
+            Look::Custom(template) => template.render(&Value::Map(vars)),
+        }
     }
 
     fn respond(
@@ -355,8 +446,8 @@ impl Page {
         status: StatusCode,
         vars: BTreeMap<&'static str, Value>,
     ) -> Response<Body> {
-        let vars = Value::Map(vars.into_iter().map(|(name, value)| (name.to_owned(), value)).collect());
-        let html = self.template.render(&vars).unwrap_or_else(|error| {
+        let voice = self.voice(arrival);
+        let html = self.render(voice, vars).unwrap_or_else(|error| {
             tracing::error!("Error rendering a page template: {error}");
             let id = arrival.request_id.text();
             let id = doorward_template::escape_html(&id);
@@ -368,6 +459,12 @@ impl Page {
         headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+        if let Voice::Own(language) = voice {
+            headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static(language.tag()));
+            if self.language == PageLanguage::Asked {
+                headers.append(VARY, HeaderValue::from_static("Accept-Language"));
+            }
+        }
         response
     }
 }

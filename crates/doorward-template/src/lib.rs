@@ -24,6 +24,7 @@ mod lex;
 mod parse;
 mod plan;
 mod print;
+mod tile;
 mod tree;
 mod usage;
 mod value;
@@ -34,6 +35,7 @@ mod tests;
 
 pub use self::escape::escape_html;
 pub use self::eval::RenderError;
+pub use self::tile::Tile;
 pub use self::value::Value;
 
 use self::plan::{Output, Program};

@@ -25,11 +25,25 @@ pub enum Words {
     #[default]
     None,
     /// A sentence of the catalogue, and what stands at its placeholders.
-    Ours(Message, Vec<(&'static str, String)>),
+    Ours(Message, Vec<Filling>),
     /// For whoever runs the site, who knows logs and options: English everywhere.
     English(Cow<'static, str>),
     /// Text of somebody else, in whatever language.
     Foreign(String),
+}
+
+/// What stands at a placeholder. It may be anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filling {
+    name: &'static str,
+    text: String,
+    tone: Tone,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tone {
+    Plain,
+    Strong,
 }
 
 impl From<Message> for Words {
@@ -44,11 +58,21 @@ impl Words {
         Self::English(text.into())
     }
 
-    /// Puts `value`, which may be anything, at the placeholder `name` of a message.
+    /// Puts `text`, which may be anything, at the placeholder `name` of a message.
     #[must_use]
-    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        if let Self::Ours(_, values) = &mut self {
-            values.push((name, value.into()));
+    pub fn with(self, name: &'static str, text: impl Into<String>) -> Self {
+        self.filled(Filling { name, text: text.into(), tone: Tone::Plain })
+    }
+
+    /// As [`Self::with`], for what the sentence is about.
+    #[must_use]
+    pub fn with_strong(self, name: &'static str, text: impl Into<String>) -> Self {
+        self.filled(Filling { name, text: text.into(), tone: Tone::Strong })
+    }
+
+    fn filled(mut self, filling: Filling) -> Self {
+        if let Self::Ours(_, fillings) = &mut self {
+            fillings.push(filling);
         }
         self
     }
@@ -68,7 +92,8 @@ impl Words {
         match self {
             Self::None => String::new(),
             Self::Ours(message, values) => filled(message.text(language), values, |piece| match piece {
-                Piece::Ours(text) | Piece::Theirs(text) => Cow::Borrowed(text),
+                Piece::Ours(text) => Cow::Borrowed(text),
+                Piece::Theirs(filling) => Cow::Borrowed(filling.text.as_str()),
             }),
             Self::English(text) => text.as_ref().to_owned(),
             Self::Foreign(text) => text.clone(),
@@ -81,42 +106,46 @@ impl Words {
             Self::None => String::new(),
             Self::Ours(message, values) => filled(message.text(language), values, |piece| match piece {
                 Piece::Ours(text) => escape_html(text),
-                Piece::Theirs(text) => Cow::Owned(isolated(text)),
+                Piece::Theirs(filling) => filling.in_html(language),
             }),
             Self::English(text) if text.is_empty() || language == Language::English => {
                 escape_html(text).into_owned()
             }
             Self::English(text) => format!("<span lang=\"en\" dir=\"ltr\">{}</span>", escape_html(text)),
             Self::Foreign(text) if text.is_empty() => String::new(),
-            Self::Foreign(text) => isolated(text),
+            Self::Foreign(text) => format!("<span dir=\"auto\">{}</span>", escape_html(text)),
         })
     }
 }
 
-fn isolated(text: &str) -> String {
-    format!("<bdi>{}</bdi>", escape_html(text))
+impl Filling {
+    fn in_html(&self, language: Language) -> Cow<'_, str> {
+        let escaped = escape_html(&self.text);
+        match self.tone {
+            Tone::Strong => format!("<strong dir=\"auto\">{escaped}</strong>").into(),
+            // Letters that run as all the others do need no fence, and sentences stay as oauth2-proxy writes them.
+            Tone::Plain if self.text.is_ascii() && language.direction() == "ltr" => escaped,
+            Tone::Plain => format!("<bdi>{escaped}</bdi>").into(),
+        }
+    }
 }
 
 /// A part of a sentence.
 enum Piece<'a> {
     Ours(&'a str),
-    Theirs(&'a str),
+    Theirs(&'a Filling),
 }
 
 /// `text` with what stands at its placeholders `{name}`. What has no value is empty; a value is never looked at for
 /// placeholders.
-fn filled<'a>(
-    text: &'a str,
-    values: &'a [(&'static str, String)],
-    show: impl Fn(Piece<'a>) -> Cow<'a, str>,
-) -> String {
+fn filled<'a>(text: &'a str, fillings: &'a [Filling], show: impl Fn(Piece<'a>) -> Cow<'a, str>) -> String {
     let mut whole = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('{') {
         let Some((name, after)) = after.split_once('}') else { break };
         whole.push_str(&show(Piece::Ours(before)));
-        if let Some((_, value)) = values.iter().find(|(given, _)| *given == name) {
-            whole.push_str(&show(Piece::Theirs(value)));
+        if let Some(filling) = fillings.iter().find(|filling| filling.name == name) {
+            whole.push_str(&show(Piece::Theirs(filling)));
         }
         rest = after;
     }

@@ -11,6 +11,7 @@ use doorward_authn::{
 use doorward_authz::{Attempt, Denial, Judged, Provenance, Verdict};
 use doorward_core::{Grounds, Identity, Permit, Timestamp, UserInfo, request::Hop};
 use doorward_session::Session;
+use doorward_template::words::Language;
 
 use crate::{
     api::{Anonymous, ApiAuth, failure, failure::Refusal, identity::Caller, impersonation},
@@ -208,7 +209,9 @@ impl Case<'_> {
             _ => gate.log_denial(arrival, record, visitor, &denial),
         }
         if !failure::wants_page(gate, api.errors, arrival) {
-            return Decision::Refused(Refusal::Forbidden(explanation(denial.reason).to_owned()));
+            return Decision::Refused(Refusal::Forbidden(
+                explanation(denial.reason).text(Language::English).to_owned(),
+            ));
         }
         let who = visitor.session().map(|session| session.identity.display_name().to_owned());
         Decision::Denied { denial, who: who.unwrap_or_default() }

@@ -1,10 +1,9 @@
 //! How requests are turned away, with a body in the form that the configuration says or the request asks for, and in
 //! either case a challenge where credentials are missing or bad (RFC 6750 section 3).
 
-use std::borrow::Cow;
-
 use doorward_net::Body;
 use doorward_oauth::kubernetes_status;
+use doorward_template::words::{Message, Words};
 use http::{
     HeaderMap, HeaderValue, Response, StatusCode,
     header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE},
@@ -181,13 +180,15 @@ impl Refusal {
     }
 
     /// The words of a page; empty where the page has its own for the status.
-    fn for_people(&self) -> Cow<'static, str> {
+    fn for_people(&self) -> Words {
         match self {
-            Self::Unauthenticated | Self::Status(_) => "".into(),
-            Self::BadCredential | Self::BadToken(_) => {
-                "What you sent to identify yourself is not valid.".into()
+            Self::Unauthenticated | Self::Status(_) => Words::None,
+            Self::BadCredential | Self::BadToken(_) => Message::BadCredential.into(),
+            Self::Unavailable => Message::CannotTellWho.into(),
+            Self::StepUp(_) => Message::StrongerLoginNeeded.into(),
+            refusal @ (Self::Forbidden(_) | Self::InsufficientScope | Self::Malformed(_)) => {
+                Words::english(refusal.message().to_owned())
             }
-            refusal => refusal.message().to_owned().into(),
         }
     }
 }
@@ -201,12 +202,20 @@ pub(crate) fn answer(gate: &Gate, arrival: &Arrival, refusal: &Refusal) -> Respo
 
 /// The answer to a request that is turned away.
 pub(crate) fn styled(gate: &Gate, arrival: &Arrival, refusal: &Refusal, style: Style<'_>) -> Response<Body> {
+    let told = || Problem { message: refusal.for_people(), ..Problem::new(refusal.status()) };
+    styled_for(gate, arrival, (refusal, told), style)
+}
+
+/// [`styled`], with what people are told.
+pub(crate) fn styled_for(
+    gate: &Gate,
+    arrival: &Arrival,
+    (refusal, told): (&Refusal, impl FnOnce() -> Problem),
+    style: Style<'_>,
+) -> Response<Body> {
     let json = |content: String| respond::json(refusal.status(), content.into());
     let mut response = match style.format {
-        format if wants_page(gate, format, arrival) => {
-            let message = refusal.for_people().into_owned();
-            gate.error_page(arrival, &Problem { message, ..Problem::new(refusal.status()) })
-        }
+        format if wants_page(gate, format, arrival) => gate.error_page(arrival, &told()),
         ErrorFormat::Aws => {
             json(json!({ "message": refusal.status().canonical_reason().unwrap_or("Error") }).to_string())
         }

@@ -11,6 +11,7 @@ use doorward_net::Body;
 use doorward_oidc::{Grant, PendingLogin, PublicFailure, RedeemError, WrongIssuer};
 use doorward_session::{CsrfError, RequestCookies, Session, parse_state};
 use doorward_telemetry::LoginOutcome;
+use doorward_template::words::{Message, Words};
 use http::{HeaderValue, Method, Response, StatusCode};
 
 use crate::{
@@ -31,7 +32,6 @@ use crate::{
 /// What Keycloak sends when its sign-in page was left open for too long and then used: another try will do.
 const GIVEN_UP: &str = "temporarily_unavailable";
 const TOO_LATE: &str = "authentication_expired";
-const NO_CSRF: &str = "Login Failed: Unable to find a valid CSRF token. Please try again.";
 
 pub(crate) async fn answer(gate: &Arc<Gate>, mut arrival: Arrival, record: &mut Record) -> Response<Body> {
     let form = match Form::read(&mut arrival, gate.access.semicolons).await {
@@ -110,7 +110,7 @@ fn from_another_issuer(
     let explanation = Explanation::new(Outcome::Deny, Reason::IssuerMismatch, "A callback was refused.");
     gate.explain(arrival, record, explanation.because(error));
     let problem = Problem {
-        explanation: "The answer did not come from the identity provider of this site.".into(),
+        explanation: Message::AnswerFromElsewhere.into(),
         debug: error.to_string(),
         ..Problem::new(StatusCode::FORBIDDEN)
     };
@@ -132,8 +132,8 @@ fn provider_error(
     let explanation = Explanation::new(Outcome::Deny, Reason::ProviderRefused, message);
     gate.explain(arrival, record, explanation.because(format!("{error} {description}").trim()));
     let problem = Problem {
-        message: format!("Login Failed: The upstream identity provider returned an error: {error}"),
-        explanation: description,
+        message: Words::from(Message::ProviderError).with("error", error),
+        explanation: Words::Foreign(description),
         ..Problem::new(StatusCode::FORBIDDEN)
     };
     gate.error_page(arrival, &problem)
@@ -276,7 +276,7 @@ impl<'a> Returned<'a> {
                 with_cookies(self.failed(&problem), vec![clear_csrf])
             }
             PublicFailure::AudienceMismatch { mend, .. } => {
-                problem.mend = mend;
+                problem.mend = Words::english(mend);
                 self.failed(&problem)
             }
             _ => self.failed(&problem),
@@ -322,10 +322,8 @@ impl<'a> Returned<'a> {
     /// The page that says so, and once leads to another login by itself.
     fn begin_anew(&self, set_cookies: Vec<HeaderValue>) -> Response<Body> {
         let problem = Problem {
-            message: NO_CSRF.into(),
-            explanation:
-                "This sign-in was begun in another tab, took too long, or its cookie was not sent back."
-                    .into(),
+            message: Message::NoCsrf.into(),
+            explanation: Message::BegunElsewhere.into(),
             links: Links::Retry(self.target.clone()),
             ..Problem::new(StatusCode::FORBIDDEN)
         };
@@ -357,38 +355,23 @@ impl<'a> Returned<'a> {
 }
 
 /// What a person may learn about a login that the provider finished but we cannot accept.
-fn explanation(failure: &PublicFailure) -> String {
-    match failure {
+fn explanation(failure: &PublicFailure) -> Words {
+    Words::from(match failure {
         PublicFailure::ProviderRefused(words) => {
             tracing::debug!("The provider refused a code: {words}");
-            "The identity provider did not accept this sign-in. Please try again.".to_owned()
+            Message::NotAccepted
         }
-        PublicFailure::AudienceMismatch { claim, values, expected, .. } => format!(
-            "The token from the identity provider is meant for somebody else: its claim {claim} is {}, expected was {}.",
-            values.join(", "),
-            expected.join(" or "),
-        ),
-        PublicFailure::NonceMismatch => {
-            "The identity provider answered another sign-in than this one. Please try again.".to_owned()
+        PublicFailure::AudienceMismatch { claim, values, expected, .. } => {
+            let words = Words::from(Message::TokenForSomebodyElse).with("claim", claim.as_str());
+            return words.with("values", values.join(", ")).with("expected", expected.join(", "));
         }
-        PublicFailure::EmailMissing => {
-            "The identity provider gave no e-mail address for your account.".to_owned()
-        }
-        PublicFailure::EmailUnverified => {
-            "The e-mail address of your account is not verified at the identity provider.".to_owned()
-        }
-        PublicFailure::ProviderUnreachable => {
-            "The identity provider cannot be reached at the moment. Please try again shortly.".to_owned()
-        }
-        PublicFailure::TokenInvalid => {
-            "The token from the identity provider could not be verified.".to_owned()
-        }
-        PublicFailure::NotAdmitted => "Your account is not one of those that may sign in here.".to_owned(),
-        PublicFailure::TooWeak => {
-            "This site demands a stronger or fresher sign-in than the one at the identity provider. \
-             Please try again, and follow what the provider asks for."
-                .to_owned()
-        }
-        PublicFailure::CodeMissing => "The identity provider sent no code.".to_owned(),
-    }
+        PublicFailure::NonceMismatch => Message::OtherSignInAnswered,
+        PublicFailure::EmailMissing => Message::ProviderGaveNoEmail,
+        PublicFailure::EmailUnverified => Message::EmailNotVerified,
+        PublicFailure::ProviderUnreachable => Message::IdentityProviderUnreachable,
+        PublicFailure::TokenInvalid => Message::TokenNotVerified,
+        PublicFailure::NotAdmitted => Message::NotAdmitted,
+        PublicFailure::TooWeak => Message::TooWeak,
+        PublicFailure::CodeMissing => Message::ProviderSentNoCode,
+    })
 }

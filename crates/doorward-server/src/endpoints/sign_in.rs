@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Instant};
 use doorward_authn::{Attempt, basic::Credentials};
 use doorward_net::Body;
 use doorward_session::Session;
+use doorward_template::words::Message;
 use http::{HeaderMap, Method, Response, StatusCode, header::ORIGIN};
 
 use crate::{
@@ -80,16 +81,13 @@ async fn with_password(
     if is_from_elsewhere(arrival.headers(), arrival.facts.host_str()) {
         let message = "The password form was sent by a page of another site and is not looked at.";
         gate.explain(arrival, record, Explanation::new(Outcome::Deny, Reason::CrossSiteForm, message));
-        let problem = Problem {
-            explanation: "This sign-in was sent by another site. Please sign in on the page of this one."
-                .into(),
-            ..Problem::new(StatusCode::FORBIDDEN)
-        };
+        let problem =
+            Problem { explanation: Message::SentByAnotherSite.into(), ..Problem::new(StatusCode::FORBIDDEN) };
         return gate.error_page(arrival, &problem);
     }
     let user = form.first("username").unwrap_or("");
     if user.is_empty() {
-        let failed = Some("Please give a user name.");
+        let failed = Some(Message::GiveUserName);
         let asked = SignInPage { failed, ..SignInPage::new(StatusCode::BAD_REQUEST) };
         return gate.sign_in_page(arrival, target, asked);
     }
@@ -107,7 +105,7 @@ async fn with_password(
                 explanation = explanation.because(&why);
             }
             gate.explain_as(arrival, record, (user, message), explanation);
-            let failed = Some("The user name or the password is wrong.");
+            let failed = Some(Message::WrongPassword);
             let asked = SignInPage { failed, ..SignInPage::new(StatusCode::UNAUTHORIZED) };
             return gate.sign_in_page(arrival, target, asked);
         }

@@ -7,6 +7,7 @@ use doorward_core::{SecretString, Timestamp, Tokens};
 use doorward_net::Body;
 use doorward_oidc::{EndSession, Provider};
 use doorward_session::Session;
+use doorward_template::words::Message;
 use http::{Response, StatusCode};
 
 use crate::{
@@ -124,11 +125,8 @@ fn filled_in(target: &str, arrival: &Arrival, id_token: Option<&SecretString>) -
 
 fn not_ended(debug: String) -> Problem {
     Problem {
-        message: "You may not be signed out.".into(),
-        explanation:
-            "This browser has forgotten your session, but it could not be removed from the session store. \
-                      Whoever else holds its cookie can use it until it expires."
-                .into(),
+        message: Message::MaybeNotSignedOut.into(),
+        explanation: Message::SessionStillStored.into(),
         debug,
         ..Problem::new(StatusCode::INTERNAL_SERVER_ERROR)
     }

@@ -7,8 +7,10 @@ use doorward_oidc::AccountChoice;
 use http::{Response, StatusCode};
 
 use crate::{
+    authenticate,
     form::Form,
     gate::Gate,
+    handle::with_cookies,
     ingress::Arrival,
     login::{self, Beginning, Login},
     pages::Problem,
@@ -30,6 +32,14 @@ pub(crate) async fn answer(gate: &Arc<Gate>, mut arrival: Arrival) -> Response<B
         Some("true") => AccountChoice::Another,
         _ => AccountChoice::Any,
     };
+    // Whoever wants to be somebody else is signed out first: coming back without a login, they are nobody. As with the
+    // sign-in page, a page of another site that merely embeds this address changes nothing.
+    let cleared = match account {
+        AccountChoice::Another if !arrival.is_embedded_elsewhere() => {
+            authenticate::forget(gate, &arrival).await
+        }
+        _ => Vec::new(),
+    };
     let beginning = match form.first("restarted") {
         Some("true") => Beginning::Restarted,
         _ => Beginning::ByPerson,
@@ -39,5 +49,5 @@ pub(crate) async fn answer(gate: &Arc<Gate>, mut arrival: Arrival) -> Response<B
     let demands = gate.demands_for(&arrival, &target);
     let wishes = Form::of_query(arrival.facts.target.query(), gate.access.semicolons).into_pairs();
     let login = Login { account, beginning, wishes, demands, provider, ..Login::to(target) };
-    respond::uncached(login::begin(gate, &arrival, &login).await)
+    with_cookies(respond::uncached(login::begin(gate, &arrival, &login).await), cleared)
 }

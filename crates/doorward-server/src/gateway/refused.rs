@@ -11,6 +11,7 @@ use doorward_core::{Principal, Timestamp, redirect::SafeRedirect};
 use doorward_gateway::{CredentialFault, SwapFault};
 use doorward_net::Body;
 use doorward_oidc::AccountChoice;
+use doorward_template::words::{Language, Message, Words};
 use doorward_upstream::ForwardError;
 use http::{
     HeaderValue, Method, Response, StatusCode,
@@ -34,6 +35,7 @@ use crate::{
     handle::{ask_for_login_at, not_forwarded},
     ingress::Arrival,
     login::{self, Login},
+    pages::Problem,
     providers::{Known as Provider, Offer},
     record::Record,
     redirects::OwnEndpoints,
@@ -41,7 +43,7 @@ use crate::{
 };
 
 /// What somebody hears who may not.
-pub(crate) const FORBIDDEN: &str = "You may not do this here.";
+const FORBIDDEN: Message = Message::MayNot;
 /// A login that is younger and still not what a route asks for has just come back from a provider that does not heed it: it
 /// is not followed by another.
 const JUST_NOW: Duration = Duration::from_secs(5);
@@ -65,6 +67,33 @@ pub(crate) fn answer(case: &Case<'_>, on: &OnRoute<'_>, refusal: &Refusal) -> Re
     let scopes = on.route.scopes().join(" ");
     let style = Style { format: on.plan.errors, challenge: Challenge::Scopes(&scopes) };
     failure::styled(case.gate, case.arrival, refusal, style)
+}
+
+/// Somebody known may not. People read as whom they are signed in, with the way to be somebody else.
+pub(crate) fn forbidden(
+    case: &Case<'_>,
+    on: &OnRoute<'_>,
+    known: &Known,
+    explanation: Words,
+) -> Response<Body> {
+    let who = match known.origin {
+        Origin::Session => known.session.identity.display_name().to_owned(),
+        Origin::Credential => String::new(),
+    };
+    forbidden_as(case, on, who, explanation)
+}
+
+fn forbidden_as(case: &Case<'_>, on: &OnRoute<'_>, who: String, explanation: Words) -> Response<Body> {
+    let refusal = Refusal::Forbidden(FORBIDDEN.text(Language::English).to_owned());
+    let told = || Problem {
+        message: FORBIDDEN.into(),
+        explanation,
+        signed_in_as: who,
+        ..Problem::new(refusal.status())
+    };
+    let scopes = on.route.scopes().join(" ");
+    let style = Style { format: on.plan.errors, challenge: Challenge::Scopes(&scopes) };
+    failure::styled_for(case.gate, case.arrival, (&refusal, told), style)
 }
 
 impl Case<'_> {
@@ -133,7 +162,7 @@ async fn nobody(
     case.explain(on, record, explained.because(&shortfall.detail()));
     if matches!(shortfall, Shortfall::OtherProvider) && !can_sign_in && case.judged == Judged::Own {
         // Known, and not by whom it has to be: signing in is for people.
-        return answer(case, on, &Refusal::Forbidden(FORBIDDEN.to_owned()));
+        return forbidden_as(case, on, String::new(), Words::None);
     }
     if can_sign_in {
         if let Some(step_up) = &on.route.step_up
@@ -159,7 +188,7 @@ pub(crate) async fn ruled(
     let who = &known.principal;
     match ruling {
         Ruling::Deny(_) if who.is_anonymous() => nobody(case, on, &Shortfall::NoSession, record).await,
-        Ruling::Deny(denial) => denied(case, on, (who, *denial), record),
+        Ruling::Deny(denial) => denied(case, on, (known, *denial), record),
         Ruling::StepUp(step_up) => {
             let message = "A request needs a stronger or fresher login.";
             let explained = Explanation::new(Outcome::Login, Reason::StepUpNeeded, message);
@@ -167,15 +196,15 @@ pub(crate) async fn ruled(
             stronger_login(case, on, known, &step_up).await
         }
         Ruling::Fault(fault) => {
-            let (reason, refusal) = if fault.is_unreachable() {
-                (Reason::PolicyUnavailable, Refusal::Status(StatusCode::SERVICE_UNAVAILABLE))
-            } else {
-                (Reason::PolicyBroken, Refusal::Forbidden(FORBIDDEN.to_owned()))
-            };
+            let is_unreachable = fault.is_unreachable();
+            let reason = if is_unreachable { Reason::PolicyUnavailable } else { Reason::PolicyBroken };
             let message = "A policy gave no decision, so that a request was refused.";
             let explained = Explanation::new(Outcome::Error, reason, message);
             case.explain(on, record, explained.because(&format!("{}: {fault}", words(who))));
-            answer(case, on, &refusal)
+            if is_unreachable {
+                return answer(case, on, &Refusal::Status(StatusCode::SERVICE_UNAVAILABLE));
+            }
+            forbidden(case, on, known, Words::None)
         }
         // Somebody who may is not turned away.
         Ruling::Permit(_) => answer(case, on, &Refusal::Status(StatusCode::INTERNAL_SERVER_ERROR)),
@@ -194,13 +223,13 @@ pub(crate) fn unchangeable(
     let explained = Explanation::new(Outcome::Error, Reason::PolicyBroken, message);
     let why = format!("{}: {change}; let doorward carry the requests of this route", words(&known.principal));
     case.explain(on, record, explained.because(&why));
-    answer(case, on, &Refusal::Forbidden(FORBIDDEN.to_owned()))
+    forbidden(case, on, known, Words::None)
 }
 
 fn denied(
     case: &Case<'_>,
     on: &OnRoute<'_>,
-    (who, denial): (&Principal, Denial),
+    (known, denial): (&Known, Denial),
     record: &mut Record,
 ) -> Response<Body> {
     let Denial { unfulfilled, missing_scopes, answer: wanted } = denial;
@@ -210,18 +239,22 @@ fn denied(
         Unfulfilled::Groups => Reason::GroupMissing,
         _ => Reason::NotAuthorized,
     };
+    let told = match &unfulfilled {
+        Unfulfilled::Groups => Message::GroupMissing.into(),
+        _ => Words::None,
+    };
     let message = "A request was refused by the rules of its route.";
     let explained = Explanation::new(Outcome::Deny, reason, message);
-    case.explain(on, record, explained.because(&format!("{}: {unfulfilled}", words(who))));
+    case.explain(on, record, explained.because(&format!("{}: {unfulfilled}", words(&known.principal))));
     match wanted {
-        Some(wanted) => as_policy_wants(case, on, wanted),
+        Some(wanted) => as_policy_wants(case, on, known, wanted),
         None if !missing_scopes.is_empty() => answer(case, on, &Refusal::InsufficientScope),
-        None => answer(case, on, &Refusal::Forbidden(FORBIDDEN.to_owned())),
+        None => forbidden(case, on, known, told),
     }
 }
 
 /// A policy says how: with a body of its own, or with a status in the form of the route.
-fn as_policy_wants(case: &Case<'_>, on: &OnRoute<'_>, wanted: PolicyAnswer) -> Response<Body> {
+fn as_policy_wants(case: &Case<'_>, on: &OnRoute<'_>, known: &Known, wanted: PolicyAnswer) -> Response<Body> {
     let PolicyAnswer { policy: _, status, headers, body } = wanted;
     let status = status.unwrap_or(StatusCode::FORBIDDEN);
     let mut response = match body {
@@ -235,9 +268,7 @@ fn as_policy_wants(case: &Case<'_>, on: &OnRoute<'_>, wanted: PolicyAnswer) -> R
             response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
             response
         }
-        None if status == StatusCode::FORBIDDEN => {
-            answer(case, on, &Refusal::Forbidden(FORBIDDEN.to_owned()))
-        }
+        None if status == StatusCode::FORBIDDEN => forbidden(case, on, known, Words::None),
         None => answer(case, on, &Refusal::Status(status)),
     };
     // Where the policy names no other, ours says what the body is.
@@ -350,15 +381,20 @@ pub(crate) fn no_credential(
     (known, fault): (&Known, &CredentialFault),
     record: &mut Record,
 ) -> Response<Body> {
-    let (outcome, refusal) = match fault {
-        CredentialFault::Unavailable(_) => (Outcome::Error, Refusal::Status(StatusCode::SERVICE_UNAVAILABLE)),
-        CredentialFault::Refused(_) => (Outcome::Deny, Refusal::Forbidden(FORBIDDEN.to_owned())),
-        CredentialFault::Over => (Outcome::Deny, Refusal::BadToken("")),
+    let outcome = match fault {
+        CredentialFault::Unavailable(_) => Outcome::Error,
+        CredentialFault::Refused(_) | CredentialFault::Over => Outcome::Deny,
     };
     let message = "There is no credential for the application, so that a request was not forwarded.";
     let explained = Explanation::new(outcome, Reason::NoCredential, message);
     case.explain(on, record, explained.because(&format!("{}: {fault}", words(&known.principal))));
-    answer(case, on, &refusal)
+    match fault {
+        CredentialFault::Unavailable(_) => {
+            answer(case, on, &Refusal::Status(StatusCode::SERVICE_UNAVAILABLE))
+        }
+        CredentialFault::Refused(_) => forbidden(case, on, known, Words::None),
+        CredentialFault::Over => answer(case, on, &Refusal::BadToken("")),
+    }
 }
 
 /// Handles cannot be told from tokens, or tokens not be kept back.

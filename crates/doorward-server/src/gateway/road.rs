@@ -25,7 +25,7 @@ use crate::{
         effects, handles, lasting, outbound, refused,
         who::{self, Known, Origin},
     },
-    handle::{identify, with_cookies},
+    handle::{explanation, identify, with_cookies},
     ingress::{Arrival, Duty},
     record::Record,
     respond,
@@ -188,10 +188,8 @@ impl<'a> Case<'a> {
     ) -> Result<Box<Grant>, Turned> {
         let Self { gate, arrival, .. } = *self;
         if let Err(denial) = self.is_admitted(known) {
-            let explanation = Explanation::denial(&denial);
-            gate.explain(arrival, record, explanation);
-            let refusal = Refusal::Forbidden(refused::FORBIDDEN.to_owned());
-            return Err(refused::answer(self, on, &refusal).into());
+            gate.explain(arrival, record, Explanation::denial(&denial));
+            return Err(refused::forbidden(self, on, known, explanation(denial.reason).into()).into());
         }
         let mut trial = on.route.trial(&known.principal, arrival.now);
         match self.judge(on, (&mut trial, headers, target, seen)).await {

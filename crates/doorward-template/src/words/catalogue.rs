@@ -617,6 +617,24 @@ messages! {
         ko: "ID 제공자의 토큰을 검증할 수 없습니다.",
         zh: "无法验证身份提供商的令牌。",
     }
+    NotAdmitted {
+        en: "Your account is not one of those that may sign in here.",
+        de: "Ihr Konto gehört nicht zu denen, die sich hier anmelden dürfen.",
+        es: "Su cuenta no es una de las que pueden iniciar sesión aquí.",
+        fr: "Votre compte ne fait pas partie de ceux qui peuvent se connecter ici.",
+        ja: "お使いのアカウントは、ここへのサインインを許可されていません。",
+        ko: "이 계정은 여기에 로그인할 수 없는 계정입니다.",
+        zh: "您的账号不在允许登录此处的账号之列。",
+    }
+    TooWeak {
+        en: "This site demands a stronger or fresher sign-in than the one at the identity provider. Please try again, and follow what the provider asks for.",
+        de: "Diese Website verlangt eine stärkere oder neuere Anmeldung als die beim Identitätsanbieter. Bitte versuchen Sie es erneut und folgen Sie den Anweisungen des Anbieters.",
+        es: "Este sitio exige un inicio de sesión más seguro o más reciente que el del proveedor de identidad. Vuelva a intentarlo y siga lo que le pida el proveedor.",
+        fr: "Ce site exige une connexion plus forte ou plus récente que celle effectuée auprès du fournisseur d’identité. Veuillez réessayer et suivre les indications du fournisseur.",
+        ja: "このサイトでは、ID プロバイダーでの認証よりも強力な認証、または改めてのサインインが必要です。もう一度試し、プロバイダーの指示に従ってください。",
+        ko: "이 사이트는 ID 제공자에서의 로그인보다 더 강력하거나 더 최근의 로그인을 요구합니다. 다시 시도하고 제공자의 안내를 따르십시오.",
+        zh: "本网站要求比身份提供商处的登录更强或更近期的登录。请重试，并按照提供商的要求操作。",
+    }
     ProviderSentNoCode {
         en: "The identity provider sent no code.",
         de: "Der Identitätsanbieter hat keinen Code gesendet.",
@@ -625,6 +643,24 @@ messages! {
         ja: "ID プロバイダーからコードが送信されませんでした。",
         ko: "ID 제공자가 코드를 보내지 않았습니다.",
         zh: "身份提供商未发送授权码。",
+    }
+    NoSuchProvider {
+        en: "There is no such identity provider here.",
+        de: "Diesen Identitätsanbieter gibt es hier nicht.",
+        es: "Aquí no existe ese proveedor de identidad.",
+        fr: "Ce fournisseur d’identité n’existe pas ici.",
+        ja: "この ID プロバイダーは登録されていません。",
+        ko: "여기에 없는 ID 제공자입니다.",
+        zh: "此处没有该身份提供商。",
+    }
+    ChooseAProvider {
+        en: "Please choose one of those on the sign-in page.",
+        de: "Bitte wählen Sie einen von denen auf der Anmeldeseite.",
+        es: "Elija uno de los que figuran en la página de inicio de sesión.",
+        fr: "Veuillez en choisir un sur la page de connexion.",
+        ja: "サインインページに表示されているものから選択してください。",
+        ko: "로그인 페이지에 있는 것 중에서 선택하십시오.",
+        zh: "请从登录页面上的选项中选择一个。",
     }
     // Signing out.
     SignedOut {

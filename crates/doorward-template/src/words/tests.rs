@@ -166,6 +166,10 @@ fn hostile_names_are_escaped_and_isolated_in_every_language() {
             });
             let shown = html(&words, language);
             assert_eq!(shown.matches(&format!("<bdi>{escaped}</bdi>")).count(), names.len(), "{shown}");
+            let strong = html(&Words::from(*message).with_strong("user", name), language);
+            let expected = names.iter().filter(|name| **name == "user").count();
+            let part = format!("<strong dir=\"auto\">{escaped}</strong>");
+            assert_eq!(strong.matches(&part).count(), expected, "{strong}");
             assert!(!shown.contains("<img"), "{shown}");
             assert_eq!(words.in_text(language).matches(name).count(), names.len());
         }
@@ -177,7 +181,10 @@ fn what_is_not_ours_says_so() {
     let english = Words::english("set --x <here>");
     assert_eq!(html(&english, Language::English), "set --x &lt;here&gt;");
     assert_eq!(html(&english, Language::German), "<span lang=\"en\" dir=\"ltr\">set --x &lt;here&gt;</span>");
-    assert_eq!(html(&Words::Foreign("a<b".to_owned()), Language::German), "<bdi>a&lt;b</bdi>");
+    let foreign = Words::Foreign("a<b".to_owned());
+    assert_eq!(html(&foreign, Language::German), "<span dir=\"auto\">a&lt;b</span>");
+    let latin = Words::from(Message::SignInWith).with("provider", "A & B");
+    assert_eq!(html(&latin, Language::English), "Sign in with A &amp; B");
     for nothing in [Words::None, Words::english(""), Words::Foreign(String::new())] {
         assert!(nothing.is_empty());
         assert_eq!((html(&nothing, Language::Korean), nothing.in_text(Language::Korean)), Default::default());

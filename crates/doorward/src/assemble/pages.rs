@@ -5,12 +5,14 @@ use std::{io::ErrorKind, path::Path};
 use base64_simd::STANDARD;
 use doorward_options::Options;
 use doorward_server::pages::{Config, CustomTemplates, ErrorDetails, Logo, Pages, PasswordForm, Text};
+use doorward_template::words::{Message, PageLanguage, Words};
 
 use super::problems::Problems;
 
 pub(crate) fn config(options: &Options, provider_name: String, problems: &mut Problems<'_>) -> Option<Pages> {
     let logo = logo(&options.custom_sign_in_logo, problems);
     let custom = custom_templates(&options.custom_templates_dir, problems)?;
+    let language = language(options, problems);
     let config = Config {
         prefix: options.proxy_prefix.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -21,6 +23,7 @@ pub(crate) fn config(options: &Options, provider_name: String, problems: &mut Pr
         logo: logo?,
         password_form: if options.display_htpasswd_form { PasswordForm::Shown } else { PasswordForm::Hidden },
         details: if options.show_debug_on_error { ErrorDetails::Shown } else { ErrorDetails::LogOnly },
+        language: language?,
     };
     let parsed = Pages::new(config).map_err(|error| format!("a template cannot be used: {error}"));
     problems.take(
@@ -28,6 +31,13 @@ pub(crate) fn config(options: &Options, provider_name: String, problems: &mut Pr
         parsed,
         "correct the template, or remove the file to use the default page",
     )
+}
+
+/// The language of our own pages.
+pub(crate) fn language(options: &Options, problems: &mut Problems<'_>) -> Option<PageLanguage> {
+    let setting = &options.page_language;
+    let parsed = setting.parse().map_err(|error| format!("the language {setting:?} is not known: {error}"));
+    problems.take("page-language", parsed, "name one of these, or auto for the one that browsers ask for")
 }
 
 /// The sentence above the button, as the reference words it.
@@ -47,9 +57,9 @@ fn default_banner(options: &Options) -> Text {
     }
     match options.email_domains.as_slice() {
         [] => Text::None,
-        [domain] => Text::Plain(format!("Authenticate using {domain}")),
+        [domain] => Text::Plain(Words::from(Message::AuthenticateUsing).with("domain", domain)),
         several => {
-            Text::Plain(format!("Authenticate using one of the following domains: {}", several.join(", ")))
+            Text::Plain(Words::from(Message::AuthenticateUsingOneOf).with("domains", several.join(", ")))
         }
     }
 }

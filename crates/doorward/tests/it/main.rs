@@ -50,6 +50,8 @@ mod matrix;
 #[cfg(test)]
 mod native;
 #[cfg(test)]
+mod pages;
+#[cfg(test)]
 mod paths;
 #[cfg(test)]
 mod patterns;
