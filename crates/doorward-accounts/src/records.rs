@@ -114,6 +114,15 @@ pub(crate) mod key {
         format!("user-session/{}/", Part(uid))
     }
 
+    /// The clients that are to hear of the end of a login session.
+    pub(crate) fn clients_of_session(sid: &str) -> String {
+        format!("sid-client/{}/", Part(sid))
+    }
+
+    pub(crate) fn client_of_session(sid: &str, client: &str) -> String {
+        format!("{}{}", clients_of_session(sid), Part(client))
+    }
+
     pub(crate) fn consent(user: &str, client: &str) -> String {
         format!("consent/{}/{}", Part(user), Part(client))
     }

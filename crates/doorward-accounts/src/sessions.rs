@@ -2,7 +2,7 @@
 //! so that nobody can prepare a session for somebody else. The public id (`sid`) opens nothing.
 
 use doorward_core::{SecretString, Timestamp};
-use doorward_store::Transaction;
+use doorward_store::{Committed, Transaction};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -137,6 +137,45 @@ impl Accounts {
     /// Whether the session of this public id goes on. It is not marked as used.
     pub async fn is_session_open(&self, sid: &str, now: Timestamp) -> Result<bool, Unavailable> {
         Ok(self.records.get(&key::sid(sid), now).await?.is_some())
+    }
+
+    /// Notes that this client is to hear of the end of a session, as long as the session can last. Fails if it is over.
+    pub async fn note_client_of_session(
+        &self,
+        session: &Session,
+        client: &str,
+        now: Timestamp,
+    ) -> Result<(), Unavailable> {
+        let sid = key::sid(&session.sid);
+        let Some(hash) = self.records.get(&sid, now).await? else { return Err(Unavailable::Contended) };
+        let expires = at(session.auth_time.saturating_add(seconds(self.rules.session_absolute)));
+        let note = key::client_of_session(&session.sid, client);
+        let note =
+            Transaction::new().if_same(&sid, &hash).put(&note, client.as_bytes().to_vec(), Some(expires));
+        match self.commit(note, now).await? {
+            Committed::Done => Ok(()),
+            Committed::Conflict => Err(Unavailable::Contended),
+        }
+    }
+
+    /// The clients that are to hear of the end of the session of this public id, by their ids.
+    pub async fn clients_of_session(&self, sid: &str, now: Timestamp) -> Result<Vec<String>, Unavailable> {
+        let found = self.list(&key::clients_of_session(sid), now).await?.into_iter();
+        let clients = found.map(|(_, client)| String::from_utf8(client));
+        clients.collect::<Result<_, _>>().map_err(|_| Unavailable::Unreadable)
+    }
+
+    /// The same, and they are forgotten.
+    pub async fn take_clients_of_session(
+        &self,
+        sid: &str,
+        now: Timestamp,
+    ) -> Result<Vec<String>, Unavailable> {
+        let clients = self.clients_of_session(sid, now).await?;
+        let keys = clients.iter().map(|client| key::client_of_session(sid, client));
+        let forget = keys.fold(Transaction::new(), |forget, key| forget.delete(&key));
+        self.commit(forget, now).await?;
+        Ok(clients)
     }
 
     async fn end_hashed(&self, hash: &str, now: Timestamp) -> Result<(), Unavailable> {

@@ -352,6 +352,7 @@ impl OAuthServer {
         } else {
             Refreshing::NotAllowed
         };
+        self.will_hear(request.client, known, call).await?;
         let new = NewCode {
             client: request.client.id.clone(),
             subject: Subject::of_user(&known.user),
@@ -367,6 +368,16 @@ impl OAuthServer {
         Ok(request.reply.deliver(self.config.issuer.as_str(), &[("code", code.expose())]))
     }
 
+    /// A client that wants to hear of logouts is noted before it learns of the login.
+    async fn will_hear(&self, client: &Client, known: &Known, call: &Call) -> Result<(), Unavailable> {
+        match (&known.session, self.config.session.mode) {
+            (Some(session), SessionMode::Sso) if client.back_channel_logout_uri.is_some() => {
+                self.accounts.note_client_of_session(session, &client.id, call.now).await
+            }
+            _ => Ok(()),
+        }
+    }
+
     async fn issue_token(
         &self,
         request: &Request<'_>,
@@ -374,6 +385,7 @@ impl OAuthServer {
         scopes: &Scopes,
         call: &Call,
     ) -> Result<Delivery, Unavailable> {
+        self.will_hear(request.client, known, call).await?;
         let new = NewToken {
             client: request.client.id.clone(),
             subject: Subject::of_user(&known.user),

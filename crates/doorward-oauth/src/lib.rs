@@ -9,6 +9,7 @@
 mod answer;
 mod audit;
 mod authorize;
+mod back_channel;
 mod bearer;
 pub mod call;
 mod claims;
@@ -52,6 +53,7 @@ pub use endpoint::{ApiGroup, Endpoint, KubernetesResource};
 pub use scope::is_full;
 pub use sessions::Login;
 
+use back_channel::BackChannel;
 use client_auth::GeneratedSecrets;
 use config::{Client, GeneratedSecret, GrantType};
 use cookies::Cookies;
@@ -70,6 +72,7 @@ pub struct OAuthServer {
     pages: Pages,
     /// Bounds guessing at passwords of users in the store.
     guesses: GuessLimit,
+    back_channel: Option<BackChannel>,
 }
 
 impl OAuthServer {
@@ -108,6 +111,8 @@ impl OAuthServer {
             .filter(|client| client.generated_secret == GeneratedSecret::Kept)
             .map(|client| (client.id.clone(), OnceCell::new()))
             .collect();
+        let back_channel = BackChannel::for_clients(clients.values().filter(|client| client.is_enabled()))
+            .map_err(|why| ConfigError { mistakes: vec![why] })?;
         let pages = Pages::new(&config).map_err(|why| ConfigError { mistakes: vec![why.to_string()] })?;
         Ok(Self {
             cookies: Cookies::new(&config),
@@ -118,6 +123,7 @@ impl OAuthServer {
             throttle: Throttle::new(),
             pages,
             guesses: GuessLimit::default(),
+            back_channel,
         })
     }
 

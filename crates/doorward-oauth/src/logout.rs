@@ -11,6 +11,7 @@ use crate::{
     OAuthServer, answer,
     audit::{Line, Outcome},
     authorize::form_target,
+    back_channel::Ended,
     call::{Answer, Call},
     config::{Client, TokensOnLogout},
     pages::{LogoutPage, Notice},
@@ -147,7 +148,7 @@ impl OAuthServer {
         })
     }
 
-    /// First the tokens, then the session: if that breaks off, whoever signs out can try again.
+    /// First the tokens, then the session: if that breaks off, whoever signs out can try again. Then the clients hear of it.
     pub(crate) async fn end(
         &self,
         user: &User,
@@ -157,7 +158,17 @@ impl OAuthServer {
         if self.config.tokens_on_logout == TokensOnLogout::Revoke {
             self.accounts.revoke_all_of_session(&user.uid, &session.sid, now).await?;
         }
-        self.accounts.end_session_by_sid(&session.sid, now).await
+        let sid = &session.sid;
+        let known = self.listeners(sid, now).await?;
+        self.accounts.end_session_by_sid(sid, now).await?;
+        // From here on none is added any more.
+        let clients = if self.tells_clients() {
+            self.accounts.take_clients_of_session(sid, now).await.unwrap_or(known)
+        } else {
+            known
+        };
+        self.tell(&clients, Ended { sid, uid: &user.uid }, now).await;
+        Ok(())
     }
 
     /// Back to the client, or a page that says what happened.

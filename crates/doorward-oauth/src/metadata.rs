@@ -72,6 +72,8 @@ impl OAuthServer {
             "prompt_values_supported": ["none", "login", "consent", "select_account"],
             "response_modes_supported": ["query", "fragment", "form_post"],
             "authorization_response_iss_parameter_supported": true,
+            "backchannel_logout_supported": true,
+            "backchannel_logout_session_supported": true,
             "claims_parameter_supported": false,
             "request_parameter_supported": false,
             "request_uri_parameter_supported": false,

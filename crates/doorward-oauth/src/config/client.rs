@@ -40,6 +40,8 @@ pub struct Client {
     pub id_token_alg: Option<Algorithm>,
     /// Where a logout that it asks for may lead to; exact.
     pub post_logout_redirect_uris: Vec<String>,
+    /// Where it hears that a login has ended (`OpenID Connect` Back-Channel Logout 1.0 section 2.2).
+    pub back_channel_logout_uri: Option<Url>,
     /// The resources (by URI) that it serves: it may ask about tokens that are meant for them.
     pub resources: Vec<String>,
     pub standing: ClientStanding,
@@ -214,6 +216,7 @@ impl Client {
             inactivity: None,
             id_token_alg: None,
             post_logout_redirect_uris: Vec::new(),
+            back_channel_logout_uri: None,
             resources: Vec::new(),
             standing: ClientStanding::Enabled,
         }
@@ -265,6 +268,11 @@ impl Client {
                     .push(format!("the client {id:?} has the post-logout redirect URI {uri:?}, which {why}"));
             }
         }
+        if let Some(uri) = &self.back_channel_logout_uri
+            && let Err(why) = check_back_channel(uri)
+        {
+            mistakes.push(format!("the client {id:?} has the back-channel logout URI {uri}, which {why}"));
+        }
         if self.may_use(GrantType::TokenExchange) && !config.exchanging().contains(id.as_str()) {
             mistakes.push(format!(
                 "the client {id:?} may use token exchange and no rule names it; add one to the rules, or take the \
@@ -281,6 +289,17 @@ impl Client {
             }
         }
     }
+}
+
+/// Somewhere that nobody on the way can keep from hearing it.
+fn check_back_channel(uri: &Url) -> Result<(), &'static str> {
+    if !doorward_oidc::is_safe(uri) {
+        return Err("could be read and changed on the way; use https, or http within this machine");
+    }
+    if uri.fragment().is_some() || !uri.username().is_empty() || uri.password().is_some() {
+        return Err("has a fragment or a user name; leave it out");
+    }
+    Ok(())
 }
 
 /// An absolute URI without fragment and user information (RFC 6749 section 3.1.2), whose path is what it seems.

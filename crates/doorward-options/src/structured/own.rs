@@ -195,6 +195,7 @@ pub struct Client {
     pub access_token_inactivity_timeout_seconds: Option<i64>,
     pub id_token_signed_response_alg: String,
     pub post_logout_redirect_uris: Vec<String>,
+    pub backchannel_logout_uri: String,
     pub resources: Vec<String>,
     pub disabled: bool,
 }
@@ -441,6 +442,7 @@ records! {
         access_token_inactivity_timeout_seconds: "accessTokenInactivityTimeoutSeconds",
         id_token_signed_response_alg: "idTokenSignedResponseAlg",
         post_logout_redirect_uris: "postLogoutRedirectURIs",
+        backchannel_logout_uri: "backchannelLogoutURI",
         resources: "resources",
         disabled: "disabled",
     }

@@ -4,12 +4,14 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use doorward_testkit::{
-    Answer, Browser, Call, Endpoint, Fault, Provider, Redis, Request, Signature, Token, eventually,
+    Answer, Browser, Call, Echo, Endpoint, Fault, Launch, Provider, Redis, Request, Signature, Token,
+    eventually,
+    person::{field, here, sign_in, visit},
 };
 use serde_json::{Map, Value, json};
 
 use crate::{
-    support::{CAROL, SESSION, Stage, encoded},
+    support::{CAROL, PROGRAM, SESSION, Stage, encoded},
     tunnels::{assert_closed, is_alive, opened},
 };
 
@@ -329,8 +331,7 @@ fn a_command_lists_and_ends_sessions_in_redis() {
     let (one, two) = (signed_in(&stage, "alice", "s1"), signed_in(&stage, "alice", "s2"));
     let bob = signed_in(&stage, "bob", "s3");
     let command = |words: &[&str], flags: &[&str]| {
-        let output =
-            std::process::Command::new(crate::support::PROGRAM).args(words).args(flags).output().unwrap();
+        let output = std::process::Command::new(PROGRAM).args(words).args(flags).output().unwrap();
         let text = [output.stdout, output.stderr].concat();
         (output.status.success(), String::from_utf8(text).unwrap())
     };
@@ -538,12 +539,8 @@ fn an_unused_session_is_over_and_one_in_use_is_written_down() {
 #[test]
 fn limits_that_cannot_work_are_named() {
     let (provider, echo) = crate::support::parts();
-    let launch = |flags: &[&str]| {
-        doorward_testkit::Launch::new(crate::support::PROGRAM, &provider, &echo)
-            .flags(flags.iter().copied())
-            .fail()
-            .output
-    };
+    let launch =
+        |flags: &[&str]| Launch::new(PROGRAM, &provider, &echo).flags(flags.iter().copied()).fail().output;
     for (flags, expected) in [
         (&["--session-idle-timeout=5s"][..], "session-idle-timeout: "),
         (&["--session-idle-timeout=1h", "--session-max-lifetime=30m"], "session-max-lifetime: "),
@@ -554,4 +551,63 @@ fn limits_that_cannot_work_are_named() {
         let output = launch(flags);
         assert!(output.contains(expected), "{flags:?}: {output}");
     }
+}
+
+#[test]
+fn the_built_in_server_of_another_doorward_ends_what_began_with_its_login() {
+    const PASSWORD: &str = "correct horse battery staple";
+    let (echo, server, application) = (Echo::start(), Launch::bare(PROGRAM), Launch::bare(PROGRAM));
+    let (issuer, ours) =
+        (format!("http://{}", server.address), format!("http://{}/oauth2", application.address));
+    let settings = format!(
+        "authServer:
+  enabled: true
+  issuer: {issuer}
+  store: {{type: memory}}
+  bootstrapPasswordFile: {}/password
+  identityProviders: [{{name: local, type: static}}]
+  clients:
+    - {{id: app, secret: a-secret-of-the-application, redirectURIs: ['{ours}/callback'],
+       backchannelLogoutURI: '{ours}/backchannel_logout'}}
+",
+        server.folder()
+    );
+    let common = [
+        format!("--cookie-secret={}", Launch::COOKIE_SECRET),
+        "--cookie-secure=false".to_owned(),
+        "--email-domain=*".to_owned(),
+        format!("--upstream={}", echo.url()),
+    ];
+    let common = || common.iter().map(String::as_str);
+    let server = server
+        .private_file("password", PASSWORD)
+        .private_file("doorward.yaml", &settings)
+        .flags(common())
+        .flag("--doorward-config={file:doorward.yaml}")
+        .start();
+    let application = application
+        .flags(common())
+        .flag("--provider=oidc")
+        .flag(&format!("--oidc-issuer-url={issuer}"))
+        .flag("--client-id=app")
+        .flag("--client-secret=a-secret-of-the-application")
+        .flag(&format!("--redirect-url={ours}/callback"))
+        .flag("--scope=openid profile")
+        .flag("--oidc-email-claim=sub")
+        .flag("--skip-provider-button")
+        .flag("--backchannel-logout")
+        .start();
+
+    // The same browser, at two addresses.
+    let (mut there, mut here_too) = (server.browser(), application.browser());
+    assert_eq!(sign_in(&mut there, "admin", PASSWORD).status, 200, "{}", server.log());
+    let asked = visit(&mut here_too, "/");
+    let agreed = visit(&mut there, &here(asked.location()));
+    assert!(agreed.location().starts_with(&ours), "{} {}", agreed.location(), server.log());
+    visit(&mut here_too, &here(agreed.location()));
+    assert_eq!(visit(&mut here_too, "/").status, 200, "{}", application.log());
+
+    let page = visit(&mut there, "/oauth/logout");
+    there.send(Request::form("/oauth/logout", &[("csrf", &field(&page, "csrf"))]));
+    eventually("the application has heard of it", || visit(&mut here_too, "/").status != 200);
 }

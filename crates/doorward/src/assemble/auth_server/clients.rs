@@ -7,6 +7,7 @@ use doorward_oauth::config::{
     ResponseStyle, ScopeRestriction, is_built_in,
 };
 use doorward_options::structured::own::{self, AuthServer};
+use url::Url;
 
 use crate::assemble::problems::Problems;
 
@@ -74,6 +75,7 @@ fn rest(
         access_token_inactivity_timeout_seconds,
         id_token_signed_response_alg,
         post_logout_redirect_uris,
+        backchannel_logout_uri,
         resources,
         disabled,
     } = written;
@@ -88,6 +90,7 @@ fn rest(
     let key = at("accessTokenInactivityTimeoutSeconds");
     let inactivity = seconds(&key, *access_token_inactivity_timeout_seconds, problems);
     super::inactivity_is_sound(&key, inactivity.flatten(), problems);
+    let back_channel = address(&at("backchannelLogoutURI"), backchannel_logout_uri, problems);
     let grant_types = grants?;
     if grant_types.contains(&GrantType::AuthorizationCode) && redirect_uris.is_empty() {
         let mend = "write where browsers are sent back to, or grantTypes without authorization_code";
@@ -114,10 +117,22 @@ fn rest(
         inactivity: inactivity?,
         id_token_alg: id_token_alg?,
         post_logout_redirect_uris: post_logout_redirect_uris.clone(),
+        back_channel_logout_uri: back_channel?,
         resources: resources.clone(),
         standing: if *disabled { ClientStanding::Disabled } else { ClientStanding::Enabled },
         ..Client::new(id)
     })
+}
+
+/// `Some(None)` if none is written. What it has to be like, the server tells.
+#[expect(clippy::option_option, reason = "outer: did it work; inner: is there one")]
+fn address(place: &str, written: &str, problems: &mut Problems<'_>) -> Option<Option<Url>> {
+    if written.is_empty() {
+        return Some(None);
+    }
+    problems
+        .take(place, Url::parse(written), "write an address such as https://app.example.com/logout")
+        .map(Some)
 }
 
 fn matching(place: &str, id: &str, written: &str, problems: &mut Problems<'_>) -> Option<RedirectMatch> {
