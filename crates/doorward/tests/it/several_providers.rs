@@ -328,6 +328,54 @@ fn a_logout_token_ends_sessions_of_its_own_provider() {
 }
 
 #[test]
+fn a_frame_of_one_provider_ends_no_session_of_another() {
+    let several = Several::new(&["--frontchannel-logout"]);
+    for provider in [&several.staff, &several.partner] {
+        provider.set(|knobs| knobs.claim("sid", "s1"));
+    }
+    for (id, own, other) in
+        [("staff", &several.staff, &several.partner), ("partner", &several.partner, &several.staff)]
+    {
+        let browser = several.logged_in(id);
+        let frame = |issuer: &str| {
+            let target = format!("/oauth2/frontchannel_logout?iss={}&sid=s1", encoded(issuer));
+            browser.clone().get(&target)
+        };
+        let ends = |answer: &Answer| answer.set_cookies().iter().any(|cookie| cookie.is_deletion());
+        let answer = frame(&other.issuer());
+        assert_eq!((answer.status, ends(&answer), is_in(&browser)), (200, false, true), "{id}");
+        let answer = frame("https://evil.example");
+        assert_eq!((answer.status, ends(&answer)), (400, false), "{id}");
+        assert!(answer.header("content-security-policy").ends_with("frame-ancestors 'none'"), "{id}");
+        let answer = frame(&own.issuer());
+        assert_eq!((answer.status, ends(&answer)), (200, true), "{id}");
+        let policy = format!("frame-ancestors {}", own.issuer());
+        assert!(answer.header("content-security-policy").ends_with(&policy), "{id}");
+    }
+}
+
+#[test]
+fn a_reload_waits_for_a_provider_that_answered_before_and_not_for_a_new_one() {
+    let several = Several::new(&[]);
+    let text = several.doorward.read("doorward.yaml");
+    let gone = Provider::start().issuer();
+    several.doorward.rewrite("doorward.yaml", &text.replace(&several.partner.issuer(), &gone));
+    several.doorward.wait_for_log("Configuration not reloaded");
+    let log = several.doorward.log();
+    assert!(log.contains("the provider does not answer, and the old one does"), "{log}");
+    let _ = several.logged_in("partner");
+    // One more.
+    let third = format!(
+        "  - {{id: third, provider: oidc, clientID: x, clientSecret: y, oidcConfig: {{issuerURL: '{gone}'}}}}\ngateway:\n"
+    );
+    several.doorward.reload_with("doorward.yaml", &text.replace("gateway:\n", &third));
+    let page = several.browser().get("/oauth2/start");
+    assert_eq!(offered(&page), ["staff", "partner", "third"]);
+    assert_eq!(several.browser().get("/oauth2/start?provider=third").status, 503);
+    let _ = several.logged_in("partner");
+}
+
+#[test]
 fn a_session_of_a_provider_that_is_gone_is_nobodys() {
     let several = Several::new(&[]);
     let (at_staff, at_partner) = (several.logged_in("staff"), several.logged_in("partner"));
