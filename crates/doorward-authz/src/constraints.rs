@@ -1,5 +1,5 @@
 //! Restrictions that a request carries in its own query: `allowed_groups`, `allowed_emails`, `allowed_email_domains`
-//! (reference: endpoints.md section 1). They only ever narrow; they never replace a login.
+//! (reference: endpoints.md section 1), and `allowed_providers`. They only ever narrow; they never replace a login.
 
 use doorward_core::{Identity, RuleId, redirect::HostPattern};
 
@@ -11,6 +11,7 @@ pub struct Constraints {
     groups: AnyOf,
     emails: AnyOf,
     domains: AnyOf,
+    providers: AnyOf,
 }
 
 impl Constraints {
@@ -31,6 +32,7 @@ impl Constraints {
                 "allowed_groups" => self.groups.add(&value),
                 "allowed_emails" => self.emails.add(&value),
                 "allowed_email_domains" => self.domains.add(&value),
+                "allowed_providers" => self.providers.add(&value),
                 _ => (),
             }
         }
@@ -50,6 +52,17 @@ impl Constraints {
             return Err(refusal("allowed_emails"));
         }
         Ok(())
+    }
+}
+
+impl Constraints {
+    /// The same of the provider at which somebody signed in, by its id; `None` if it was at none. For questions of
+    /// forward-auth proxies: elsewhere the name may be an application's.
+    pub fn check_provider(&self, provider: Option<&str>) -> Result<(), Denial> {
+        if self.providers.allows(|id| provider == Some(id)) {
+            return Ok(());
+        }
+        Err(refusal("allowed_providers"))
     }
 }
 
@@ -149,6 +162,22 @@ mod tests {
         check("allowed_groups=ops&allowed_emails=alice@sub.example.com", Ok(()));
         check("allowed_groups=ops&allowed_emails=bob@example.com", Err("allowed_emails"));
         check("allowed_groups=admins&allowed_emails=alice@sub.example.com", Err("allowed_groups"));
+    }
+
+    #[test]
+    fn a_question_may_ask_for_providers() {
+        for (query, provider, passes) in [
+            ("", None, true),
+            ("allowed_providers=staff", Some("staff"), true),
+            ("allowed_providers=x,staff", Some("staff"), true),
+            ("allowed_providers=staff", Some("Staff"), false),
+            ("allowed_providers=staff", None, false),
+            ("allowed_providers=", None, true),
+        ] {
+            let constraints = Constraints::from_query(query, Semicolons::Literal);
+            assert_eq!(constraints.check_provider(provider).is_ok(), passes, "{query} {provider:?}");
+            assert!(constraints.check(&Identity::default()).is_ok(), "{query}");
+        }
     }
 
     #[test]

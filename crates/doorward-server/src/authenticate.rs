@@ -286,7 +286,7 @@ fn is_due(gate: &Gate, session: &Session, now: Timestamp) -> bool {
 }
 
 /// A provider's session always has an expiry, a nonce or a token; one made from the password file has none.
-fn is_password_session(session: &Session) -> bool {
+pub(crate) fn is_password_session(session: &Session) -> bool {
     session.expires_on.is_none()
         && session.nonce.is_none()
         && session.tokens == doorward_core::Tokens::default()

@@ -14,7 +14,7 @@
 use std::{sync::Arc, time::SystemTime};
 
 use doorward_authn::websocket;
-use doorward_authz::{Constraints, Denial, DenialReason, Judged, Verdict};
+use doorward_authz::{Constraints, Denial, DenialReason, Judged, Provenance, Verdict};
 use doorward_core::{Grounds, Permit, Target, Timestamp, request::Scheme};
 use doorward_net::{Body, Peer};
 use doorward_oauth::Endpoint;
@@ -296,7 +296,7 @@ pub(crate) async fn decide(
         return Decided { decision: Decision::Forbidden, set_cookies };
     }
     let decision = match gate.access.policy.decide(&arrival.facts, judged, visitor.attempt()) {
-        Verdict::Permit(permit) => match constrained(gate, arrival, &visitor) {
+        Verdict::Permit(permit) => match constrained(gate, arrival, judged, &visitor) {
             Ok(()) => {
                 explain::note(&visitor.shortfall);
                 record.permit(permit.grounds());
@@ -331,14 +331,29 @@ pub(crate) async fn decide(
     Decided { decision, set_cookies }
 }
 
-/// `allowed_groups`, `allowed_emails` and `allowed_email_domains` in the query; they bind known visitors only.
-pub(crate) fn constrained(gate: &Gate, arrival: &Arrival, visitor: &Visitor) -> Result<(), Denial> {
-    let (Some(query), Standing::Known(Known { session, .. })) =
+/// `allowed_groups`, `allowed_emails` and `allowed_email_domains` in the query, and of a question `allowed_providers`; they
+/// bind known visitors only.
+pub(crate) fn constrained(
+    gate: &Gate,
+    arrival: &Arrival,
+    judged: Judged,
+    visitor: &Visitor,
+) -> Result<(), Denial> {
+    let (Some(query), Standing::Known(Known { session, provenance })) =
         (arrival.facts.target.query(), &visitor.standing)
     else {
         return Ok(());
     };
-    Constraints::from_query(query, gate.access.semicolons).check(&session.identity)
+    let constraints = Constraints::from_query(query, gate.access.semicolons);
+    constraints.check(&session.identity)?;
+    if judged == Judged::Own {
+        return Ok(());
+    }
+    constraints.check_provider(match (&visitor.key, provenance) {
+        (Some(_), Provenance::Provider) => gate.sign_in.providers.id_of(session),
+        // A token says it for itself.
+        _ => session.provider.as_deref(),
+    })
 }
 
 /// What goes to the application.

@@ -78,6 +78,11 @@ impl Providers {
         self.named(session.provider.as_deref())
     }
 
+    /// The id of that provider.
+    pub(crate) fn id_of(&self, session: &Session) -> Option<&str> {
+        self.of_session(session).map(|known| &*known.id)
+    }
+
     /// The provider to which the browser was sent; nothing if it is not configured any more.
     pub fn of_attempt(&self, attempt: &LoginAttempt) -> Option<&Known> {
         self.named(attempt.provider.as_deref())

@@ -59,7 +59,7 @@ impl Case<'_> {
             _ => visitor.attempt(),
         };
         let decision = match gate.access.policy.decide(&arrival.facts, judged, attempt) {
-            Verdict::Permit(permit) => self.permitted(permit, visitor, record),
+            Verdict::Permit(permit) => self.permitted(permit, judged, visitor, record),
             Verdict::Login => {
                 if matches!(visitor.standing, Standing::Nobody)
                     && set_cookies.is_empty()
@@ -153,7 +153,13 @@ impl Case<'_> {
         })
     }
 
-    fn permitted(&self, permit: Permit, mut visitor: Visitor, record: &mut Record) -> Decision {
+    fn permitted(
+        &self,
+        permit: Permit,
+        judged: Judged,
+        mut visitor: Visitor,
+        record: &mut Record,
+    ) -> Decision {
         let Self { gate, api: _, arrival } = *self;
         if visitor.caller.is_none() && impersonation::is_asked(arrival.headers()) {
             // Nobody acts as somebody else without saying who they are, wherever that is.
@@ -168,7 +174,7 @@ impl Case<'_> {
                 record.identify(session);
             }
         }
-        match constrained(gate, arrival, &visitor) {
+        match constrained(gate, arrival, judged, &visitor) {
             Ok(()) => {
                 explain::note(&visitor.shortfall);
                 let words = visitor.caller.as_ref().map(|caller| caller.words()).unwrap_or_default();

@@ -16,6 +16,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri
 
 use crate::{
     api::{Refusal, impersonation},
+    authenticate::is_password_session,
     explain::{Explanation, Outcome, Reason},
     ext_authz,
     gate::Gate,
@@ -246,7 +247,14 @@ impl<'a> Case<'a> {
         }
         match (self.judged, self.arrival.facts.target.query()) {
             (Judged::Original, Some(query)) => {
-                Constraints::from_query(query, self.gate.access.semicolons).check(identity)
+                let constraints = Constraints::from_query(query, self.gate.access.semicolons);
+                constraints.check(identity)?;
+                constraints.check_provider(match known.origin {
+                    Origin::Session if !is_password_session(&known.session) => {
+                        self.gate.sign_in.providers.id_of(&known.session)
+                    }
+                    _ => None,
+                })
             }
             _ => Ok(()),
         }

@@ -2,7 +2,7 @@
 //! configuration is that of docs/several-providers.md.
 
 use doorward_testkit::{
-    Answer, Browser, Doorward, Echo, Endpoint, Fault, Launch, Provider, Redis, Request,
+    Answer, Browser, Doorward, Echo, Endpoint, Fault, Launch, Provider, Redis, Request, SetCookie,
     page::{block, fill},
 };
 use serde_json::{Value, json};
@@ -341,7 +341,7 @@ fn a_frame_of_one_provider_ends_no_session_of_another() {
             let target = format!("/oauth2/frontchannel_logout?iss={}&sid=s1", encoded(issuer));
             browser.clone().get(&target)
         };
-        let ends = |answer: &Answer| answer.set_cookies().iter().any(|cookie| cookie.is_deletion());
+        let ends = |answer: &Answer| answer.set_cookies().iter().any(SetCookie::is_deletion);
         let answer = frame(&other.issuer());
         assert_eq!((answer.status, ends(&answer), is_in(&browser)), (200, false, true), "{id}");
         let answer = frame("https://evil.example");
@@ -484,6 +484,32 @@ fn passwords_are_of_no_provider() {
     let form = [("username", "bob"), ("password", "builder"), ("rd", "/")];
     assert_eq!(browser.send(Request::form("/oauth2/sign_in", &form)).status, 302);
     assert_eq!((browser.get("/page").status, browser.get("/admin/x").status), (200, 403));
+}
+
+#[test]
+fn a_question_of_a_proxy_may_name_providers() {
+    let several = Several::launch(
+        |launch| {
+            let launch = launch
+                .file("users", BOB)
+                .flag("--htpasswd-file={file:users}")
+                .flag("--skip-jwt-bearer-tokens");
+            launch.flag("--htpasswd-user-group=employees")
+        },
+        |yaml| yaml,
+    );
+    let (mut at_staff, at_partner) = (several.logged_in("staff"), several.logged_in("partner"));
+    for (names, staff, partner) in [("staff", 202, 403), ("x,partner", 403, 202), ("gone", 403, 403)] {
+        let target = format!("/oauth2/auth?allowed_providers={names}");
+        let ask = |browser: &Browser| browser.clone().get(&target).status;
+        assert_eq!((ask(&at_staff), ask(&at_partner)), (staff, partner), "{names}");
+        let token = format!("Bearer {}", several.partner.id_token());
+        let request = Request::get(&target).header("Authorization", &token);
+        assert_eq!(several.browser().send(request).status, partner, "{names}");
+        let request = Request::get(&target).basic("bob", "builder");
+        assert_eq!(several.browser().send(request).status, 403, "{names}: a password is of none");
+    }
+    assert_eq!(at_staff.get("/page?allowed_providers=partner").status, 200, "it may be the application's");
 }
 
 #[test]
