@@ -4,18 +4,18 @@
 //! be read as a request to another route is refused rather than interpreted ([`Unclear`]). Deciding is pure but for the
 //! policies that are asked by name; it has three values, and a fault is never a yes, also below `not`.
 
-mod conditions;
 mod expression;
 mod host;
+mod matching;
 mod routes;
 mod ruling;
 mod template;
 mod trial;
 mod value;
 
-pub use conditions::{Asked, Exchange, Match, Mismatch, Unclear, WebSocketMatch};
 pub use expression::{ClaimTest, Expression, Wanted};
 pub use host::{HostPattern, InvalidHostPattern};
+pub use matching::{Asked, Exchange, Match, Mismatch, Unclear, WebSocketMatch};
 pub use routes::{Fit, Found, InvalidRoute, RouteFault, Routes, Search};
 pub use ruling::{Denial, Effects, Fault, Grant, PolicyAnswer, Ruling, Unfulfilled};
 pub use template::{InvalidTemplate, PathTemplate};

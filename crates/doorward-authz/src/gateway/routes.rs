@@ -9,9 +9,9 @@ use doorward_core::{PathParameters, RuleId};
 
 use super::{
     Route,
-    conditions::{Asked, Holds, Mismatch, Unclear},
     expression::Expression,
     host::Reach,
+    matching::{Asked, Holds, Mismatch, Unclear},
     template::{End, PathTemplate, Segment},
 };
 use crate::readings::{Readings, readings};

@@ -1,4 +1,5 @@
-//! Which requests a route is about: the conditions beside host and path, and what could be read in two ways.
+//! Which requests a route is about (`match`): all that is asked beside host and path, and what could be read in two ways.
+//! What is asked of people is in `expression`.
 
 use std::fmt;
 
