@@ -107,7 +107,9 @@ pub(crate) fn plan(
         providers: beside.providers,
     };
     let routes = routes::routes(&written.routes, around, problems);
-    if !written.exchange_rules.is_empty() && beside.server.is_none() {
+    // Of a server that is on, but wrong, the mistakes have been told.
+    let is_on = own.auth_server.as_ref().is_some_and(|server| server.enabled == Some(true));
+    if !written.exchange_rules.is_empty() && beside.server.is_none() && !is_on {
         let message = "the built-in server exchanges tokens, and it is off";
         problems.add(
             "gateway.exchangeRules",

@@ -164,6 +164,15 @@ fn all_mistakes_come_together() {
 }
 
 #[test]
+fn a_server_that_is_wrong_is_not_said_to_be_off() {
+    let (provider, echo) = (Provider::start(), Echo::start());
+    let rules = "  exchangeRules: [{client: x, subjectIssuers: [self], audiences: [a]}]\n";
+    let exit = launch(&provider, &echo, rules).fail();
+    assert!(exit.output.contains("the client \"x\""), "{}", exit.output);
+    assert!(!exit.output.contains("it is off"), "{}", exit.output);
+}
+
+#[test]
 fn secrets_are_not_for_everybody() {
     let (provider, echo) = (Provider::start(), Echo::start());
     let inline =
