@@ -19,7 +19,7 @@ use crate::{
 const SCOPE: [&str; 3] = ["openid", "profile", "groups"];
 
 /// A running provider.
-struct Upstream {
+pub(crate) struct Upstream {
     child: Child,
     folder: PathBuf,
     address: std::net::SocketAddr,
@@ -28,16 +28,22 @@ struct Upstream {
 impl Upstream {
     /// For a server of this issuer that calls the provider `corp`.
     fn start(server: &str) -> Self {
+        Self::with(&format!("{server}/oauth/callback/corp"), &json!({}))
+    }
+
+    /// With further settings, in which `ISSUER` stands for its address.
+    pub(crate) fn with(redirect_uri: &str, more: &Value) -> Self {
         static NEXT: AtomicU16 = AtomicU16::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("upstream-{}-{number}", std::process::id());
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         std::fs::create_dir_all(&folder).unwrap();
         let address = free_address();
-        let settings = json!({
+        let mut settings = json!({
             "issuer": format!("http://{address}"), "port": address.port(), "client_id": "doorward",
-            "client_secret": SECRET, "redirect_uri": format!("{server}/oauth/callback/corp"),
+            "client_secret": SECRET, "redirect_uri": redirect_uri,
         });
+        settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let file = folder.join("provider.json");
         std::fs::write(&file, settings.to_string()).unwrap();
         let mut command = node(&folder, "provider.mjs");
@@ -49,12 +55,39 @@ impl Upstream {
         Self { child, folder, address }
     }
 
-    fn issuer(&self) -> String {
+    pub(crate) fn issuer(&self) -> String {
         format!("http://{}", self.address)
     }
 
+    /// What came to a path, in its order.
+    pub(crate) fn seen(&self, path: &str) -> Vec<Value> {
+        let all = Browser::new(self.address).send(Request::get("/seen")).json();
+        all.as_array().unwrap().iter().filter(|seen| seen["path"] == path).cloned().collect()
+    }
+
+    /// Signs in where a login leads; the target of the callback at doorward.
     #[track_caller]
-    fn order(&self, orders: &Value) {
+    pub(crate) fn sign_in(&self, url: &str) -> String {
+        let mut browser = Browser::new(self.address);
+        let mut target =
+            url.strip_prefix(&self.issuer()).unwrap_or_else(|| panic!("not here: {url}")).to_owned();
+        for _ in 0..8 {
+            let answer = browser.send(Request::get(&target).header("Accept", "text/html"));
+            let location = answer.location().to_owned();
+            assert!(!location.is_empty(), "{} {}", answer.status, answer.text());
+            match location
+                .strip_prefix(&self.issuer())
+                .or(Some(&location).filter(|_| location.starts_with('/')).map(String::as_str))
+            {
+                Some(here) => target = here.to_owned(),
+                None => return format!("/{}", location.splitn(4, '/').nth(3).unwrap()),
+            }
+        }
+        panic!("still not back: {target}");
+    }
+
+    #[track_caller]
+    pub(crate) fn order(&self, orders: &Value) {
         let request = Request::new("POST", "/order").body(&orders.to_string());
         assert_eq!(Browser::new(self.address).send(request).status, 200);
     }

@@ -9,6 +9,8 @@
 #[cfg(test)]
 mod chain;
 #[cfg(test)]
+mod client;
+#[cfg(test)]
 mod envoy;
 #[cfg(test)]
 mod exchange;
