@@ -113,7 +113,6 @@ pub struct Tls {
 }
 
 /// An identity provider. Records for particular providers count for these only.
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the file")]
 #[derive(Debug, Clone, PartialEq)]
 pub struct Provider {
     pub client_id: String,
@@ -148,9 +147,9 @@ pub struct Provider {
     pub code_challenge_method: String,
     pub additional_claims: Vec<String>,
     pub backend_logout_url: String,
-    /// This and what follows is not in oauth2-proxy.
+    /// This and what follows is not in oauth2-proxy, which takes no file that has a key for it.
     pub client_auth: ClientAuth,
-    pub pushed_authorization_requests: bool,
+    pub pushed_authorization_requests: Option<bool>,
     /// The key that tokens are bound to.
     pub dpop_key_file: String,
     /// The claim `acr` has to be one of these.
@@ -213,7 +212,7 @@ impl Default for Provider {
             additional_claims: Vec::new(),
             backend_logout_url: String::new(),
             client_auth: ClientAuth::default(),
-            pushed_authorization_requests: false,
+            pushed_authorization_requests: None,
             dpop_key_file: String::new(),
             required_acr: Vec::new(),
             max_auth_age: None,

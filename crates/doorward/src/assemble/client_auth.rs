@@ -57,13 +57,14 @@ pub(super) fn strengthened(
 ) -> Option<Config> {
     let identity = identity(&provider.client_auth, problems);
     let dpop = dpop(&provider.dpop_key_file, problems);
+    let wants_push = provider.pushed_authorization_requests == Some(true);
     let strength = LoginStrength { acr: provider.required_acr.clone(), max_age: provider.max_auth_age };
     if config.kind.protocol() == Protocol::OAuth2 {
         let written = [
             ("required-acr", !strength.acr.is_empty()),
             ("max-auth-age", strength.max_age.is_some()),
             ("dpop-key-file", !provider.dpop_key_file.is_empty()),
-            ("pushed-authorization-requests", provider.pushed_authorization_requests),
+            ("pushed-authorization-requests", wants_push),
         ];
         for (option, _) in written.into_iter().filter(|(_, is_set)| *is_set) {
             let message =
@@ -72,11 +73,7 @@ pub(super) fn strengthened(
         }
     }
     let (client_identity, dpop) = (identity?, dpop?);
-    let pushed_requests = if provider.pushed_authorization_requests {
-        PushedRequests::Always
-    } else {
-        PushedRequests::WhereRequired
-    };
+    let pushed_requests = if wants_push { PushedRequests::Always } else { PushedRequests::WhereRequired };
     let http = HttpConfig { client_identity, ..config.http };
     Some(Config { http, dpop, pushed_requests, strength, ..config })
 }

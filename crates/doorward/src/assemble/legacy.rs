@@ -207,7 +207,7 @@ fn provider(options: &Options, problems: &Problems<'_>) -> Provider {
         additional_claims: Vec::new(),
         backend_logout_url: options.backend_logout_url.clone(),
         client_auth: client_auth(options),
-        pushed_authorization_requests: options.pushed_authorization_requests,
+        pushed_authorization_requests: options.pushed_authorization_requests.then_some(true),
         dpop_key_file: options.dpop_key_file.clone(),
         required_acr: options.required_acr.clone(),
         max_auth_age: Some(options.max_auth_age).filter(|age| !age.is_zero()),

@@ -152,6 +152,27 @@ providers:
     assert!(exit.output.contains("alpha.yaml line 6,"), "{}", exit.output);
 }
 
+/// It refuses files with keys that it does not know.
+#[test]
+fn what_oauth2_proxy_does_not_know_is_printed_only_if_somebody_asked_for_it() {
+    let own = ["clientAuth", "pushedAuthorizationRequests", "dpopKeyFile", "requiredACR", "maxAuthAge"];
+    let usual =
+        ["--provider=oidc", "--client-id=a", "--client-secret=b", "--oidc-issuer-url=https://id.example"];
+    let usual = usual.map(str::to_owned).to_vec();
+    let plain = converted(&usual);
+    assert!(own.iter().all(|key| !plain.contains(key)), "{plain}");
+    let asked = [
+        "--client-auth-method=private_key_jwt",
+        "--client-key-file=/key",
+        "--pushed-authorization-requests",
+        "--dpop-key-file=/dpop",
+        "--required-acr=gold",
+        "--max-auth-age=5m",
+    ];
+    let asked = converted(&[usual, asked.map(str::to_owned).to_vec()].concat());
+    assert!(own.iter().all(|key| asked.contains(key)), "{asked}");
+}
+
 #[test]
 fn the_example_of_the_page_is_valid() {
     let page = include_str!("../../../../docs/alpha-configuration.md");

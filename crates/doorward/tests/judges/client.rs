@@ -414,7 +414,7 @@ fn an_assertion_of_somebody_else_is_read_for_every_request() {
         flags: &[],
     }
     .start();
-    stage.turned_away("invalid_client");
+    stage.turned_away("invalid client_assertion format");
     let key = ClientKey::read(key_file("p256.pem").as_bytes(), None, Some("k")).unwrap();
     let expires = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() + 600;
     for number in 0..2 {
