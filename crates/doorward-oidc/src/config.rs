@@ -10,6 +10,7 @@ use crate::{
     discovery::{self, ConnectError},
     http::{self, HttpConfig},
     provider::read_pem_files,
+    vendor::{Azure, EntraId, Google},
 };
 
 /// Everything that describes one provider and our registration there.
@@ -182,7 +183,16 @@ pub enum ProviderKind {
     KeycloakOidc,
     /// The server in this program: users go by their names, which are unique there, and need no e-mail address.
     Doorward,
+    /// Active Directory Federation Services: who has no e-mail address goes by the user principal name.
+    Adfs,
+    /// Microsoft's older endpoints, of version 1 or 2.
+    Azure(Azure),
+    Cidaas,
     DigitalOcean,
+    /// Microsoft's endpoints of one tenant or of several.
+    EntraId(EntraId),
+    Google(Box<Google>),
+    LoginGov,
 }
 
 /// What a provider of a kind has where the configuration says nothing. Empty: nothing is known.
@@ -210,7 +220,15 @@ pub enum Protocol {
 impl ProviderKind {
     pub const fn protocol(&self) -> Protocol {
         match self {
-            Self::Oidc | Self::KeycloakOidc | Self::Doorward => Protocol::OpenIdConnect,
+            Self::Oidc
+            | Self::KeycloakOidc
+            | Self::Doorward
+            | Self::Adfs
+            | Self::Azure(_)
+            | Self::Cidaas
+            | Self::EntraId(_)
+            | Self::Google(_)
+            | Self::LoginGov => Protocol::OpenIdConnect,
             Self::DigitalOcean => Protocol::OAuth2,
         }
     }
@@ -220,6 +238,33 @@ impl ProviderKind {
             Self::Oidc => discovered("OpenID Connect"),
             Self::KeycloakOidc => discovered("Keycloak OIDC"),
             Self::Doorward => discovered("doorward"),
+            Self::Adfs => discovered("ADFS"),
+            Self::Azure(_) => Defaults {
+                name: "Azure",
+                login_url: "https://login.microsoftonline.com/common/oauth2/authorize",
+                redeem_url: "https://login.microsoftonline.com/common/oauth2/token",
+                profile_url: "https://graph.microsoft.com/v1.0/me",
+                validate_url: "https://graph.microsoft.com/v1.0/me",
+                scope: "openid",
+            },
+            Self::Cidaas => Defaults { scope: "openid email profile roles groups", ..discovered("CIDAAS") },
+            Self::EntraId(_) => discovered("Microsoft Entra ID"),
+            Self::Google(_) => Defaults {
+                name: "Google",
+                login_url: "https://accounts.google.com/o/oauth2/auth?access_type=offline",
+                redeem_url: "https://www.googleapis.com/oauth2/v3/token",
+                profile_url: "",
+                validate_url: "https://www.googleapis.com/oauth2/v1/tokeninfo",
+                scope: "profile email",
+            },
+            Self::LoginGov => Defaults {
+                name: "login.gov",
+                login_url: "https://secure.login.gov/openid_connect/authorize",
+                redeem_url: "https://secure.login.gov/api/openid_connect/token",
+                profile_url: "https://secure.login.gov/api/openid_connect/userinfo",
+                validate_url: "https://secure.login.gov/api/openid_connect/userinfo",
+                scope: "email openid",
+            },
             Self::DigitalOcean => Defaults {
                 name: "DigitalOcean",
                 login_url: "https://cloud.digitalocean.com/v1/oauth/authorize",
@@ -230,6 +275,30 @@ impl ProviderKind {
             },
         }
     }
+}
+
+impl ProviderKind {
+    /// What is known beforehand of a provider that has ID tokens and is not discovered.
+    pub const fn undiscovered(&self) -> Option<Undiscovered> {
+        match self {
+            Self::Google(_) => Some(Undiscovered {
+                issuer: "https://accounts.google.com",
+                keys_url: "https://www.googleapis.com/oauth2/v3/certs",
+            }),
+            Self::LoginGov => Some(Undiscovered {
+                issuer: "https://secure.login.gov/",
+                keys_url: "https://secure.login.gov/api/openid_connect/certs",
+            }),
+            _ => None,
+        }
+    }
+}
+
+/// What metadata would tell of a provider that is not discovered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Undiscovered {
+    pub issuer: &'static str,
+    pub keys_url: &'static str,
 }
 
 const fn discovered(name: &'static str) -> Defaults {

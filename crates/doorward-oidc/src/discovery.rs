@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::{
     client_authentication::ClientAuth,
-    config::{Config, Discovery, IssuerCheck, KeySource, Protocol, PushedRequests},
+    config::{Config, Discovery, IssuerCheck, KeySource, Protocol, ProviderKind, PushedRequests},
     http::{HttpClient, HttpError},
     printable::printable,
 };
@@ -135,10 +135,13 @@ impl Metadata {
             algorithms: algorithms(&config.enabled_algorithms, &[])?,
             offers_s256: false,
             offers_account_choice: false,
-            client_auth: match config.kind.protocol() {
-                Protocol::OpenIdConnect => ClientAuth::Basic,
+            client_auth: match (config.kind.protocol(), &config.kind) {
                 // What providers without metadata understand.
-                Protocol::OAuth2 => ClientAuth::Post,
+                (Protocol::OAuth2, _)
+                | (_, ProviderKind::Google(_) | ProviderKind::Azure(_) | ProviderKind::LoginGov) => {
+                    ClientAuth::Post
+                }
+                (Protocol::OpenIdConnect, _) => ClientAuth::Basic,
             },
             response_issuer: ResponseIssuer::NotPromised,
         })

@@ -30,7 +30,29 @@ pub(crate) struct ClaimNames {
     groups: String,
     additional: Vec<String>,
     email_verification: EmailVerification,
+    /// Whether an address counts that the provider says nothing about.
+    unsaid: Unsaid,
+    /// Where the address is looked for if the claim for it is empty.
+    instead_of_email: &'static [&'static str],
+    needed: Needed,
     naming: Naming,
+}
+
+/// What it means that a provider does not say whether an address is verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unsaid {
+    Verified,
+    Unverified,
+}
+
+/// For what userinfo is asked if the ID token lacks it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Needed {
+    Everything,
+    /// There, nothing else would be found.
+    Email,
+    /// There is nobody to ask.
+    Nothing,
 }
 
 /// What a user is called.
@@ -55,6 +77,20 @@ impl ClaimNames {
             } else {
                 EmailVerification::Ignored
             },
+            unsaid: match config.kind {
+                ProviderKind::Google(_) | ProviderKind::LoginGov => Unsaid::Unverified,
+                _ => Unsaid::Verified,
+            },
+            instead_of_email: match config.kind {
+                ProviderKind::Adfs => &["upn"],
+                ProviderKind::Azure(_) => &["mail", "otherMails", "userPrincipalName"],
+                _ => &[],
+            },
+            needed: match config.kind {
+                ProviderKind::Azure(_) => Needed::Email,
+                ProviderKind::Google(_) => Needed::Nothing,
+                _ => Needed::Everything,
+            },
             naming: match config.kind {
                 ProviderKind::Doorward => Naming::Name,
                 _ => Naming::Subject,
@@ -65,6 +101,11 @@ impl ClaimNames {
     /// Whether the ID token has every claim, so that userinfo need not be asked. The subject is never asked for: the ID
     /// token has it, or is worth nothing.
     pub(crate) fn are_all_in(&self, id: &Claims) -> bool {
+        match self.needed {
+            Needed::Everything => (),
+            Needed::Email => return lookup(id, &self.email).is_some(),
+            Needed::Nothing => return true,
+        }
         let fixed = ["preferred_username", self.email.as_str(), self.groups.as_str()];
         let verified = (self.email_verification == EmailVerification::Required).then_some("email_verified");
         let mut wanted = fixed.into_iter().chain(verified).chain(self.additional.iter().map(String::as_str));
@@ -111,14 +152,31 @@ impl ClaimNames {
                 Some(name("preferred_username")?).filter(|name| !name.is_empty()).unwrap_or(subject)
             }
         };
+        let mut email = name(&self.email)?;
+        if !email.is_empty()
+            && (self.unsaid, self.email_verification) == (Unsaid::Unverified, EmailVerification::Required)
+            && find("email_verified").is_none()
+        {
+            return Err(IdentifyError::EmailUnverified);
+        }
+        if email.is_empty() {
+            let others = self.instead_of_email.iter().filter_map(|claim| find(claim));
+            email = others.filter_map(first_text).next().unwrap_or_default().to_owned();
+        }
         Ok(Identity {
             user,
-            email: name(&self.email)?,
+            email,
             groups: find(&self.groups).map(as_list).unwrap_or_default(),
             preferred_username: text("preferred_username"),
             additional,
         })
     }
+}
+
+/// A text, or the first of a list.
+fn first_text(value: &Value) -> Option<&str> {
+    let value = value.as_array().map_or(Some(value), |all| all.first())?;
+    value.as_str().filter(|text| !text.is_empty())
 }
 
 /// The subject, which the ID token alone states.

@@ -40,7 +40,7 @@ pub use client_authentication::ClientAuth;
 pub use config::{
     AllowedValue, AssertionAudience, ClientAuthentication, ClientSecret, Config, Defaults, Discovery,
     EmailVerification, IssuerCheck, KeySource, LoginParameter, LoginStrength, NonceCheck, Pkce,
-    ProfileClaims, Protocol, ProviderKind, PushedRequests,
+    ProfileClaims, Protocol, ProviderKind, PushedRequests, Undiscovered,
 };
 pub use discovery::ConnectError;
 pub use identify::IdentifyError;
@@ -58,5 +58,8 @@ pub use strength::WeakLogin;
 pub use token_endpoint::TokenRequestError;
 pub use token_exchange::{ExchangedToken, TokenExchange, TokenExchangeConfig, TokenExchangeRequest};
 pub use userinfo::UserinfoError;
-pub use vendor::{ApiFault, VendorError};
+pub use vendor::{
+    ApiFault, Azure, DefaultCredentials, EntraId, Google, GoogleCredentials, GoogleDirectory,
+    GoogleEndpoints, InvalidGoogleCredentials, ServiceAccount, UserScope, VendorError, Workload,
+};
 pub use verify::IdTokenError;

@@ -11,6 +11,7 @@ use url::Url;
 use crate::{
     config::{Config, LoginStrength, NonceCheck, Pkce},
     discovery::Metadata,
+    provider::Shared,
     token_endpoint::TokenRequestError,
 };
 
@@ -264,7 +265,13 @@ fn parameters(
     set(CLIENT_ID, &config.client_id);
     set("redirect_uri", start.redirect_uri);
     set("response_type", "code");
-    set("scope", &config.scope);
+    let scope = Shared::scope(config, metadata);
+    if !scope.is_empty() {
+        set("scope", &scope);
+    }
+    if let Some(resource) = Shared::resource(config, metadata) {
+        set("resource", resource);
+    }
     set("state", start.state);
     if config.nonce != NonceCheck::Off {
         set("nonce", start.nonce_hash);

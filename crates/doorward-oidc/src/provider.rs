@@ -24,7 +24,7 @@ use crate::{
     printable::printable,
     pushed::PUSHES,
     token_endpoint::{TokenEndpoint, TokenRequestError},
-    vendor::{present, presentation},
+    vendor::{TokenCache, present, presentation},
     verify::{Believed, IdTokenError, Means, Verifier},
 };
 
@@ -269,6 +269,8 @@ pub(crate) struct Shared {
     auth_memory: AuthMemory,
     dpop: Option<Dpop>,
     pub(crate) pushes: Semaphore,
+    /// What Google's directory is asked with.
+    pub(crate) directory_token: TokenCache,
     pace: Pace,
 }
 
@@ -288,6 +290,7 @@ impl Shared {
             auth_memory: AuthMemory::default(),
             dpop: config.dpop.clone().map(Dpop::new),
             pushes: Semaphore::new(PUSHES),
+            directory_token: TokenCache::default(),
             config,
             pace,
         })

@@ -13,7 +13,7 @@ use crate::{
     strength::WeakLogin,
     token_endpoint::{GrantForm, TokenAnswer, TokenRequestError},
     userinfo::UserinfoError,
-    vendor::VendorError,
+    vendor::{Known, VendorError},
     verify::{Believed, IdTokenError},
 };
 
@@ -164,6 +164,9 @@ impl Provider {
             fields.push(("code_verifier", verifier.expose()));
             secrets.push(verifier);
         }
+        if let Some(resource) = Shared::resource(&shared.config, &metadata) {
+            fields.push(("resource", resource));
+        }
         let form = GrantForm { fields: &fields, secrets: &secrets };
         let answer = shared.token_endpoint(&metadata, now)?.request(form).await?;
         shared.grant(answer, Some(&callback.nonce_hash), (&metadata, now)).await
@@ -218,6 +221,9 @@ impl Shared {
         if let Some(roles) = self.roles(&answer.access, &identity.user, (metadata, now)).await {
             roles.append_to(&mut identity);
         }
+        let (claims, profile) = (Some(&claims), profile.as_ref());
+        let known = Known { claims, profile, access: &answer.access, metadata, now };
+        let identity = self.enrich(identity, known).await?;
         let expires_on = answer.expires_in.map(|life| now.saturating_add(life));
         let tokens = Tokens { access: Some(answer.access), id: Some(id), refresh: answer.refresh };
         Ok(Grant { tokens, identity, expires_on })
@@ -231,7 +237,9 @@ impl Shared {
         (metadata, now): (&Metadata, Timestamp),
     ) -> Result<Option<Claims>, UserinfoError> {
         let Some(url) = &metadata.profile else { return Ok(None) };
-        if self.config.profile_claims == ProfileClaims::Skip || self.claim_names.are_all_in(id_claims) {
+        let is_asked =
+            self.config.profile_claims == ProfileClaims::Fetch && !self.claim_names.are_all_in(id_claims);
+        if !is_asked && !self.demands_profile() {
             return Ok(None);
         }
         self.userinfo(url, (access, id_claims), (metadata, now)).await.map(Some)

@@ -2,6 +2,7 @@
 //! A new ID token must be about the same subject, otherwise nothing at all is taken over.
 
 use doorward_core::{Identity, SecretString, Timestamp, Tokens};
+use doorward_jose::Claims;
 
 use crate::{
     config::{Protocol, ProviderKind},
@@ -10,7 +11,7 @@ use crate::{
     provider::{Provider, Shared},
     token_endpoint::{GrantForm, TokenRequestError},
     userinfo::UserinfoError,
-    vendor::VendorError,
+    vendor::{Known, VendorError},
     verify::{Believed, IdTokenError},
 };
 
@@ -116,7 +117,7 @@ impl Provider {
                 let believed = shared.id_token(id, &metadata, now).await?;
                 shared.renewed_identity(&believed, &answer.access, current, (&metadata, now)).await?
             }
-            None => shared.with_renewed_roles(&answer.access, current, (&metadata, now)).await,
+            None => shared.renewed_without_id_token(&answer.access, current, (&metadata, now)).await?,
         };
         Ok(Refreshed {
             tokens: Tokens {
@@ -132,7 +133,23 @@ impl Provider {
 
 /// Users go by their names, or by their addresses where the provider gives no names.
 fn is_same_user(new: &Identity, current: &Identity) -> bool {
-    if new.user.is_empty() { new.email == current.email } else { new.user == current.user }
+    if new.user.is_empty() || current.user.is_empty() {
+        new.email == current.email
+    } else {
+        new.user == current.user
+    }
+}
+
+/// At a fault of the provider's API what was known last goes on to count.
+fn or_last_known(read: Result<Identity, VendorError>) -> Result<Option<Identity>, VendorError> {
+    match read {
+        Ok(identity) => Ok(Some(identity)),
+        Err(reason) if reason.is_passing() => {
+            tracing::warn!(%reason, "groups could not be read at a refresh, the identity stays as it was");
+            Ok(None)
+        }
+        Err(reason) => Err(reason),
+    }
 }
 
 impl Shared {
@@ -154,13 +171,42 @@ impl Shared {
             Err(reason) => return Err(RefreshError::Userinfo(reason)),
         };
         let mut identity = self.claim_names.identity(&believed.claims, profile.as_ref())?;
-        if identity.user != current.user {
+        if !is_same_user(&identity, current) {
             return Err(RefreshError::OtherSubject);
         }
         if let Some(roles) = self.roles(access, &identity.user, at).await {
             roles.append_to(&mut identity);
         }
-        Ok(Some(identity))
+        let (claims, profile, (metadata, now)) = (Some(&believed.claims), profile.as_ref(), at);
+        let known = Known { claims, profile, access, metadata, now };
+        Ok(or_last_known(self.enrich(identity, known).await)?)
+    }
+
+    /// Roles and groups may have changed although no new ID token says so.
+    async fn renewed_without_id_token(
+        &self,
+        access: &SecretString,
+        current: &Identity,
+        at: (&Metadata, Timestamp),
+    ) -> Result<Option<Identity>, RefreshError> {
+        let (metadata, now) = at;
+        let profile = match self.config.kind {
+            ProviderKind::Cidaas => {
+                let about = Claims::from_iter([("sub".to_owned(), current.user.clone().into())]);
+                match self.profile(&about, access, metadata).await {
+                    Ok(profile) => profile,
+                    Err(reason) if reason.is_passing() => {
+                        tracing::warn!(%reason, "userinfo could not be asked at a refresh, the groups stay");
+                        return Ok(None);
+                    }
+                    Err(reason) => return Err(RefreshError::Userinfo(reason)),
+                }
+            }
+            ProviderKind::Google(_) => None,
+            _ => return Ok(self.with_renewed_roles(access, current, at).await),
+        };
+        let known = Known { claims: None, profile: profile.as_ref(), access, metadata, now };
+        Ok(or_last_known(self.enrich(current.clone(), known).await)?)
     }
 
     /// Without a new ID token only Keycloak's roles can have changed: they are in the access token.

@@ -7,8 +7,9 @@ use doorward_jose::{
 };
 
 use crate::{
-    config::{Config, IssuerCheck, NonceCheck},
+    config::{Config, IssuerCheck, NonceCheck, ProviderKind},
     jwks::{KeyCache, KeyFetch},
+    vendor::Tenants,
 };
 
 /// Why a token of the provider was not believed.
@@ -27,11 +28,31 @@ pub enum IdTokenError {
 /// What a token must fulfil, fixed by the configuration.
 #[derive(Debug)]
 pub(crate) struct Verifier {
-    /// Nothing if any issuer will do.
-    issuer: Option<String>,
+    issuers: Issuers,
     audience: AudienceRule,
     nonce: NonceCheck,
     keys: KeyCache,
+}
+
+/// Whose tokens are believed.
+#[derive(Debug)]
+enum Issuers {
+    Any,
+    One(String),
+    Tenants(Tenants),
+}
+
+impl Issuers {
+    fn new(config: &Config) -> Self {
+        let only = (config.issuer_check == IssuerCheck::Exact).then(|| config.issuer.clone());
+        match (&config.kind, only) {
+            (ProviderKind::EntraId(settings), only) => {
+                Self::Tenants(Tenants::new(&config.issuer, only, settings))
+            }
+            (_, Some(only)) => Self::One(only),
+            (_, None) => Self::Any,
+        }
+    }
 }
 
 /// The provider's side of a verification.
@@ -44,7 +65,7 @@ pub(crate) struct Means<'a> {
 impl Verifier {
     pub(crate) fn new(config: &Config, keys: KeyCache) -> Self {
         Self {
-            issuer: (config.issuer_check == IssuerCheck::Exact).then(|| config.issuer.clone()),
+            issuers: Issuers::new(config),
             audience: AudienceRule::new(&config.audience_claims, &config.client_id, &config.extra_audiences),
             nonce: config.nonce,
             keys,
@@ -133,7 +154,11 @@ impl Verifier {
     }
 
     fn issuer(&self, claims: &Claims) -> Result<(), ClaimError> {
-        self.issuer.as_ref().map_or(Ok(()), |expected| check_issuer(claims, expected))
+        match &self.issuers {
+            Issuers::Any => Ok(()),
+            Issuers::One(expected) => check_issuer(claims, expected),
+            Issuers::Tenants(tenants) => tenants.check(claims),
+        }
     }
 }
 
