@@ -193,7 +193,7 @@ impl Shared {
         let profile = match self.config.kind {
             ProviderKind::Cidaas => {
                 let about = Claims::from_iter([("sub".to_owned(), current.user.clone().into())]);
-                match self.profile(&about, access, metadata).await {
+                match self.profile(&about, access, at).await {
                     Ok(profile) => profile,
                     Err(reason) if reason.is_passing() => {
                         tracing::warn!(%reason, "userinfo could not be asked at a refresh, the groups stay");

@@ -564,10 +564,10 @@ options! {
     Particular {
         /// Microsoft Graph field that names a group, such as id or displayName.
         azure_graph_group_field: Text = "",
-            "azure-graph-group-field", "OAUTH2_PROXY_AZURE_GRAPH_GROUP_FIELD", Legacy, Later;
+            "azure-graph-group-field", "OAUTH2_PROXY_AZURE_GRAPH_GROUP_FIELD", Legacy, Implemented;
         /// Tenant in the endpoints of the azure provider.
         azure_tenant: Text = "common",
-            "azure-tenant", "OAUTH2_PROXY_AZURE_TENANT", Legacy, Later;
+            "azure-tenant", "OAUTH2_PROXY_AZURE_TENANT", Legacy, Implemented;
         /// Admit only who may contribute to this repository, as owner/name.
         bitbucket_repository: Text = "",
             "bitbucket-repository", "OAUTH2_PROXY_BITBUCKET_REPOSITORY", Legacy, Later;
@@ -576,10 +576,10 @@ options! {
             "bitbucket-team", "OAUTH2_PROXY_BITBUCKET_TEAM", Legacy, Later;
         /// Tenants whose tokens are accepted.
         entra_id_allowed_tenants: List = "",
-            "entra-id-allowed-tenant", "OAUTH2_PROXY_ENTRA_ID_ALLOWED_TENANTS", Legacy, Later;
+            "entra-id-allowed-tenant", "OAUTH2_PROXY_ENTRA_ID_ALLOWED_TENANTS", Legacy, Implemented;
         /// Authenticate as client with the federated token of an Azure workload instead of a secret.
         entra_id_federated_token_auth: Bool = "false",
-            "entra-id-federated-token-auth", "OAUTH2_PROXY_ENTRA_ID_FEDERATED_TOKEN_AUTH", Legacy, Later;
+            "entra-id-federated-token-auth", "OAUTH2_PROXY_ENTRA_ID_FEDERATED_TOKEN_AUTH", Legacy, Implemented;
         /// Admit only members of this organisation.
         github_org: Text = "",
             "github-org", "OAUTH2_PROXY_GITHUB_ORG", Legacy, Later;
@@ -603,41 +603,41 @@ options! {
             "gitlab-project", "OAUTH2_PROXY_GITLAB_PROJECTS", Legacy, Later;
         /// Scope for looking up the organisation id of a user: cloud, user, or read-only.
         google_admin_api_user_scope: Text = "",
-            "google-admin-api-user-scope", "OAUTH2_PROXY_GOOGLE_ADMIN_API_USER_SCOPE", Legacy, Later;
+            "google-admin-api-user-scope", "OAUTH2_PROXY_GOOGLE_ADMIN_API_USER_SCOPE", Legacy, Implemented;
         /// Workspace administrator on whose behalf the directory is asked.
         google_admin_email: Text = "",
-            "google-admin-email", "OAUTH2_PROXY_GOOGLE_ADMIN_EMAIL", Legacy, Later;
-        /// Admit only members of one of these Workspace groups.
+            "google-admin-email", "OAUTH2_PROXY_GOOGLE_ADMIN_EMAIL", Legacy, Implemented;
+        /// Admit only members of one of these Workspace groups. Needs credentials for the directory.
         google_groups: List = "",
-            "google-group", "OAUTH2_PROXY_GOOGLE_GROUPS", Legacy, Later,
+            "google-group", "OAUTH2_PROXY_GOOGLE_GROUPS", Legacy, Implemented,
             former "OAUTH2_PROXY_GOOGLE_GROUP" "google_group";
         /// Path of the key file of the service account.
         google_service_account_json: Text = "",
-            "google-service-account-json", "OAUTH2_PROXY_GOOGLE_SERVICE_ACCOUNT_JSON", Legacy, Later;
+            "google-service-account-json", "OAUTH2_PROXY_GOOGLE_SERVICE_ACCOUNT_JSON", Legacy, Implemented;
         /// Service account to impersonate with the default credentials.
         google_target_principal: Text = "",
-            "google-target-principal", "OAUTH2_PROXY_GOOGLE_TARGET_PRINCIPAL", Legacy, Later;
+            "google-target-principal", "OAUTH2_PROXY_GOOGLE_TARGET_PRINCIPAL", Legacy, Implemented;
         /// Use the default credentials of the environment instead of a key file.
         google_use_application_default_credentials: BoolWord = "false",
-            "google-use-application-default-credentials", "OAUTH2_PROXY_GOOGLE_USE_APPLICATION_DEFAULT_CREDENTIALS", Legacy, Later;
+            "google-use-application-default-credentials", "OAUTH2_PROXY_GOOGLE_USE_APPLICATION_DEFAULT_CREDENTIALS", Legacy, Implemented;
         /// Take the external id in the organisation as preferred user name.
         google_use_organization_id: BoolWord = "false",
-            "google-use-organization-id", "OAUTH2_PROXY_GOOGLE_USE_ORGANIZATION_ID", Legacy, Later;
+            "google-use-organization-id", "OAUTH2_PROXY_GOOGLE_USE_ORGANIZATION_ID", Legacy, Implemented;
         /// Private key for login.gov, as PEM text.
         jwt_key: Secret = "",
-            "jwt-key", "OAUTH2_PROXY_JWT_KEY", Legacy, Later;
+            "jwt-key", "OAUTH2_PROXY_JWT_KEY", Legacy, Implemented;
         /// PEM file with the private key for login.gov.
         jwt_key_file: Text = "",
-            "jwt-key-file", "OAUTH2_PROXY_JWT_KEY_FILE", Legacy, Later;
+            "jwt-key-file", "OAUTH2_PROXY_JWT_KEY_FILE", Legacy, Implemented;
         /// Admit only members of one of these groups (provider keycloak).
         keycloak_groups: List = "",
             "keycloak-group", "OAUTH2_PROXY_KEYCLOAK_GROUPS", Legacy, Later;
         /// URL of the public keys of login.gov.
         pubjwk_url: Text = "",
-            "pubjwk-url", "OAUTH2_PROXY_PUBJWK_URL", Legacy, Later;
+            "pubjwk-url", "OAUTH2_PROXY_PUBJWK_URL", Legacy, Implemented;
         /// Resource to ask for (azure, adfs).
         resource: Text = "",
-            "resource", "OAUTH2_PROXY_RESOURCE", Legacy, Later;
+            "resource", "OAUTH2_PROXY_RESOURCE", Legacy, Implemented;
     }
 
     Access {

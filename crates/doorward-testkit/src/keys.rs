@@ -88,6 +88,14 @@ impl KeyName {
         jwk
     }
 
+    /// The private key in PEM, for a client that signs. RSA only.
+    pub fn private_pem(self) -> String {
+        let Pair::Rsa(pair) = self.pair() else { panic!("only RSA keys are used this way") };
+        let der: aws_lc_rs::encoding::Pkcs8V1Der<'_> = pair.as_der().unwrap();
+        let text = STANDARD.encode_to_string(der.as_ref());
+        format!("-----BEGIN PRIVATE KEY-----\n{text}\n-----END PRIVATE KEY-----\n")
+    }
+
     /// The public key in PEM, as attackers feed it to a confused HMAC check. RSA only.
     pub(crate) fn public_pem(self) -> String {
         let Pair::Rsa(pair) = self.pair() else { panic!("only RSA keys are used this way") };

@@ -38,7 +38,7 @@ pub use doorward::{Doorward, Exit, Launch, free_address};
 pub use echo::{Echo, Seen};
 pub use http1::Headers;
 pub use keys::KeyName;
-pub use provider::{Call, Endpoint, Fault, Knobs, Provider, Refresh};
+pub use provider::{Call, ClientProof, Endpoint, Fault, Knobs, Provider, Refresh};
 pub use redis::{Cluster, Redis, Security, Watched};
 pub use token::{Signature, Token};
 pub use wait::{eventually, until};

@@ -65,6 +65,15 @@ pub enum Fault {
     Drip,
 }
 
+/// How the client proves who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientProof {
+    /// By its secret.
+    Secret,
+    /// By an assertion (RFC 7521 section 4.2), whatever it says; tests look at it.
+    Assertion,
+}
+
 /// What becomes of refresh tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refresh {
@@ -95,6 +104,9 @@ pub struct Knobs {
     pub discovery: Map<String, Value>,
     /// Members of token answers, over the usual ones.
     pub token_answer: Map<String, Value>,
+    pub client: ClientProof,
+    /// What further paths answer with: a status, and JSON.
+    pub documents: BTreeMap<String, (u16, Value)>,
     pub faults: BTreeMap<Endpoint, Fault>,
 }
 
@@ -111,12 +123,19 @@ impl Default for Knobs {
             published: vec![KeyName::Rsa, KeyName::P256, KeyName::Ed25519],
             discovery: Map::new(),
             token_answer: Map::new(),
+            client: ClientProof::Secret,
+            documents: BTreeMap::new(),
             faults: BTreeMap::new(),
         }
     }
 }
 
 impl Knobs {
+    /// Answers a further path with this as JSON.
+    pub fn document(&mut self, path: &str, document: Value) {
+        self.documents.insert(path.to_owned(), (200, document));
+    }
+
     /// Sets a claim of ID tokens.
     pub fn claim(&mut self, name: &str, value: impl Into<Value>) {
         self.claims.insert(name.to_owned(), value.into());
@@ -278,7 +297,10 @@ impl State {
         };
         let reply = match state.knobs.faults.get(&endpoint) {
             Some(fault) => fault.reply(),
-            None => state.serve(endpoint, &request.headers, &parameters),
+            None => match state.knobs.documents.get(path) {
+                Some((status, document)) => Reply::json(*status, document),
+                None => state.serve(endpoint, &request.headers, &parameters),
+            },
         };
         let status = if let Reply::Response { status, .. } = &reply { *status } else { 0 };
         let Received { method, headers, .. } = request;
@@ -299,7 +321,7 @@ impl State {
                 Reply::json(200, &json!({ "keys": keys }))
             }
             Endpoint::Authorize => self.authorize(parameters),
-            Endpoint::Token | Endpoint::Refresh if !is_client(headers, parameters) => {
+            Endpoint::Token | Endpoint::Refresh if !self.is_client(headers, parameters) => {
                 Reply::json(401, &json!({ "error": "invalid_client" }))
             }
             Endpoint::Token => self.redeem(parameters),
@@ -327,6 +349,15 @@ impl State {
         });
         overlay(&mut document, &self.knobs.discovery);
         document
+    }
+
+    fn is_client(&self, headers: &Headers, parameters: &BTreeMap<String, String>) -> bool {
+        match self.knobs.client {
+            ClientProof::Secret => is_client(headers, parameters),
+            ClientProof::Assertion => {
+                parameters.contains_key("client_assertion") && !parameters.contains_key("client_secret")
+            }
+        }
     }
 
     fn authorize(&mut self, parameters: &BTreeMap<String, String>) -> Reply {

@@ -547,6 +547,7 @@ pub(crate) async fn connect(
     let Some(OwnParts { opened, api, gateway, gateway_keys, accounts }) = own else {
         return Err(problems.into_found());
     };
+    let state = state(options, &provided);
     let contacted = contact(provided, opened.as_ref(), (options, former), &mut problems).await;
     let kept = keep(keeping, opened.as_ref(), former, &mut problems).await;
     let metrics = metrics(former, &mut problems);
@@ -562,7 +563,7 @@ pub(crate) async fn connect(
         routes: routes(options),
         redirects,
         oauth: opened.as_ref().map(|opened| Arc::clone(&opened.server)),
-        sign_in: SignIn { providers: known, htpasswd, bearer, button, state: state(options) },
+        sign_in: SignIn { providers: known, htpasswd, bearer, button, state },
         sessions: kept_sessions(keepers, refresh, options, opened.as_ref()),
         sign_out: sign_out(options, former),
         access,
@@ -580,8 +581,11 @@ pub(crate) async fn connect(
     Ok(Assembled { gate, listeners, former })
 }
 
-fn state(options: &Options) -> StateEncoding {
-    if options.encode_state { StateEncoding::Base64 } else { StateEncoding::Plain }
+fn state(options: &Options, provided: &Provided) -> StateEncoding {
+    // ADFS decodes what it returns once more than others: letters and digits survive that.
+    let is_decoded_twice =
+        provided.providers.iter().any(|(_, config)| config.kind == doorward_oidc::ProviderKind::Adfs);
+    if options.encode_state || is_decoded_twice { StateEncoding::Base64 } else { StateEncoding::Plain }
 }
 
 /// How long requests under way may go on after a stop.

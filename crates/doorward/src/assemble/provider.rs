@@ -58,7 +58,7 @@ fn missing(provider: &Provider, kind: &ProviderKind, problems: &mut Problems<'_>
             "write the client id that the provider gave you",
         );
     }
-    if kind.protocol() == Protocol::OpenIdConnect && provider.oidc.issuer_url.is_empty() {
+    if vendor::has_written_issuer(kind) && provider.oidc.issuer_url.is_empty() {
         let mend = "write the provider's issuer, for Keycloak https://host/realms/NAME";
         problems.add("oidc-issuer-url", "missing setting: oidc-issuer-url", mend);
     }
@@ -72,14 +72,18 @@ pub(crate) fn config(provider: &Provider, options: &Options, problems: &mut Prob
     };
     missing(provider, &kind, problems);
     vendor::refuse_foreign(provider, problems);
-    let client_authentication = client_auth::authentication(provider, problems);
+    let client_authentication = vendor::client_authentication(provider, problems);
     let is_discovered = kind.protocol() == Protocol::OpenIdConnect;
-    let keys = if is_discovered { keys(&provider.oidc, problems) } else { Some(KeySource::None) };
+    let keys = if vendor::has_written_issuer(&kind) {
+        keys(&provider.oidc, problems)
+    } else {
+        Some(KeySource::None)
+    };
     let enabled_algorithms = algorithms(&provider.oidc, problems);
     let login_parameters = login_parameters(provider, problems);
     let http = HttpConfig { trust: trust(provider, options, problems)?, ..HttpConfig::default() };
     let defaults = kind.defaults();
-    let config = Config {
+    let mut config = Config {
         display_name: either(&provider.name, defaults.name).unwrap_or_default(),
         issuer: provider.oidc.issuer_url.clone(),
         client_id: provider.client_id.clone(),
@@ -125,9 +129,10 @@ pub(crate) fn config(provider: &Provider, options: &Options, problems: &mut Prob
         kind,
         ..Config::new(String::new(), String::new())
     };
+    vendor::adapt(provider, &mut config);
     let config = client_auth::strengthened(config, provider, problems)?;
     // An issuer that is missing has been told of.
-    if !(is_discovered && provider.oidc.issuer_url.is_empty())
+    if !(vendor::has_written_issuer(&config.kind) && provider.oidc.issuer_url.is_empty())
         && let Err(error) = config.check()
     {
         problems.add(option_of(&error), error.to_string(), connect_mend(&error));

@@ -84,3 +84,4 @@ mod tokens;
 mod tunnels;
 #[cfg(test)]
 mod upstreams;
+mod vendors_with_tokens;

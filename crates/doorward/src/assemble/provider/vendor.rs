@@ -1,6 +1,12 @@
 //! What the options of one kind of provider mean: which kind it is, with its settings, and which groups are demanded.
 
-use doorward_oidc::{Protocol, ProviderKind};
+mod google;
+mod login_gov;
+mod microsoft;
+
+use doorward_oidc::{
+    ClientAuthentication, Config, Discovery, IssuerCheck, KeySource, NonceCheck, Protocol, ProviderKind,
+};
 use doorward_options::structured::{
     Adfs, Azure, Bitbucket, GitHub, GitLab, Google, LoginGov, MicrosoftEntraId, Provider,
 };
@@ -8,22 +14,8 @@ use doorward_options::structured::{
 use crate::assemble::problems::Problems;
 
 /// Provider types of the reference that are still to come.
-const LATER: [&str; 14] = [
-    "adfs",
-    "azure",
-    "bitbucket",
-    "cidaas",
-    "entra-id",
-    "facebook",
-    "github",
-    "gitlab",
-    "google",
-    "keycloak",
-    "linkedin",
-    "login.gov",
-    "nextcloud",
-    "sourcehut",
-];
+const LATER: [&str; 8] =
+    ["bitbucket", "facebook", "github", "gitlab", "keycloak", "linkedin", "nextcloud", "sourcehut"];
 
 /// The kind that is written, with its own settings.
 pub(crate) fn kind(provider: &Provider, problems: &mut Problems<'_>) -> Option<ProviderKind> {
@@ -31,7 +23,13 @@ pub(crate) fn kind(provider: &Provider, problems: &mut Problems<'_>) -> Option<P
     match provider.provider.as_str() {
         "oidc" => Some(ProviderKind::Oidc),
         "keycloak-oidc" => Some(ProviderKind::KeycloakOidc),
+        "adfs" => Some(ProviderKind::Adfs),
+        "azure" => Some(microsoft::azure(provider, problems)),
+        "cidaas" => Some(ProviderKind::Cidaas),
         "digitalocean" => Some(ProviderKind::DigitalOcean),
+        "entra-id" => Some(microsoft::entra_id(provider, problems)),
+        "google" => google::kind(provider, problems),
+        "login.gov" => Some(ProviderKind::LoginGov),
         later if LATER.contains(&later) => {
             problems.add("provider", format!("the provider {later} is not implemented yet"), mend);
             None
@@ -47,18 +45,86 @@ pub(crate) fn kind(provider: &Provider, problems: &mut Problems<'_>) -> Option<P
 /// not heed, doorward heeds it, or it is refused by [`refuse_foreign`].
 pub(crate) fn allowed_groups(provider: &Provider) -> Vec<String> {
     let roles = provider.keycloak.roles.iter().map(|role| format!("role:{role}"));
-    provider.allowed_groups.iter().cloned().chain(roles).collect()
+    provider.allowed_groups.iter().chain(&provider.google.group).cloned().chain(roles).collect()
 }
 
 /// What to ask for if nothing is written.
 pub(super) fn scope(provider: &Provider, kind: &ProviderKind) -> String {
-    if !provider.scope.is_empty() {
-        return provider.scope.clone();
-    }
+    let scope = if provider.scope.is_empty() { usual_scope(provider, kind) } else { provider.scope.clone() };
+    if *kind == ProviderKind::Adfs { microsoft::adfs_scope(provider, &scope) } else { scope }
+}
+
+fn usual_scope(provider: &Provider, kind: &ProviderKind) -> String {
     let usual = kind.defaults().scope;
-    // Providers without metadata know no such scope.
-    let asks_for_groups = kind.protocol() == Protocol::OpenIdConnect && !provider.allowed_groups.is_empty();
+    // Others know no such scope, and Entra ID refuses what it does not know.
+    let is_known = matches!(kind, ProviderKind::Oidc | ProviderKind::KeycloakOidc);
+    let asks_for_groups = is_known && !provider.allowed_groups.is_empty();
     format!("{usual}{}", if asks_for_groups { " groups" } else { "" })
+}
+
+/// Whether the provider's metadata and keys are found by its issuer, which therefore has to be written.
+pub(super) fn has_written_issuer(kind: &ProviderKind) -> bool {
+    kind.protocol() == Protocol::OpenIdConnect && kind.undiscovered().is_none()
+}
+
+/// How the provider knows us, if not by a secret; nothing if by a secret.
+pub(super) fn proof(
+    provider: &Provider,
+    problems: &mut Problems<'_>,
+) -> Option<Option<ClientAuthentication>> {
+    match provider.provider.as_str() {
+        "login.gov" => login_gov::key(provider, problems).map(Some),
+        "entra-id" if provider.microsoft_entra_id.federated_token_auth => {
+            microsoft::federated(problems).map(Some)
+        }
+        _ => Some(None),
+    }
+}
+
+/// Changes what is otherwise for a provider of this kind.
+pub(super) fn adapt(provider: &Provider, config: &mut Config) {
+    let jwks = Some(&provider.oidc.jwks_url).filter(|url| !url.is_empty());
+    if let Some(known) = config.kind.undiscovered() {
+        config.discovery = Discovery::Skip;
+        config.keys = KeySource::Url(jwks.map_or(known.keys_url, String::as_str).to_owned());
+        if config.issuer.is_empty() {
+            known.issuer.clone_into(&mut config.issuer);
+        }
+    }
+    match config.kind {
+        ProviderKind::Azure(_) => {
+            let usual = microsoft::azure_endpoints(provider, &config.kind.defaults());
+            let written =
+                [&provider.login_url, &provider.redeem_url, &provider.profile_url, &provider.validate_url];
+            let places = [
+                &mut config.login_url,
+                &mut config.redeem_url,
+                &mut config.profile_url,
+                &mut config.validate_url,
+            ];
+            for ((place, written), usual) in places.into_iter().zip(written).zip(usual) {
+                *place = super::either(written, &usual);
+            }
+        }
+        ProviderKind::EntraId(_) if microsoft::is_of_several_tenants(provider) => {
+            config.issuer_check = IssuerCheck::Skip;
+        }
+        // What is written there is where the directory is.
+        ProviderKind::Google(_) => config.profile_url = None,
+        ProviderKind::LoginGov => {
+            config.nonce = NonceCheck::Required;
+            login_gov::add_strength(&mut config.login_parameters);
+            if provider.oidc.issuer_url.is_empty()
+                && let Some(issuer) = login_gov::issuer(provider)
+            {
+                config.issuer = issuer;
+            }
+            if !provider.login_gov.pubjwk_url.is_empty() {
+                config.keys = KeySource::Url(provider.login_gov.pubjwk_url.clone());
+            }
+        }
+        _ => (),
+    }
 }
 
 /// A restriction that the provider cannot enforce would let everybody in.
