@@ -160,8 +160,8 @@ impl ClaimNames {
             return Err(IdentifyError::EmailUnverified);
         }
         if email.is_empty() {
-            let others = self.instead_of_email.iter().filter_map(|claim| find(claim));
-            email = others.filter_map(first_text).next().unwrap_or_default().to_owned();
+            let mut others = self.instead_of_email.iter().filter_map(|claim| find(claim));
+            others.find_map(first_text).unwrap_or_default().clone_into(&mut email);
         }
         Ok(Identity {
             user,

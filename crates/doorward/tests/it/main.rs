@@ -84,4 +84,5 @@ mod tokens;
 mod tunnels;
 #[cfg(test)]
 mod upstreams;
+#[cfg(test)]
 mod vendors_with_tokens;

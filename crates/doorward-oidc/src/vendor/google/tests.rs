@@ -132,7 +132,7 @@ async fn google_signs_in_whose_address_it_has_verified() {
                 assert!(grant.identity.groups.is_empty());
             }
             (Err(RedeemError::Identify(error)), Err(Some(expected))) => {
-                assert_eq!(error, expected, "{changes}")
+                assert_eq!(error, expected, "{changes}");
             }
             (Err(RedeemError::IdToken(_)), Err(None)) => (),
             (outcome, _) => panic!("{changes}: {outcome:?}"),

@@ -67,17 +67,15 @@ pub(super) fn has_written_issuer(kind: &ProviderKind) -> bool {
     kind.protocol() == Protocol::OpenIdConnect && kind.undiscovered().is_none()
 }
 
-/// How the provider knows us, if not by a secret; nothing if by a secret.
-pub(super) fn proof(
+/// How the provider knows us.
+pub(super) fn client_authentication(
     provider: &Provider,
     problems: &mut Problems<'_>,
-) -> Option<Option<ClientAuthentication>> {
+) -> Option<ClientAuthentication> {
     match provider.provider.as_str() {
-        "login.gov" => login_gov::key(provider, problems).map(Some),
-        "entra-id" if provider.microsoft_entra_id.federated_token_auth => {
-            microsoft::federated(problems).map(Some)
-        }
-        _ => Some(None),
+        "login.gov" => login_gov::key(provider, problems),
+        "entra-id" if provider.microsoft_entra_id.federated_token_auth => microsoft::federated(problems),
+        _ => super::client_secret(provider, problems).map(ClientAuthentication::Secret),
     }
 }
 

@@ -49,7 +49,7 @@ pub(super) fn kind(provider: &Provider, problems: &mut Problems<'_>) -> Option<P
     let directory = GoogleDirectory {
         credentials,
         admin_email: written.admin_email.clone(),
-        organization_id: written.use_organization_id.then(|| match written.admin_api_user_scope.as_str() {
+        organization_id: written.use_organization_id.then_some(match written.admin_api_user_scope.as_str() {
             "cloud" => UserScope::CloudPlatform,
             "user" => UserScope::User,
             _ => UserScope::UserReadonly,
