@@ -58,7 +58,7 @@ pub(super) async fn refresh(provider: &Provider, current: &Identity) -> Result<R
 }
 
 /// The parameters of an authorization request.
-pub(super) fn asked(provider: &Provider) -> Vec<(String, String)> {
+pub(super) async fn asked(provider: &Provider) -> Vec<(String, String)> {
     let start = LoginStart {
         redirect_uri: "http://app/cb",
         state: "state",
@@ -67,12 +67,12 @@ pub(super) fn asked(provider: &Provider) -> Vec<(String, String)> {
         wishes: &[],
         demands: &[],
     };
-    let url = provider.begin(&start).unwrap().url;
+    let url = provider.begin(&start, now()).await.unwrap().url;
     url::Url::parse(&url).unwrap().query_pairs().into_owned().collect()
 }
 
-pub(super) fn parameter(provider: &Provider, name: &str) -> Option<String> {
-    asked(provider).into_iter().find_map(|(found, value)| (found == name).then_some(value))
+pub(super) async fn parameter(provider: &Provider, name: &str) -> Option<String> {
+    asked(provider).await.into_iter().find_map(|(found, value)| (found == name).then_some(value))
 }
 
 #[track_caller]
@@ -114,7 +114,7 @@ async fn without_a_scope_none_is_sent() {
     stage.gives(json!({}));
     let config = Config { kind: ProviderKind::Adfs, scope: String::new(), ..stage.fake.config() };
     let provider = Provider::connect(config).await.unwrap();
-    assert_eq!(parameter(&provider, "scope"), None);
+    assert_eq!(parameter(&provider, "scope").await, None);
 }
 
 #[tokio::test]
@@ -225,7 +225,7 @@ async fn login_gov_answers_the_attempt_it_was_asked_by_and_signs_with_the_key_it
     let stage = Stage::new().await;
     stage.gives(json!({"nonce": "of-another-attempt"}));
     let provider = login_gov(&stage).await;
-    assert_eq!(parameter(&provider, "nonce").as_deref(), Some("nonce-hash"));
+    assert_eq!(parameter(&provider, "nonce").await.as_deref(), Some("nonce-hash"));
     assert!(matches!(redeem(&provider).await, Err(RedeemError::IdToken(IdTokenError::Claims(_)))));
     // The first key of the set is another's: the token names its own.
     let other = Signer::new("other");

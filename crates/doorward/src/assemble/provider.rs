@@ -74,11 +74,7 @@ pub(crate) fn config(provider: &Provider, options: &Options, problems: &mut Prob
     vendor::refuse_foreign(provider, problems);
     let client_authentication = vendor::client_authentication(provider, problems);
     let is_discovered = kind.protocol() == Protocol::OpenIdConnect;
-    let keys = if vendor::has_written_issuer(&kind) {
-        keys(&provider.oidc, problems)
-    } else {
-        Some(KeySource::None)
-    };
+    let keys = keys(&kind, &provider.oidc, problems);
     let enabled_algorithms = algorithms(&provider.oidc, problems);
     let login_parameters = login_parameters(provider, problems);
     let http = HttpConfig { trust: trust(provider, options, problems)?, ..HttpConfig::default() };
@@ -217,7 +213,10 @@ pub(super) fn client_secret(provider: &Provider, problems: &mut Problems<'_>) ->
     Some(ClientSecret::File(path))
 }
 
-fn keys(oidc: &Oidc, problems: &mut Problems<'_>) -> Option<KeySource> {
+fn keys(kind: &ProviderKind, oidc: &Oidc, problems: &mut Problems<'_>) -> Option<KeySource> {
+    if !vendor::has_written_issuer(kind) {
+        return Some(KeySource::None);
+    }
     if !oidc.skip_discovery {
         return Some(KeySource::Discovered);
     }

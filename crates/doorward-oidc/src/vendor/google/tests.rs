@@ -14,7 +14,7 @@ use crate::{
     Config, Discovery, EmailVerification, IdentifyError, KeySource, NonceCheck, ProviderKind, RedeemError,
     Validity,
     provider::Provider,
-    testing::{Fake, NOW, Reply, Seen},
+    testing::{Fake, NOW, Reply, Seen, now},
     vendor::tests_of_id_tokens::{Stage, parameter, pem, redeem, refresh},
 };
 
@@ -137,7 +137,7 @@ async fn google_signs_in_whose_address_it_has_verified() {
             (Err(RedeemError::IdToken(_)), Err(None)) => (),
             (outcome, _) => panic!("{changes}: {outcome:?}"),
         }
-        assert_eq!(parameter(&provider, "access_type").as_deref(), Some("offline"));
+        assert_eq!(parameter(&provider, "access_type").await.as_deref(), Some("offline"));
     }
 }
 
@@ -160,7 +160,7 @@ async fn tokeninfo_gets_the_token_in_the_query() {
         (401, Validity::Refused { status: 401 }),
     ] {
         stage.fake.says("/tokeninfo", Reply::json(status, &json!({})));
-        assert_eq!(provider.validate(&"a t+".into()).await, validity);
+        assert_eq!(provider.validate(&"a t+".into(), now()).await, validity);
     }
     let seen = stage.fake.seen("/tokeninfo").remove(0);
     assert!(seen.head.starts_with("GET /tokeninfo?access_token=a+t%2B HTTP"), "{}", seen.head);

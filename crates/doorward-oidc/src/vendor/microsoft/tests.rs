@@ -230,8 +230,8 @@ async fn azure_has_two_versions_that_want_other_parameters() {
     ] {
         stage.fake.says(MEMBERS, Reply::json(200, &json!({"value": []})));
         let provider = older(&stage, login, azure("id", "https://api.example")).await;
-        assert_eq!(parameter(&provider, "scope"), Some(scope));
-        assert_eq!(parameter(&provider, "resource").as_deref(), resource);
+        assert_eq!(parameter(&provider, "scope").await, Some(scope));
+        assert_eq!(parameter(&provider, "resource").await.as_deref(), resource);
         redeem(&provider).await.unwrap();
         let form = stage.fake.seen("/token").pop().unwrap().form;
         assert_eq!(form.get("resource").map(String::as_str), resource);

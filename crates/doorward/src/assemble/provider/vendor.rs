@@ -11,7 +11,7 @@ use doorward_options::structured::{
     Adfs, Azure, Bitbucket, GitHub, GitLab, Google, LoginGov, MicrosoftEntraId, Provider,
 };
 
-use crate::assemble::problems::Problems;
+use crate::assemble::{client_auth, problems::Problems};
 
 /// Provider types of the reference that are still to come.
 const LATER: [&str; 8] =
@@ -73,9 +73,9 @@ pub(super) fn client_authentication(
     problems: &mut Problems<'_>,
 ) -> Option<ClientAuthentication> {
     match provider.provider.as_str() {
-        "login.gov" => login_gov::key(provider, problems),
+        "login.gov" if provider.client_auth.method.is_empty() => login_gov::key(provider, problems),
         "entra-id" if provider.microsoft_entra_id.federated_token_auth => microsoft::federated(problems),
-        _ => super::client_secret(provider, problems).map(ClientAuthentication::Secret),
+        _ => client_auth::authentication(provider, problems),
     }
 }
 
