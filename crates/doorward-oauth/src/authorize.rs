@@ -17,6 +17,7 @@ use doorward_accounts::{
     CodeRedirect, LoginFacts, NewCode, NewToken, Redeemed, Refreshing, Scopes, Session, Subject, TokenRules,
     Unavailable, User,
 };
+use doorward_template::words::{Message, Words};
 use http::{HeaderValue, Method, StatusCode, header::SET_COOKIE};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -92,10 +93,10 @@ impl OAuthServer {
                 return self.challenge(&request, Some(reason), call);
             }
             Who::Refused(reason @ (Reason::MappingClaim | Reason::MappingLookup)) => {
-                let sentence = reason.sentence();
-                return self.pages.notice(Notice::new(
+                let sentence = reason.message();
+                return self.pages.to(call).notice(Notice::new(
                     StatusCode::FORBIDDEN,
-                    "You are not signed in",
+                    Message::YouAreNotSignedIn,
                     sentence,
                 ));
             }
@@ -235,7 +236,7 @@ impl OAuthServer {
             return self.refuse(&request.refused(Code::LoginRequired, "nobody is signed in"), call);
         }
         if !request.prompt.wants_login() && request.max_age.is_none() {
-            return self.lead_to_login(request, &request.query);
+            return self.lead_to_login(request, &request.query, call);
         }
         if self.throttle.begins(call.client, call.now) == Turn::Later {
             return self.too_many_logins(call);
@@ -247,13 +248,13 @@ impl OAuthServer {
                 let query = form_urlencoded::Serializer::new(request.query.clone())
                     .append_pair(FRESH, raw.expose())
                     .finish();
-                with_browser(self.lead_to_login(request, &query), &browser)
+                with_browser(self.lead_to_login(request, &query, call), &browser)
             }
             Err(why) => self.no_store("authorize", call, &why.to_string()),
         }
     }
 
-    fn lead_to_login(&self, request: &Request<'_>, query: &str) -> Answer {
+    fn lead_to_login(&self, request: &Request<'_>, query: &str, call: &Call) -> Answer {
         let offered: Vec<&str> = self.offered().map(|provider| provider.name.as_str()).collect();
         let wanted = request.provider.map(|provider| provider.name.as_str());
         let one = match (wanted, offered.as_slice()) {
@@ -271,7 +272,7 @@ impl OAuthServer {
                     onward.finish()
                 ))
             }
-            None if wanted.is_some() || offered.is_empty() => self.no_way_to_sign_in(),
+            None if wanted.is_some() || offered.is_empty() => self.no_way_to_sign_in(call),
             None => {
                 let address = |name: &'_ str| {
                     let query =
@@ -279,17 +280,19 @@ impl OAuthServer {
                     self.authorize_path(&query)
                 };
                 let providers = offered.iter().map(|name| (*name, address(name))).collect();
-                self.pages.choice(ChoicePage { client: request.client.display_name(), providers })
+                self.pages.to(call).choice(ChoicePage { client: request.client.display_name(), providers })
             }
         }
     }
 
-    pub(crate) fn no_way_to_sign_in(&self) -> Answer {
-        self.pages.notice(Notice {
-            explanation: "Ask the person who runs this site.",
-            mend: "No identity provider with login: true fits this request. With a client certificate or a front proxy, \
-                   the request has to carry it.",
-            ..Notice::new(StatusCode::FORBIDDEN, "No way to sign in", "There is no way to sign in here with a browser.")
+    pub(crate) fn no_way_to_sign_in(&self, call: &Call) -> Answer {
+        self.pages.to(call).notice(Notice {
+            explanation: Message::AskTheOperator.into(),
+            mend: Words::english(
+                "No identity provider with login: true fits this request. With a client certificate or a front proxy, \
+                 the request has to carry it.",
+            ),
+            ..Notice::new(StatusCode::FORBIDDEN, Message::NoWayToSignIn, Message::NoWayWithBrowser)
         })
     }
 
@@ -311,7 +314,7 @@ impl OAuthServer {
             .client_id(&request.client.id)
             .authenticator(&known.provider)
             .write(call);
-        self.end_of_flow(self.delivered(delivery, request), known, call).await
+        self.end_of_flow(self.delivered(delivery, request, call), known, call).await
     }
 
     /// A session for people who came without one, so that the next client needs no further login.
@@ -434,14 +437,14 @@ impl OAuthServer {
         further.iter().fold(first, |all, target| format!("{all} {target}"))
     }
 
-    fn delivered(&self, delivery: Delivery, request: &Request<'_>) -> Answer {
-        self.sent(delivery, &request.reply.form_target())
+    fn delivered(&self, delivery: Delivery, request: &Request<'_>, call: &Call) -> Answer {
+        self.sent(delivery, &request.reply.form_target(), call)
     }
 
-    fn sent(&self, delivery: Delivery, target: &str) -> Answer {
+    fn sent(&self, delivery: Delivery, target: &str, call: &Call) -> Answer {
         match delivery {
             Delivery::Redirect(location) => answer::redirect(location.expose()),
-            Delivery::Form { action, fields } => self.pages.form_post(&action, &fields, target),
+            Delivery::Form { action, fields } => self.pages.to(call).form_post(&action, &fields, target),
         }
     }
 
@@ -482,12 +485,12 @@ impl OAuthServer {
                 log_refusal(fault, call);
                 let Fault { code, description } = fault;
                 if wants_page(call) {
-                    self.pages.notice(Notice {
-                        explanation: "The link or the application that brought you here has to be mended.",
+                    self.pages.to(call).notice(Notice {
+                        explanation: Message::LinkIsWrong.into(),
                         ..Notice::new(
                             StatusCode::BAD_REQUEST,
-                            "This request cannot be granted",
-                            &sentence(description),
+                            Message::RequestNotGranted,
+                            Words::english(sentence(description)),
                         )
                     })
                 } else {
@@ -498,7 +501,7 @@ impl OAuthServer {
                 log_refusal(fault, call);
                 let parameters =
                     [("error", fault.code.name()), ("error_description", fault.description.as_str())];
-                self.sent(reply.deliver(self.config.issuer.as_str(), &parameters), &reply.form_target())
+                self.sent(reply.deliver(self.config.issuer.as_str(), &parameters), &reply.form_target(), call)
             }
         }
     }

@@ -11,6 +11,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use doorward_accounts::Scopes;
 use doorward_jose::Algorithm;
+use doorward_template::words::PageLanguage;
 use url::Url;
 
 use crate::scope;
@@ -42,6 +43,8 @@ pub struct Config {
     pub implicit: Implicit,
     pub session: SessionConfig,
     pub tokens_on_logout: TokensOnLogout,
+    /// The language of the pages.
+    pub page_language: PageLanguage,
     pub provider_choice: ProviderChoice,
     pub providers: Vec<IdentityProvider>,
     /// The operator's clients. One that has the id of a built-in client adds its secrets and its name to that client,
@@ -80,6 +83,7 @@ impl Config {
             implicit: Implicit::ChallengingClient,
             session: SessionConfig { mode: SessionMode::Sso, cookie_name: "__Host-doorward-auth".to_owned() },
             tokens_on_logout: TokensOnLogout::Keep,
+            page_language: PageLanguage::default(),
             provider_choice: ProviderChoice::WhenSeveral,
             providers: Vec::new(),
             clients: Vec::new(),

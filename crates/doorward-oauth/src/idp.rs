@@ -7,6 +7,7 @@ pub(crate) mod presented;
 
 use doorward_accounts::{MappingError, MappingMethod, ProviderLogin, Unavailable, User};
 use doorward_core::Timestamp;
+use doorward_template::words::{Language, Message};
 
 use crate::{
     OAuthServer,
@@ -58,17 +59,20 @@ impl Reason {
         }
     }
 
-    /// What the person reads.
+    /// The English sentence, for programs.
     pub(crate) const fn sentence(self) -> &'static str {
+        self.message().text(Language::English)
+    }
+
+    /// What the person reads.
+    pub(crate) const fn message(self) -> Message {
         match self {
-            Self::UserRequired => "Enter your user name and your password.",
-            Self::AccessDenied => "The user name or the password is wrong.",
-            Self::TokenExpired => "The page was open for too long, or cookies are off. Try again.",
-            Self::AuthenticationError => "You could not be signed in just now. Wait a moment and try again.",
-            Self::MappingClaim => {
-                "Somebody who signs in another way has your user name here already. Ask the person who runs this site."
-            }
-            Self::MappingLookup => "You have no account here. Ask the person who runs this site.",
+            Self::UserRequired => Message::EnterBoth,
+            Self::AccessDenied => Message::WrongPassword,
+            Self::TokenExpired => Message::OpenTooLong,
+            Self::AuthenticationError => Message::NotJustNow,
+            Self::MappingClaim => Message::NameTaken,
+            Self::MappingLookup => Message::NoAccount,
         }
     }
 }

@@ -24,21 +24,21 @@ impl OAuthServer {
     pub(crate) async fn login(&self, name: Option<&str>, call: &Call) -> Answer {
         let params = match Params::of_page(call) {
             Ok(params) => params,
-            Err(why) => return self.notice_of_request(&why.to_string()),
+            Err(why) => return self.notice_of_request(&why.to_string(), call),
         };
         let then = Then::parse(params.get("then"));
         let offered: Vec<&IdentityProvider> = self.offered().collect();
         let provider = match (name, offered.as_slice()) {
             (Some(name), all) => all.iter().find(|provider| provider.name == name).copied(),
             (None, [only]) => Some(*only),
-            (None, []) => return self.no_way_to_sign_in(),
+            (None, []) => return self.no_way_to_sign_in(call),
             (None, several) => {
                 let providers =
                     several.iter().map(|one| (one.name.as_str(), self.login_address(&one.name, &then, None)));
-                return self.pages.choice(ChoicePage { client: "", providers: providers.collect() });
+                return self.pages.to(call).choice(ChoicePage { client: "", providers: providers.collect() });
             }
         };
-        let Some(provider) = provider else { return self.notice_of_nothing() };
+        let Some(provider) = provider else { return self.notice_of_nothing(call) };
         match &provider.kind {
             ProviderKind::Htpasswd(_) | ProviderKind::Static if call.method == Method::POST => {
                 self.login_form(provider, &params, &then, call).await
@@ -61,9 +61,9 @@ impl OAuthServer {
                     let query = then.as_str().split_once('?').map_or("", |(_, query)| query);
                     answer::redirect(&crate::authorize::filled(template, &url, query))
                 }
-                None => self.no_way_to_sign_in(),
+                None => self.no_way_to_sign_in(call),
             },
-            ProviderKind::X509(_) => self.no_way_to_sign_in(),
+            ProviderKind::X509(_) => self.no_way_to_sign_in(call),
         }
     }
 
@@ -94,10 +94,10 @@ impl OAuthServer {
         let several = self.offered().nth(1).is_some();
         let hint = request.and_then(|request| request.login_hint.as_deref());
         let hint = hint.filter(|hint| hint.len() <= LONGEST_NAME && !hint.chars().any(char::is_control));
-        self.pages.login(&LoginPage {
+        self.pages.to(call).login(&LoginPage {
             provider: if several { &provider.name } else { "" },
             client: request.map_or("", |request| request.client.display_name()),
-            failed: failed.map_or("", Reason::sentence),
+            failed: failed.map(Reason::message),
             username: hint.unwrap_or(""),
             action: &self.path(&format!("/oauth/login/{}", provider.name)),
             then: then.as_str(),

@@ -4,6 +4,7 @@
 
 use doorward_accounts::{KeysError, Session, Unavailable, User};
 use doorward_core::Timestamp;
+use doorward_template::words::Message;
 use http::{Method, StatusCode, header::SET_COOKIE};
 use serde_json::Value;
 
@@ -53,14 +54,14 @@ impl OAuthServer {
     pub(crate) async fn logout(&self, call: &Call) -> Answer {
         let params = match Params::of_page(call) {
             Ok(params) => params,
-            Err(why) => return self.notice_of_request(&why.to_string()),
+            Err(why) => return self.notice_of_request(&why.to_string(), call),
         };
         match self.logged_out(&params, call).await {
             Ok(answer) => answer,
             Err(LogoutError::Unavailable(why)) => self.no_store(EVENT, call, &why.to_string()),
             Err(why) => {
                 Line::new(EVENT, Outcome::Deny).reason(&why).write(call);
-                self.notice_of_request(&why.to_string())
+                self.notice_of_request(&why.to_string(), call)
             }
         }
     }
@@ -139,7 +140,7 @@ impl OAuthServer {
             fields.push(("post_logout_redirect_uri", *uri));
             fields.extend(state.map(|state| ("state", state)));
         }
-        self.pages.logout(&LogoutPage {
+        self.pages.to(call).logout(&LogoutPage {
             user: &user.name,
             action: &self.path("/oauth/logout"),
             fields,
@@ -175,9 +176,9 @@ impl OAuthServer {
     fn farewell(&self, wish: &Wish<'_>, call: &Call) -> Answer {
         let mut answer = match &wish.target {
             Some(target) => answer::redirect(&target.address()),
-            None => self.pages.notice(Notice {
-                explanation: "Applications that you used may still know you; sign out there too.",
-                ..Notice::new(StatusCode::OK, "Signed out", "You are signed out here.")
+            None => self.pages.to(call).notice(Notice {
+                explanation: Message::OtherApplications.into(),
+                ..Notice::new(StatusCode::OK, Message::SignedOut, Message::SignedOutHere)
             }),
         };
         if self.cookies.session(&call.headers).is_some() {

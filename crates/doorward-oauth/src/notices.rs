@@ -1,5 +1,6 @@
 //! Answers that several endpoints give, and small things that all pages need.
 
+use doorward_template::words::{Message, Words};
 use http::StatusCode;
 
 use crate::{
@@ -33,14 +34,10 @@ impl OAuthServer {
         if !wants_page(call) {
             return plain;
         }
-        let mut page = self.pages.notice(Notice {
-            explanation: "Wait a moment and try again.",
-            mend: "The store cannot be reached; the log says more.",
-            ..Notice::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "Not available",
-                "Your request cannot be answered just now.",
-            )
+        let mut page = self.pages.to(call).notice(Notice {
+            explanation: Message::WaitAndTryAgain.into(),
+            mend: Words::english("The store cannot be reached; the log says more."),
+            ..Notice::new(StatusCode::SERVICE_UNAVAILABLE, Message::NotAvailable, Message::NoAnswerNow)
         });
         if let Some(wait) = plain.headers().get(http::header::RETRY_AFTER) {
             page.headers_mut().insert(http::header::RETRY_AFTER, wait.clone());
@@ -51,37 +48,36 @@ impl OAuthServer {
     /// Too many logins were begun at this address.
     pub(crate) fn too_many_logins(&self, call: &Call) -> Answer {
         Line::new("login", Outcome::Deny).reason("too many logins were begun from this address").write(call);
-        let mut page = self.pages.notice(Notice {
-            explanation: "Wait a moment and try again.",
-            ..Notice::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                "Not now",
-                "Too many people sign in from your network at the moment.",
-            )
+        let mut page = self.pages.to(call).notice(Notice {
+            explanation: Message::WaitAndTryAgain.into(),
+            ..Notice::new(StatusCode::TOO_MANY_REQUESTS, Message::NotNow, Message::TooManySignIns)
         });
         answer::set(&mut page, http::header::RETRY_AFTER, "10");
         page
     }
 
     /// The request cannot be read; `why` holds nothing that was sent.
-    pub(crate) fn notice_of_request(&self, why: &str) -> Answer {
-        self.pages.notice(Notice::new(StatusCode::BAD_REQUEST, "This request cannot be read", &sentence(why)))
+    pub(crate) fn notice_of_request(&self, why: &str, call: &Call) -> Answer {
+        self.pages.to(call).notice(Notice {
+            explanation: Message::LinkIsWrong.into(),
+            ..Notice::new(StatusCode::BAD_REQUEST, Message::RequestNotRead, Words::english(sentence(why)))
+        })
     }
 
-    pub(crate) fn notice_of_nothing(&self) -> Answer {
-        self.pages.notice(Notice::new(StatusCode::NOT_FOUND, "Not found", "There is no such page."))
+    pub(crate) fn notice_of_nothing(&self, call: &Call) -> Answer {
+        self.pages.to(call).notice(Notice::new(
+            StatusCode::NOT_FOUND,
+            Message::NotFoundHere,
+            Message::NoSuchPage,
+        ))
     }
 
     /// A form that does not come from a page of ours.
     pub(crate) fn refused_form(&self, call: &Call) -> Answer {
         Line::new("form", Outcome::Deny).reason("the form does not come from our page").write(call);
-        self.pages.notice(Notice {
-            explanation: "Go back, reload the page and try again. Cookies have to be on.",
-            ..Notice::new(
-                StatusCode::FORBIDDEN,
-                "Not accepted",
-                "The form was open for too long, or comes from another site.",
-            )
+        self.pages.to(call).notice(Notice {
+            explanation: Message::ReloadAndTryAgain.into(),
+            ..Notice::new(StatusCode::FORBIDDEN, Message::FormNotAccepted, Message::FormTooOld)
         })
     }
 }

@@ -6,15 +6,18 @@ use std::collections::BTreeMap;
 use aws_lc_rs::digest;
 use base64_simd::STANDARD;
 use doorward_core::SecretString;
-use doorward_template::{Template, TemplateError, Value};
+use doorward_template::{
+    TemplateError, Tile, Value,
+    words::{Language, Message, OwnPage, PageLanguage, Words},
+};
 use http::{
     HeaderValue, StatusCode,
-    header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE},
+    header::{ACCEPT_LANGUAGE, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, VARY},
 };
 
 use crate::{
     answer,
-    call::Answer,
+    call::{Answer, Call},
     config::Config,
     cookies::{Browser, NewCookie},
 };
@@ -22,7 +25,7 @@ use crate::{
 /// Adds what all pages share.
 macro_rules! page {
     ($name:literal) => {
-        Template::html(
+        OwnPage::new(
             $name,
             concat!(include_str!("../assets/layout.html"), include_str!(concat!("../assets/", $name))),
         )
@@ -37,16 +40,24 @@ const SUBMIT: &str = "document.forms[0].submit()";
 /// The parsed templates.
 #[derive(Debug)]
 pub(crate) struct Pages {
-    login: Template,
-    choose: Template,
-    consent: Template,
-    token_button: Template,
-    token: Template,
-    logout: Template,
-    notice: Template,
-    form_post: Template,
+    login: OwnPage,
+    choose: OwnPage,
+    consent: OwnPage,
+    token_button: OwnPage,
+    token: OwnPage,
+    logout: OwnPage,
+    notice: OwnPage,
+    form_post: OwnPage,
     /// The address of the style sheet.
     style: String,
+    language: PageLanguage,
+}
+
+/// The pages in the language of one reader.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spoken<'a> {
+    pages: &'a Pages,
+    language: Language,
 }
 
 /// The form for user name and password.
@@ -56,8 +67,8 @@ pub(crate) struct LoginPage<'a> {
     pub(crate) provider: &'a str,
     /// The client that asks; empty: none does.
     pub(crate) client: &'a str,
-    /// Why the last try failed; empty: there was none.
-    pub(crate) failed: &'a str,
+    /// Why the last try failed.
+    pub(crate) failed: Option<Message>,
     pub(crate) username: &'a str,
     pub(crate) action: &'a str,
     pub(crate) then: &'a str,
@@ -96,8 +107,8 @@ pub(crate) struct ConsentScope {
     /// The name of its box in the form.
     pub(crate) field: String,
     pub(crate) name: String,
-    pub(crate) description: String,
-    pub(crate) warning: String,
+    pub(crate) description: Words,
+    pub(crate) warning: Words,
 }
 
 /// The button before a token is shown.
@@ -113,8 +124,8 @@ pub(crate) struct TokenButtonPage<'a> {
 #[derive(Debug)]
 pub(crate) struct TokenPage<'a> {
     pub(crate) token: &'a SecretString,
-    /// How long it lasts, in words; empty: for ever.
-    pub(crate) expires: &'a str,
+    /// How long it lasts; `None`: for ever.
+    pub(crate) expires: Option<Words>,
     pub(crate) login: SecretString,
     pub(crate) curl: SecretString,
     pub(crate) again: &'a str,
@@ -135,23 +146,24 @@ pub(crate) struct LogoutPage<'a> {
 
 /// An error, or another message that ends something.
 #[derive(Debug)]
-pub(crate) struct Notice<'a> {
+pub(crate) struct Notice {
     /// 200: it is no error.
     pub(crate) status: StatusCode,
-    pub(crate) heading: &'a str,
-    pub(crate) message: &'a str,
+    pub(crate) heading: Message,
+    pub(crate) message: Words,
     /// What the person can do; may be empty.
-    pub(crate) explanation: &'a str,
+    pub(crate) explanation: Words,
     /// What the operator can do; may be empty.
-    pub(crate) mend: &'a str,
+    pub(crate) mend: Words,
     /// Texts and addresses.
-    pub(crate) links: Vec<(&'a str, String)>,
+    pub(crate) links: Vec<(Message, String)>,
 }
 
-impl<'a> Notice<'a> {
+impl Notice {
     /// A message without anything that could be done about it.
-    pub(crate) const fn new(status: StatusCode, heading: &'a str, message: &'a str) -> Self {
-        Self { status, heading, message, explanation: "", mend: "", links: Vec::new() }
+    pub(crate) fn new(status: StatusCode, heading: Message, message: impl Into<Words>) -> Self {
+        let message = message.into();
+        Self { status, heading, message, explanation: Words::None, mend: Words::None, links: Vec::new() }
     }
 }
 
@@ -172,6 +184,7 @@ impl Pages {
             notice: page!("notice.html")?,
             form_post: page!("form_post.html")?,
             style: format!("{}/oauth/style.css?v={version}", config.issuer.path()),
+            language: config.page_language,
         })
     }
 
@@ -182,31 +195,62 @@ impl Pages {
         answer::cacheable(sheet)
     }
 
+    /// The pages for whoever sent this request.
+    pub(crate) fn to(&self, call: &Call) -> Spoken<'_> {
+        let lines = call.headers.get_all(ACCEPT_LANGUAGE).iter();
+        Spoken { pages: self, language: self.language.of(lines.filter_map(|line| line.to_str().ok())) }
+    }
+}
+
+impl Spoken<'_> {
+    fn say(&self, words: impl Into<Words>) -> Value {
+        words.into().in_html(self.language)
+    }
+
+    fn title(&self, message: Message) -> Value {
+        Value::from(message.text(self.language))
+    }
+
+    /// What an application is called that somebody signs in for; nothing where none asks.
+    fn continuing(&self, client: &str) -> Value {
+        if client.is_empty() {
+            return Value::from("");
+        }
+        self.say(Words::from(Message::ToContinueTo).with_strong("client", client))
+    }
+
     pub(crate) fn login(&self, page: &LoginPage<'_>) -> Answer {
         let vars = [
-            ("Title", Value::from("Sign in")),
+            ("Title", self.title(Message::SignIn)),
             ("Provider", Value::from(page.provider)),
-            ("Client", Value::from(page.client)),
-            ("Failed", Value::from(page.failed)),
+            ("ToContinue", self.continuing(page.client)),
+            ("Failed", self.say(page.failed.map_or(Words::None, Words::from))),
             ("Username", Value::from(page.username)),
             ("Action", Value::from(page.action)),
             ("Then", Value::from(page.then)),
             ("Another", Value::from(page.another)),
             ("Csrf", Value::from(page.browser.field())),
         ];
-        let shown = self.show(&self.login, StatusCode::OK, vars);
+        let shown = self.show(&self.pages.login, StatusCode::OK, vars);
         with_browser(with_form_target(shown, page.form_target), page.browser)
     }
 
     pub(crate) fn choice(&self, page: ChoicePage<'_>) -> Answer {
-        let provider =
-            |(name, address)| map([("Name", Value::from(name)), ("Address", Value::from(address))]);
+        let provider = |(name, address)| {
+            let tile = Tile::of(name);
+            map([
+                ("Name", Value::from(name)),
+                ("Address", Value::from(address)),
+                ("Letter", Value::from(tile.letter)),
+                ("Tile", Value::from(tile.class)),
+            ])
+        };
         let vars = [
-            ("Title", Value::from("Sign in")),
-            ("Client", Value::from(page.client)),
+            ("Title", self.title(Message::SignIn)),
+            ("ToContinue", self.continuing(page.client)),
             ("Providers", Value::List(page.providers.into_iter().map(provider).collect())),
         ];
-        self.show(&self.choose, StatusCode::OK, vars)
+        self.show(&self.pages.choose, StatusCode::OK, vars)
     }
 
     pub(crate) fn consent(&self, page: ConsentPage<'_>) -> Answer {
@@ -214,48 +258,58 @@ impl Pages {
             map([
                 ("Field", Value::from(scope.field)),
                 ("Name", Value::from(scope.name)),
-                ("Description", Value::from(scope.description)),
-                ("Warning", Value::from(scope.warning)),
+                ("Description", self.say(scope.description)),
+                ("Warning", self.say(scope.warning)),
             ])
         };
+        let asks = if page.client == page.place {
+            Words::from(Message::ClientAsks)
+        } else {
+            Words::from(Message::ClientAtPlaceAsks).with_strong("place", page.place)
+        };
+        let asks = asks.with_strong("client", page.client).with_strong("user", page.user);
         let vars = [
-            ("Title", Value::from("Allow access?")),
+            ("Title", self.title(Message::AllowAccess)),
             ("Wide", Value::Bool(true)),
-            ("Client", Value::from(page.client)),
-            ("Place", Value::from(page.place)),
-            ("User", Value::from(page.user)),
+            ("Allow", self.say(Words::from(Message::AllowClient).with("client", page.client))),
+            ("Asks", self.say(asks)),
+            ("SignedInAs", self.say(Words::from(Message::SignedInAs).with("user", page.user))),
             ("Scopes", Value::List(page.scopes.into_iter().map(scope).collect())),
             ("Known", Value::List(page.known.into_iter().map(Value::from).collect())),
             ("Action", Value::from(page.action)),
             ("Interaction", Value::from(page.interaction.expose().as_str())),
             ("Csrf", Value::from(page.browser.field())),
         ];
-        let shown = self.show(&self.consent, StatusCode::OK, vars);
+        let shown = self.show(&self.pages.consent, StatusCode::OK, vars);
         with_browser(with_form_target(shown, page.form_target), page.browser)
     }
 
     pub(crate) fn token_button(&self, page: &TokenButtonPage<'_>) -> Answer {
         let vars = [
-            ("Title", Value::from("Your token")),
+            ("Title", self.title(Message::YourToken)),
             ("Action", Value::from(page.action)),
             ("Code", Value::from(page.code.expose().as_str())),
             ("State", Value::from(page.state.expose().as_str())),
             ("Csrf", Value::from(page.browser.field())),
         ];
-        with_browser(self.show(&self.token_button, StatusCode::OK, vars), page.browser)
+        with_browser(self.show(&self.pages.token_button, StatusCode::OK, vars), page.browser)
     }
 
     pub(crate) fn token(&self, page: &TokenPage<'_>) -> Answer {
+        let expires = match &page.expires {
+            Some(time) => Words::from(Message::ExpiresIn).with("time", time.in_text(self.language)),
+            None => Message::DoesNotExpire.into(),
+        };
         let vars = [
-            ("Title", Value::from("Your token")),
+            ("Title", self.title(Message::YourToken)),
             ("Wide", Value::Bool(true)),
             ("Token", Value::from(page.token.expose().as_str())),
-            ("Expires", Value::from(page.expires)),
+            ("Expires", self.say(expires)),
             ("Login", Value::from(page.login.expose().as_str())),
             ("Curl", Value::from(page.curl.expose().as_str())),
             ("Again", Value::from(page.again)),
         ];
-        self.show(&self.token, StatusCode::OK, vars)
+        self.show(&self.pages.token, StatusCode::OK, vars)
     }
 
     pub(crate) fn logout(&self, page: &LogoutPage<'_>) -> Answer {
@@ -263,30 +317,35 @@ impl Pages {
             map([("Name", Value::from(*name)), ("Value", Value::from(*value))])
         };
         let vars = [
-            ("Title", Value::from("Sign out?")),
+            ("Title", self.title(Message::SignOutQuestion)),
             ("User", Value::from(page.user)),
+            (
+                "YouAreSignedInAs",
+                self.say(Words::from(Message::YouAreSignedInAs).with_strong("user", page.user)),
+            ),
+            ("SignedInAs", self.say(Words::from(Message::SignedInAs).with("user", page.user))),
             ("Action", Value::from(page.action)),
             ("Fields", Value::List(page.fields.iter().map(field).collect())),
             ("Csrf", Value::from(page.browser.field())),
         ];
-        let shown = self.show(&self.logout, StatusCode::OK, vars);
+        let shown = self.show(&self.pages.logout, StatusCode::OK, vars);
         with_browser(with_form_target(shown, page.form_target), page.browser)
     }
 
-    pub(crate) fn notice(&self, notice: Notice<'_>) -> Answer {
-        let link = |(text, address)| map([("Text", Value::from(text)), ("Address", Value::from(address))]);
+    pub(crate) fn notice(&self, notice: Notice) -> Answer {
+        let link = |(text, address)| map([("Text", self.title(text)), ("Address", Value::from(address))]);
         let status = if notice.status.is_success() { 0 } else { i64::from(notice.status.as_u16()) };
         let vars = [
-            ("Title", Value::from(notice.heading)),
+            ("Title", self.title(notice.heading)),
             ("Wide", Value::Bool(true)),
             ("Status", Value::Int(status)),
-            ("Heading", Value::from(notice.heading)),
-            ("Message", Value::from(notice.message)),
-            ("Explanation", Value::from(notice.explanation)),
-            ("Mend", Value::from(notice.mend)),
+            ("Heading", self.title(notice.heading)),
+            ("Message", self.say(notice.message)),
+            ("Explanation", self.say(notice.explanation)),
+            ("Mend", self.say(notice.mend)),
             ("Links", Value::List(notice.links.into_iter().map(link).collect())),
         ];
-        self.show(&self.notice, notice.status, vars)
+        self.show(&self.pages.notice, notice.status, vars)
     }
 
     /// Carries `fields` to `action`, an address of the client; `target` is that address for the policy.
@@ -295,24 +354,36 @@ impl Pages {
             map([("Name", Value::from(name.as_str())), ("Value", Value::from(value.expose().as_str()))])
         };
         let vars = [
-            ("Title", Value::from("Signed in")),
+            ("Title", self.title(Message::SignedIn)),
             ("Action", Value::from(action)),
             ("Fields", Value::List(fields.iter().map(field).collect())),
             ("Script", Value::Html(SUBMIT.to_owned())),
         ];
-        let mut shown = self.show(&self.form_post, StatusCode::OK, vars);
+        let mut shown = self.show(&self.pages.form_post, StatusCode::OK, vars);
         let hash = STANDARD.encode_to_string(digest::digest(&digest::SHA256, SUBMIT.as_bytes()));
         let policy = format!("{}; script-src 'sha256-{hash}'", answer::policy_with_form_target(target));
         answer::set(&mut shown, CONTENT_SECURITY_POLICY, &policy);
         shown
     }
 
-    fn show<const N: usize>(&self, page: &Template, status: StatusCode, vars: [(&str, Value); N]) -> Answer {
+    fn show<const N: usize>(&self, page: &OwnPage, status: StatusCode, vars: [(&str, Value); N]) -> Answer {
         let mut vars: BTreeMap<String, Value> =
             vars.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        vars.insert("Style".to_owned(), Value::from(self.style.as_str()));
-        match page.render(&Value::Map(vars)) {
-            Ok(html) => answer::html(status, html),
+        vars.insert("Style".to_owned(), Value::from(self.pages.style.as_str()));
+        vars.insert(
+            "GuardedBy".to_owned(),
+            self.say(Words::from(Message::GuardedBy).with("product", "doorward")),
+        );
+        match page.render(self.language, vars) {
+            Ok(html) => {
+                let mut shown = answer::html(status, html);
+                let headers = shown.headers_mut();
+                headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static(self.language.tag()));
+                if self.pages.language == PageLanguage::Asked {
+                    headers.append(VARY, HeaderValue::from_static("Accept-Language"));
+                }
+                shown
+            }
             Err(error) => {
                 tracing::error!(%error, "a page could not be made");
                 answer::text(StatusCode::INTERNAL_SERVER_ERROR, "This page could not be made.\n")

@@ -2,6 +2,7 @@
 
 use doorward_accounts::{SCOPES_EXTRA, Scopes};
 use doorward_core::UserInfo;
+use doorward_template::words::{Message, Words};
 
 use crate::config::{Client, Config, Escalation, ScopeRestriction};
 
@@ -17,21 +18,18 @@ pub(crate) const OFFLINE_ACCESS: &str = "offline_access";
 pub(crate) const INTROSPECT: &str = "introspect";
 
 /// Scopes that every server of this kind knows, and what they allow in words for the page that asks for consent.
-const STANDARD: [(&str, &str); 10] = [
-    (USER_FULL, "Do everything that you may do"),
-    (USER_INFO, "See your user name and your groups"),
-    ("user:check-access", "See what you may do"),
-    ("user:list-projects", "See your projects"),
-    ("user:list-scoped-projects", "See your projects, as far as it may use them"),
-    (OPENID, "Know who you are"),
-    ("profile", "See your name"),
-    ("email", "See your e-mail address"),
-    ("groups", "See your groups"),
-    (OFFLINE_ACCESS, "Act for you while you are away"),
+const STANDARD: [(&str, Message); 10] = [
+    (USER_FULL, Message::ScopeFull),
+    (USER_INFO, Message::ScopeUserInfo),
+    ("user:check-access", Message::ScopeCheckAccess),
+    ("user:list-projects", Message::ScopeListProjects),
+    ("user:list-scoped-projects", Message::ScopeListScopedProjects),
+    (OPENID, Message::ScopeOpenId),
+    ("profile", Message::ScopeProfile),
+    ("email", Message::ScopeEmail),
+    ("groups", Message::ScopeGroups),
+    (OFFLINE_ACCESS, Message::ScopeOfflineAccess),
 ];
-
-/// Scopes that let a client do all that a user may, and deserve a warning.
-const FULL_WARNING: &str = "It can do anything with your account, also change and delete.";
 
 /// Why scopes are not given.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,30 +65,31 @@ pub(crate) fn granted(config: &Config, client: &Client, asked: Scopes) -> Result
     if refused.is_empty() { Ok(scopes) } else { Err(ScopeError::NotAllowed(refused)) }
 }
 
-/// What a scope allows and what can go wrong, in words for the user. Empty texts: nothing to say.
-pub(crate) fn explained(config: &Config, scope: &str) -> (String, String) {
+/// What a scope allows and what can go wrong, in words for the user; those of the operator as they are.
+pub(crate) fn explained(config: &Config, scope: &str) -> (Words, Words) {
     if let Some(own) = config.scopes.iter().find(|own| own.name == scope) {
-        return (own.description.clone(), own.warning.clone());
+        return (Words::Foreign(own.description.clone()), Words::Foreign(own.warning.clone()));
     }
     if let Some((_, words)) = STANDARD.iter().find(|(name, _)| *name == scope) {
-        let warning = if scope == USER_FULL { FULL_WARNING } else { "" };
-        return ((*words).to_owned(), warning.to_owned());
+        let warning = if scope == USER_FULL { Message::FullWarning.into() } else { Words::None };
+        return ((*words).into(), warning);
     }
     match Role::parse(scope) {
         Some(Role { name, namespace: "*", escalation }) => {
-            (format!("Do what the role {name} may do, everywhere"), escalation_warning(escalation))
+            (Words::from(Message::ScopeRoleEverywhere).with("role", name), escalation_warning(escalation))
         }
         Some(Role { name, namespace, escalation }) => {
-            (format!("Do what the role {name} may do in {namespace}"), escalation_warning(escalation))
+            let words = Words::from(Message::ScopeRole).with("role", name).with("namespace", namespace);
+            (words, escalation_warning(escalation))
         }
-        None => (String::new(), String::new()),
+        None => (Words::None, Words::None),
     }
 }
 
-fn escalation_warning(escalation: Escalation) -> String {
+fn escalation_warning(escalation: Escalation) -> Words {
     match escalation {
-        Escalation::Allowed => "This includes reading secrets and gaining further rights.".to_owned(),
-        Escalation::Refused => String::new(),
+        Escalation::Allowed => Message::EscalationWarning.into(),
+        Escalation::Refused => Words::None,
     }
 }
 
@@ -141,6 +140,8 @@ impl<'a> Role<'a> {
 
 #[cfg(test)]
 mod tests {
+    use doorward_template::words::Language;
+
     use super::*;
     use crate::config::{Issuer, Resource, ScopeDefinition, TokenFormat};
 
@@ -211,7 +212,11 @@ mod tests {
             ("stock:read", "", false),
         ] {
             let (words, warning) = explained(&config(), scope);
-            assert_eq!((words.as_str(), !warning.is_empty()), (description, warns), "{scope}");
+            assert_eq!(
+                (words.in_text(Language::English).as_str(), !warning.is_empty()),
+                (description, warns),
+                "{scope}"
+            );
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use aws_lc_rs::constant_time;
 use doorward_accounts::{RedeemError, Redeemed, Redemption};
+use doorward_template::words::{Message, Words};
 use http::{Method, StatusCode};
 
 use crate::{
@@ -35,7 +36,7 @@ impl OAuthServer {
     pub(crate) async fn token_display(&self, call: &Call) -> Answer {
         let params = match Params::of_page(call) {
             Ok(params) => params,
-            Err(why) => return self.notice_of_request(&why.to_string()),
+            Err(why) => return self.notice_of_request(&why.to_string(), call),
         };
         let is_same = |own: &String| {
             let state = params.get("state").unwrap_or_default();
@@ -52,7 +53,7 @@ impl OAuthServer {
             return self.redeemed_token(code, call).await;
         }
         let Ok(browser) = self.cookies.browser(&call.headers) else { return answer::server_error() };
-        self.pages.token_button(&TokenButtonPage {
+        self.pages.to(call).token_button(&TokenButtonPage {
             action: &self.path("/oauth/token/display"),
             code: &code.into(),
             state: &params.get("state").unwrap_or_default().into(),
@@ -89,9 +90,9 @@ impl OAuthServer {
         line.credential(&issued.token.name).write(call);
         let (token, server) = (issued.access.expose(), &self.config.api_server_url);
         let left = issued.token.remaining(call.now);
-        self.pages.token(&TokenPage {
+        self.pages.to(call).token(&TokenPage {
             token: &issued.access,
-            expires: &left.map_or_else(String::new, |left| in_words(left.as_secs())),
+            expires: left.map(|left| in_words(left.as_secs())),
             login: format!("oc login --token={token} --server={server}").into(),
             curl: format!("curl -H \"Authorization: Bearer {token}\" \"{server}{}\"", self.whoami()).into(),
             again: &self.path("/oauth/token/request"),
@@ -108,30 +109,35 @@ impl OAuthServer {
 
     fn no_token(&self, call: &Call, why: &str) -> Answer {
         Line::new("token", Outcome::Deny).client_id(BROWSER_CLIENT).reason(why).write(call);
-        self.pages.notice(Notice {
-            links: vec![("Request another token", self.path("/oauth/token/request"))],
-            ..Notice::new(
-                StatusCode::BAD_REQUEST,
-                "No token",
-                "It was shown before, or the page was open for too long.",
-            )
+        self.pages.to(call).notice(Notice {
+            links: vec![(Message::RequestAnotherToken, self.path("/oauth/token/request"))],
+            ..Notice::new(StatusCode::BAD_REQUEST, Message::NoToken, Message::TokenShownBefore)
         })
     }
 }
 
 /// A span of time as people say it, rounded down.
-fn in_words(seconds: u64) -> String {
-    for (unit, name) in [(86_400, "day"), (3_600, "hour"), (60, "minute")] {
+fn in_words(seconds: u64) -> Words {
+    for (unit, one, several) in [
+        (86_400, Message::OneDay, Message::Days),
+        (3_600, Message::OneHour, Message::Hours),
+        (60, Message::OneMinute, Message::Minutes),
+    ] {
         let count = seconds / unit;
-        if count > 1 || (count == 1 && seconds.is_multiple_of(unit)) {
-            return format!("{count} {name}{}", if count == 1 { "" } else { "s" });
+        if count == 1 && seconds.is_multiple_of(unit) {
+            return one.into();
+        }
+        if count > 1 {
+            return Words::from(several).with("count", count.to_string());
         }
     }
-    format!("{seconds} seconds")
+    Words::from(Message::Seconds).with("count", seconds.to_string())
 }
 
 #[cfg(test)]
 mod tests {
+    use doorward_template::words::Language;
+
     use super::*;
 
     #[test]
@@ -144,7 +150,7 @@ mod tests {
             (5_400, "90 minutes"),
             (59, "59 seconds"),
         ] {
-            assert_eq!(in_words(seconds), expected);
+            assert_eq!(in_words(seconds).in_text(Language::English), expected);
         }
     }
 }

@@ -121,11 +121,13 @@ impl Words {
 impl Filling {
     fn in_html(&self, language: Language) -> Cow<'_, str> {
         let escaped = escape_html(&self.text);
+        // Letters that run as all the others do need no fence, and sentences stay as oauth2-proxy writes them.
+        let is_fenced = !self.text.is_ascii() || language.direction() != "ltr";
         match self.tone {
-            Tone::Strong => format!("<strong dir=\"auto\">{escaped}</strong>").into(),
-            // Letters that run as all the others do need no fence, and sentences stay as oauth2-proxy writes them.
-            Tone::Plain if self.text.is_ascii() && language.direction() == "ltr" => escaped,
-            Tone::Plain => format!("<bdi>{escaped}</bdi>").into(),
+            Tone::Strong if is_fenced => format!("<strong dir=\"auto\">{escaped}</strong>").into(),
+            Tone::Strong => format!("<strong>{escaped}</strong>").into(),
+            Tone::Plain if is_fenced => format!("<bdi>{escaped}</bdi>").into(),
+            Tone::Plain => escaped,
         }
     }
 }

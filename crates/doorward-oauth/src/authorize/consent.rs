@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use doorward_accounts::{Scopes, Subject, Unavailable};
+use doorward_template::words::{Message, Words};
 use http::{Method, StatusCode, header::SET_COOKIE};
 use serde::{Deserialize, Serialize};
 
@@ -63,7 +64,7 @@ impl OAuthServer {
     pub(crate) async fn approve(&self, call: &Call) -> Answer {
         let params = match Params::of_page(call) {
             Ok(params) => params,
-            Err(why) => return self.notice_of_request(&why.to_string()),
+            Err(why) => return self.notice_of_request(&why.to_string(), call),
         };
         match self.question(&params, call).await {
             Ok(Ok((known, interaction))) if call.method == Method::POST => self
@@ -99,13 +100,9 @@ impl OAuthServer {
                 .user(&known.user.name)
                 .reason("it was asked of another session")
                 .write(call);
-            return Ok(Err(self.pages.notice(Notice {
-                explanation: "Go back to the application and begin again.",
-                ..Notice::new(
-                    StatusCode::FORBIDDEN,
-                    "Not yours to answer",
-                    "This question was asked of somebody else, or of an earlier sign-in.",
-                )
+            return Ok(Err(self.pages.to(call).notice(Notice {
+                explanation: Message::BeginAgain.into(),
+                ..Notice::new(StatusCode::FORBIDDEN, Message::NotYours, Message::AskedOfSomebodyElse)
             })));
         }
         Ok(Ok((known, interaction)))
@@ -120,10 +117,11 @@ impl OAuthServer {
         let raw = params.get("interaction").unwrap_or_default().into();
         let scopes = interaction.asked.iter().enumerate().map(|(index, name)| {
             let (description, warning) = scope::explained(&self.config, name);
-            let description = if description.is_empty() { name.to_owned() } else { description };
+            let description =
+                if description.is_empty() { Words::Foreign(name.to_owned()) } else { description };
             ConsentScope { field: field(index), name: name.to_owned(), description, warning }
         });
-        self.pages.consent(ConsentPage {
+        self.pages.to(call).consent(ConsentPage {
             client: request.client.display_name(),
             place: &request.reply.place(),
             user: &known.user.name,
@@ -171,13 +169,9 @@ impl OAuthServer {
 
     fn over(&self, call: &Call, why: &str) -> Answer {
         Line::new("consent", Outcome::Deny).reason(why).write(call);
-        self.pages.notice(Notice {
-            explanation: "Go back to the application and begin again.",
-            ..Notice::new(
-                StatusCode::BAD_REQUEST,
-                "This page is over",
-                "It was open for too long, or was answered before.",
-            )
+        self.pages.to(call).notice(Notice {
+            explanation: Message::BeginAgain.into(),
+            ..Notice::new(StatusCode::BAD_REQUEST, Message::PageIsOver, Message::AnsweredBefore)
         })
     }
 

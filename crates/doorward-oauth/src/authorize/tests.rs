@@ -295,7 +295,10 @@ async fn a35_several_providers_are_a_choice() {
     let choice = browser.get(&server, WEB).await;
     assert_eq!(choice.status(), StatusCode::OK);
     let page = text(&choice);
-    assert!(page.contains("idp=local") && page.contains("idp=other") && !page.contains("hidden"), "{page}");
+    assert!(
+        page.contains("idp=local") && page.contains("idp=other") && !page.contains("idp=hidden"),
+        "{page}"
+    );
     let straight = location(&browser.get(&server, &format!("{WEB}&idp=other")).await);
     assert!(straight.starts_with("/oauth/login/other?then=%2Foauth%2Fauthorize%3F"), "{straight}");
     assert_eq!(browser.get(&server, &format!("{WEB}&idp=nobody")).await.status(), StatusCode::BAD_REQUEST);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use doorward_accounts::ProviderLogin;
 use doorward_core::{Identity, SecretString};
 use doorward_oidc::{AccountChoice, LoginStart, PendingLogin, PublicFailure};
+use doorward_template::words::Message;
 use http::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -41,7 +42,7 @@ struct Begun {
 
 /// Why a callback gets nobody in: what the person reads, and what the log says.
 struct Failure {
-    message: &'static str,
+    message: Message,
     reason: String,
     again: Option<Then>,
 }
@@ -55,7 +56,7 @@ impl OAuthServer {
         account: AccountChoice,
         call: &Call,
     ) -> Answer {
-        let Some((_, upstream)) = self.oidc(name) else { return self.notice_of_nothing() };
+        let Some((_, upstream)) = self.oidc(name) else { return self.notice_of_nothing(call) };
         if self.throttle.begins(call.client, call.now) == Turn::Later {
             return self.too_many_logins(call);
         }
@@ -103,25 +104,29 @@ impl OAuthServer {
                         self.path(&format!("/oauth/callback/{name}")),
                         params.encoded()
                     )),
-                    Err(why) => self.notice_of_request(&why.to_string()),
+                    Err(why) => self.notice_of_request(&why.to_string(), call),
                 };
             }
             _ => Params::of_query(call),
         };
         let params = match params {
             Ok(params) => params,
-            Err(why) => return self.notice_of_request(&why.to_string()),
+            Err(why) => return self.notice_of_request(&why.to_string(), call),
         };
-        let Some((provider, upstream)) = self.oidc(name) else { return self.notice_of_nothing() };
+        let Some((provider, upstream)) = self.oidc(name) else { return self.notice_of_nothing(call) };
         match self.finish_login(provider, upstream, &params, call).await {
             Ok((vouched, then)) => self.signed_in(vouched, &then, call).await,
             Err(NotBack::Unavailable(why)) => self.no_store("login", call, &why),
             Err(NotBack::Failed(failure)) => {
                 Line::new("login", Outcome::Deny).authenticator(name).reason(&failure.reason).write(call);
-                self.pages.notice(Notice {
-                    explanation: "Try again. If that does not help, ask the person who runs this site.",
-                    links: failure.again.iter().map(|then| ("Try again", then.as_str().to_owned())).collect(),
-                    ..Notice::new(StatusCode::FORBIDDEN, "You are not signed in", failure.message)
+                self.pages.to(call).notice(Notice {
+                    explanation: Message::TryAgainOrAsk.into(),
+                    links: failure
+                        .again
+                        .iter()
+                        .map(|then| (Message::TryAgain, then.as_str().to_owned()))
+                        .collect(),
+                    ..Notice::new(StatusCode::FORBIDDEN, Message::YouAreNotSignedIn, failure.message)
                 })
             }
         }
@@ -134,9 +139,7 @@ impl OAuthServer {
         params: &Params,
         call: &Call,
     ) -> Result<(Vouched, Then), NotBack> {
-        let over = || {
-            failed("This sign-in is over: it took too long, or was used before.", "the state is not known")
-        };
+        let over = || failed(Message::SignInIsOver, "the state is not known");
         let state = params.get("state").ok_or_else(over)?;
         let begun: Option<Begun> = self
             .accounts
@@ -151,21 +154,21 @@ impl OAuthServer {
             verifier: begun.verifier.map(SecretString::from),
         };
         let code = SecretString::from(params.get("code").unwrap_or_default());
-        let matched = pending.accept(&browser, code).map_err(|_| {
-            failed("This sign-in was begun in another browser.", "the login is of another browser")
-        })?;
+        let matched = pending
+            .accept(&browser, code)
+            .map_err(|_| failed(Message::BegunInAnotherBrowser, "the login is of another browser"))?;
         let then = Then::parse(Some(&begun.then));
-        let again = |message: &'static str, reason: String| {
+        let again = |message: Message, reason: String| {
             NotBack::Failed(Failure { message, reason, again: Some(then.clone()) })
         };
         upstream
             .provider
             .accepts_issuer(params.get("iss"))
-            .map_err(|why| again("The answer comes from another provider.", why.to_string()))?;
+            .map_err(|why| again(Message::AnswerOfAnotherProvider, why.to_string()))?;
         if let Some(error) = params.get("error") {
             // Letters of ours stand in the log, whatever the provider sends.
             let error = error.escape_default().take(100).collect::<String>();
-            return Err(again("The provider did not sign you in.", format!("the provider says {error}")));
+            return Err(again(Message::ProviderDidNotSignYouIn, format!("the provider says {error}")));
         }
         let grant = upstream
             .provider
@@ -173,15 +176,15 @@ impl OAuthServer {
             .await
             .map_err(|why| again(told(&why.public()), why.to_string()))?;
         let login = login_of(provider, &upstream.claims, &grant.identity).ok_or_else(|| {
-            again("The provider does not say who you are.", "a configured claim is missing".to_owned())
+            again(Message::ProviderDoesNotSayWho, "a configured claim is missing".to_owned())
         })?;
         match self.map(provider, &login, &[], call.now).await {
             Ok(vouched) => Ok((vouched, then)),
             Err(NotSignedIn::Unavailable(why)) => Err(NotBack::Unavailable(why)),
             Err(NotSignedIn::Refused(reason, why)) => {
                 let message = match reason {
-                    Reason::AccessDenied => "You have no access here.",
-                    other => other.sentence(),
+                    Reason::AccessDenied => Message::NoAccess,
+                    other => other.message(),
                 };
                 Err(again(message, why))
             }
@@ -202,9 +205,13 @@ impl OAuthServer {
 
     fn provider_down(&self, why: &str, call: &Call) -> Answer {
         Line::new("login", Outcome::Error).reason(why).write(call);
-        self.pages.notice(Notice {
-            explanation: "Wait a moment and try again.",
-            ..Notice::new(StatusCode::SERVICE_UNAVAILABLE, "Not available", "The provider cannot be reached.")
+        self.pages.to(call).notice(Notice {
+            explanation: Message::WaitAndTryAgain.into(),
+            ..Notice::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                Message::NotAvailable,
+                Message::ProviderUnreachable,
+            )
         })
     }
 }
@@ -215,23 +222,23 @@ enum NotBack {
     Unavailable(String),
 }
 
-fn failed(message: &'static str, reason: &str) -> NotBack {
+fn failed(message: Message, reason: &str) -> NotBack {
     NotBack::Failed(Failure { message, reason: reason.to_owned(), again: None })
 }
 
 /// What a person may read of a failure.
-fn told(failure: &PublicFailure) -> &'static str {
+fn told(failure: &PublicFailure) -> Message {
     match failure {
-        PublicFailure::ProviderRefused(_) => "The provider refused the sign-in.",
-        PublicFailure::ProviderUnreachable => "The provider cannot be reached.",
-        PublicFailure::EmailMissing => "The provider does not tell your e-mail address.",
-        PublicFailure::EmailUnverified => "Your e-mail address is not verified at the provider.",
-        PublicFailure::NotAdmitted => "Your account is not one of those that may sign in here.",
-        PublicFailure::TooWeak => "The sign-in at the provider is not as strong as is demanded.",
-        PublicFailure::CodeMissing => "The answer of the provider is not complete.",
+        PublicFailure::ProviderRefused(_) => Message::ProviderRefused,
+        PublicFailure::ProviderUnreachable => Message::ProviderUnreachable,
+        PublicFailure::EmailMissing => Message::ProviderTellsNoEmail,
+        PublicFailure::EmailUnverified => Message::EmailNotVerifiedAtProvider,
+        PublicFailure::NotAdmitted => Message::NotAdmitted,
+        PublicFailure::TooWeak => Message::ProviderTooWeak,
+        PublicFailure::CodeMissing => Message::AnswerNotComplete,
         PublicFailure::AudienceMismatch { .. }
         | PublicFailure::NonceMismatch
-        | PublicFailure::TokenInvalid => "The answer of the provider was not accepted.",
+        | PublicFailure::TokenInvalid => Message::AnswerNotAccepted,
     }
 }
 

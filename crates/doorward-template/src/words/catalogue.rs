@@ -871,6 +871,15 @@ messages! {
         ko: "제공자가 로그인을 거부했습니다.",
         zh: "提供商拒绝了此次登录。",
     }
+    ProviderTooWeak {
+        en: "The sign-in at the provider is not as strong as is demanded.",
+        de: "Die Anmeldung beim Anbieter ist nicht so stark wie verlangt.",
+        es: "El inicio de sesión en el proveedor no es tan seguro como se exige.",
+        fr: "La connexion auprès du fournisseur n’est pas aussi forte que demandé.",
+        ja: "プロバイダーでの認証の強度が、要求を満たしていません。",
+        ko: "제공자에서의 로그인이 요구되는 수준만큼 강력하지 않습니다.",
+        zh: "在提供商处的登录强度未达到要求。",
+    }
     ProviderUnreachable {
         en: "The provider cannot be reached.",
         de: "Der Anbieter ist nicht erreichbar.",
@@ -988,6 +997,15 @@ messages! {
         ja: "前のページに戻り、再読み込みしてからもう一度お試しください。Cookie を有効にする必要があります。",
         ko: "뒤로 돌아가 페이지를 새로 고친 후 다시 시도하십시오. 쿠키를 켜야 합니다.",
         zh: "请返回并刷新页面后重试。必须启用 Cookie。",
+    }
+    NotFoundHere {
+        en: "Not found",
+        de: "Nicht gefunden",
+        es: "No encontrado",
+        fr: "Page introuvable",
+        ja: "見つかりません",
+        ko: "찾을 수 없음",
+        zh: "未找到",
     }
     NoWayToSignIn {
         en: "No way to sign in",

@@ -259,7 +259,9 @@ pub(crate) fn plan(
     }
     let signing = signing?.unwrap_or(Algorithm::Rs256);
     let rules = with_keys(&rules, signing, &clients);
-    let config = Config { clients, signing, own_consent: around.consent, exchange, ..config? };
+    // A mistake in it is told where the pages of the proxy are made.
+    let page_language = around.options.page_language.parse().unwrap_or_default();
+    let config = Config { clients, signing, page_language, own_consent: around.consent, exchange, ..config? };
     let sketches = providers.iter().map(Planned::sketch).collect();
     if let Err(error) = (Config { providers: sketches, ..config.clone() }).check() {
         for mistake in &error.mistakes {

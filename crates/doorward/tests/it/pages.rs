@@ -110,7 +110,7 @@ fn every_page_is_in_the_language_that_the_browser_asks_for() {
         let page = refused_login(&stage, accepted);
         assert_eq!(page.status, 403);
         assert_in(&page, language);
-        for words in [denied, another, "<strong dir=\"auto\">jane@example.com</strong>"] {
+        for words in [denied, another, "<strong>jane@example.com</strong>"] {
             assert_says(&page, words);
         }
     }
@@ -122,6 +122,37 @@ fn refused_login(stage: &Stage, accepted: &str) -> Answer {
     let started = browser.start("/page").location().to_owned();
     let callback = browser.authorize(&started);
     browser.send(asks(&callback, accepted))
+}
+
+#[test]
+fn pages_of_the_built_in_server_are_in_the_same_language() {
+    let gated = Gated::new(
+        "  routes: [{id: all, match: {path: /all/}, upstream: UPSTREAM, authenticate: session}]\n",
+    );
+    for (language, accepted, [sign_in, _, signed_out, password, _]) in LANGUAGES {
+        let page = gated.ask(asks("/oauth/login", accepted).header("Accept", "text/html"));
+        assert_eq!(page.status, 200, "{}", page.text());
+        assert_in(&page, language);
+        for words in [sign_in, password] {
+            assert_says(&page, words);
+        }
+        assert!(page.header("cache-control").contains("no-store"));
+        let page = gated.ask(asks("/oauth/logout", accepted).header("Accept", "text/html"));
+        assert_in(&page, language);
+        assert_says(&page, signed_out);
+        // A mistake of a client: its words are for developers, in English everywhere.
+        let page =
+            gated.ask(asks("/oauth/authorize?client_id=%3Cb%3E", accepted).header("Accept", "text/html"));
+        assert_eq!(page.status, 400);
+        assert_in(&page, language);
+        assert!(!page.text().contains("<b>"), "{}", page.text());
+        assert_eq!(
+            page.text().contains("<span lang=\"en\" dir=\"ltr\">"),
+            language != "en",
+            "{}",
+            page.text()
+        );
+    }
 }
 
 #[test]
@@ -182,7 +213,7 @@ fn a_refusal_on_a_route_says_who_is_signed_in_to_people_only() {
         let page = browser.send(asks("/ops/x", accepted).header("Accept", "text/html"));
         assert_eq!(page.status, 403, "{}", page.text());
         assert_in(&page, language);
-        for words in [another, "<strong dir=\"auto\">jane@example.com</strong>", "another_account"] {
+        for words in [another, "<strong>jane@example.com</strong>", "another_account"] {
             assert_says(&page, words);
         }
     }
