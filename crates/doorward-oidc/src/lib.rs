@@ -52,7 +52,7 @@ pub use login::{
 };
 pub use logout::{EndSession, LogoutToken, LogoutTokenError, NoEndSession, TokenFacts};
 pub use provider::{Provider, Validity};
-pub use redeem::{Grant, PublicFailure, RedeemError};
+pub use redeem::{Grant, PublicFailure, RedeemError, RedeemFault, wrong_with_login};
 pub use refresh::{RefreshError, Refreshed};
 pub use strength::WeakLogin;
 pub use token_endpoint::TokenRequestError;

@@ -1,7 +1,7 @@
 //! From a matched callback to an identity: the code is redeemed, the ID token verified, claims are read.
 
 use doorward_core::{Identity, SecretString, Timestamp, Tokens};
-use doorward_jose::{AudienceMismatch, ClaimError, Claims, jws::looks_like_jws};
+use doorward_jose::{AudienceMismatch, ClaimError, Claims, claims_check::instant, jws::looks_like_jws};
 
 use crate::{
     config::{ProfileClaims, Protocol, ProviderKind},
@@ -14,7 +14,7 @@ use crate::{
     token_endpoint::{GrantForm, TokenAnswer, TokenRequestError},
     userinfo::UserinfoError,
     vendor::{Known, VendorError},
-    verify::{Believed, IdTokenError},
+    verify::{Believed, IdTokenError, unverified},
 };
 
 /// What a login (or a bearer token) yields.
@@ -41,12 +41,104 @@ pub enum RedeemError {
     IdToken(#[from] IdTokenError),
     #[error(transparent)]
     TooWeak(#[from] WeakLogin),
+    /// The times of an ID token that is genuine do not fit ours. `ahead` is how many seconds our clock is before (behind,
+    /// if negative) the time at which the token says it was issued.
+    #[error("the id_token was not accepted: {error}{}", measured(*ahead))]
+    Clock { error: ClaimError, ahead: Option<i64> },
     #[error("claims missing in the id_token could not be fetched: {0}")]
     Userinfo(#[from] UserinfoError),
     #[error(transparent)]
     Identify(#[from] IdentifyError),
     #[error(transparent)]
     Vendor(#[from] VendorError),
+}
+
+fn measured(ahead: Option<i64>) -> String {
+    match ahead {
+        Some(ahead @ 0..) => format!("; our clock is {ahead} s ahead of its iat"),
+        Some(behind) => format!("; our clock is {} s behind its iat", behind.unsigned_abs()),
+        None => "; it has no iat to compare with".to_owned(),
+    }
+}
+
+/// What has to be mended where a login failed although the browser did all it should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RedeemFault {
+    Clock,
+    Audience,
+    Issuer,
+    Nonce,
+    RedirectUri,
+    /// The provider does not know us, or not by this secret.
+    Client,
+    Pkce,
+    /// The code is used up, too old, or of another login.
+    Code,
+    Unreachable,
+    EmailMissing,
+    EmailUnverified,
+    /// The provider's own lists (organisations, teams and the like) do not name the account.
+    NotAdmitted,
+    /// The login was not as strong or fresh as the configuration demands.
+    TooWeak,
+    /// Anything else about the provider's tokens.
+    Token,
+}
+
+impl RedeemError {
+    /// What has to be mended.
+    pub fn fault(&self) -> RedeemFault {
+        match self {
+            Self::Clock { .. } => RedeemFault::Clock,
+            Self::Token(TokenRequestError::Refused { status, error, description }) => {
+                let words = format!("{error} {}", description.as_deref().unwrap_or_default());
+                refused(*status, error, &words)
+            }
+            Self::Token(
+                TokenRequestError::Failed { status: 401 } | TokenRequestError::ClientSecretFile { .. },
+            ) => RedeemFault::Client,
+            Self::IdToken(IdTokenError::Claims(ClaimError::WrongIssuer { .. })) => RedeemFault::Issuer,
+            Self::IdToken(IdTokenError::Claims(ClaimError::NoAudience { .. })) => RedeemFault::Audience,
+            Self::NoCode => RedeemFault::Code,
+            other => match other.public() {
+                PublicFailure::AudienceMismatch { .. } => RedeemFault::Audience,
+                PublicFailure::NonceMismatch => RedeemFault::Nonce,
+                PublicFailure::EmailMissing => RedeemFault::EmailMissing,
+                PublicFailure::EmailUnverified => RedeemFault::EmailUnverified,
+                PublicFailure::ProviderUnreachable => RedeemFault::Unreachable,
+                PublicFailure::NotAdmitted => RedeemFault::NotAdmitted,
+                PublicFailure::TooWeak => RedeemFault::TooWeak,
+                PublicFailure::ProviderRefused(_)
+                | PublicFailure::TokenInvalid
+                | PublicFailure::CodeMissing => RedeemFault::Token,
+            },
+        }
+    }
+}
+
+/// What a provider complains about that refuses a request, by its words (RFC 6749 section 5.2 has too few of them).
+fn refused(status: u16, error: &str, words: &str) -> RedeemFault {
+    match wrong_with_login(words) {
+        Some(fault) => fault,
+        None if error == "invalid_client" || error == "unauthorized_client" => RedeemFault::Client,
+        None if error == "invalid_grant" => RedeemFault::Code,
+        None if status == 401 => RedeemFault::Client,
+        None => RedeemFault::Token,
+    }
+}
+
+/// Whether a provider's words are about the redirect URI or about PKCE. They are for people; nothing but words for people
+/// may depend on it.
+pub fn wrong_with_login(words: &str) -> Option<RedeemFault> {
+    let words = words.to_ascii_lowercase();
+    let says = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
+    if says(&["redirect_uri", "redirect uri", "redirect url", "redirect_url", "reply url"]) {
+        Some(RedeemFault::RedirectUri)
+    } else if says(&["pkce", "code_challenge", "code challenge", "code_verifier", "code verifier"]) {
+        Some(RedeemFault::Pkce)
+    } else {
+        None
+    }
 }
 
 /// What a browser may learn about a failed login.
@@ -91,6 +183,7 @@ impl RedeemError {
             Self::IdToken(error) => public_id_token_failure(error),
             Self::Userinfo(error) if error.is_passing() => PublicFailure::ProviderUnreachable,
             Self::NoIdToken
+            | Self::Clock { .. }
             | Self::Userinfo(_)
             | Self::Identify(IdentifyError::SubjectMissing | IdentifyError::NotText { .. }) => {
                 PublicFailure::TokenInvalid
@@ -210,7 +303,8 @@ impl Shared {
             return Ok(Grant { tokens, identity, expires_on: None });
         }
         let id = answer.id.ok_or(RedeemError::NoIdToken)?;
-        let Believed { claims, .. } = self.id_token(&id, metadata, now).await?;
+        let believed = self.id_token(&id, metadata, now).await;
+        let Believed { claims, .. } = believed.map_err(|error| of_clocks(error, &id, now))?;
         if let Some(nonce) = nonce {
             self.verifier.nonce(&claims, nonce)?;
         }
@@ -272,6 +366,19 @@ impl Shared {
         }
         Some(warned(Roles::read(&claims)))
     }
+}
+
+/// Measures by how much the clocks differ, if the times of a token are all that is wrong with it.
+fn of_clocks(error: IdTokenError, token: &SecretString, now: Timestamp) -> RedeemError {
+    let IdTokenError::Claims(
+        error @ (ClaimError::Expired | ClaimError::NotYetValid | ClaimError::IssuedInFuture),
+    ) = error
+    else {
+        return error.into();
+    };
+    // Its signature was found good before its times were looked at.
+    let issued = unverified(token.expose()).and_then(|claims| instant(&claims, "iat").ok().flatten());
+    RedeemError::Clock { error, ahead: issued.map(|issued| now.seconds - issued.seconds) }
 }
 
 /// Says so if a token's roles were not as expected.

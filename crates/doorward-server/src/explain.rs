@@ -16,6 +16,7 @@ use crate::{
     ingress::Arrival,
     record::{Record, shown_client},
     refresh::End,
+    trouble,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +68,26 @@ pub(crate) enum Reason {
     StateMalformed,
     CsrfMissing,
     CsrfMismatch,
+    CookieNeedsHttps,
+    CookieDomain,
+    CookiePath,
+    CookieSameSite,
+    CookieSecretDiffers,
+    LoginElsewhere,
+    LoginTooSlow,
+    LoginLoop,
+    ClockSkew,
+    AudienceMismatch,
+    RedirectUriMismatch,
+    ClientRefused,
+    PkceMismatch,
+    ProviderUnreachable,
+    EmailUnverified,
+    NotAdmitted,
+    LoginTooWeak,
+    TokenNotAccepted,
+    AnswerTooLarge,
+    RequestTooLarge,
     CodeMissing,
     CodeNotRedeemed,
     NonceMismatch,
@@ -115,6 +136,26 @@ impl Reason {
             Self::StateMalformed => "state_malformed",
             Self::CsrfMissing => "csrf_missing",
             Self::CsrfMismatch => "csrf_mismatch",
+            Self::CookieNeedsHttps => "cookie_needs_https",
+            Self::CookieDomain => "cookie_domain",
+            Self::CookiePath => "cookie_path",
+            Self::CookieSameSite => "cookie_same_site",
+            Self::CookieSecretDiffers => "cookie_secret_differs",
+            Self::LoginElsewhere => "login_elsewhere",
+            Self::LoginTooSlow => "login_too_slow",
+            Self::LoginLoop => "login_loop",
+            Self::ClockSkew => "clock_skew",
+            Self::AudienceMismatch => "audience_mismatch",
+            Self::RedirectUriMismatch => "redirect_uri_mismatch",
+            Self::ClientRefused => "client_refused",
+            Self::PkceMismatch => "pkce_mismatch",
+            Self::ProviderUnreachable => "provider_unreachable",
+            Self::EmailUnverified => "email_unverified",
+            Self::NotAdmitted => "not_admitted",
+            Self::LoginTooWeak => "login_too_weak",
+            Self::TokenNotAccepted => "token_not_accepted",
+            Self::AnswerTooLarge => "answer_too_large",
+            Self::RequestTooLarge => "request_too_large",
             Self::CodeMissing => "code_missing",
             Self::CodeNotRedeemed => "code_not_redeemed",
             Self::NonceMismatch => "nonce_mismatch",
@@ -156,11 +197,19 @@ pub(crate) struct Explanation {
     rule: Option<RuleId>,
     message: Cow<'static, str>,
     detail: String,
+    mend: Cow<'static, str>,
 }
 
 impl Explanation {
     pub(crate) fn new(outcome: Outcome, reason: Reason, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { outcome, reason, rule: None, message: message.into(), detail: String::new() }
+        Self {
+            outcome,
+            reason,
+            rule: None,
+            message: message.into(),
+            detail: String::new(),
+            mend: Cow::Borrowed(""),
+        }
     }
 
     pub(crate) fn permit(grounds: &Grounds) -> Self {
@@ -187,6 +236,21 @@ impl Explanation {
             ..Self::new(Outcome::Deny, denial.reason.into(), denial.reason.to_string())
         }
         .because(options)
+        .mended_by(trouble::mend_of_denial(denial.reason))
+    }
+
+    /// How the operator mends it.
+    #[must_use]
+    pub(crate) fn mended_by(self, mend: impl Into<Cow<'static, str>>) -> Self {
+        Self { mend: mend.into(), ..self }
+    }
+
+    /// More about what was found wrong.
+    #[must_use]
+    pub(crate) fn and(mut self, more: &str) -> Self {
+        self.detail.push_str("; ");
+        self.detail.push_str(more);
+        self
     }
 
     /// The rule that decided.
@@ -213,6 +277,22 @@ impl Explanation {
                     | Reason::StateMalformed
                     | Reason::CodeMissing
                     | Reason::CodeNotRedeemed
+                    | Reason::CookieNeedsHttps
+                    | Reason::CookieDomain
+                    | Reason::CookiePath
+                    | Reason::CookieSameSite
+                    | Reason::CookieSecretDiffers
+                    | Reason::LoginElsewhere
+                    | Reason::LoginLoop
+                    | Reason::ClockSkew
+                    | Reason::AudienceMismatch
+                    | Reason::RedirectUriMismatch
+                    | Reason::ClientRefused
+                    | Reason::PkceMismatch
+                    | Reason::ProviderUnreachable
+                    | Reason::TokenNotAccepted
+                    | Reason::AnswerTooLarge
+                    | Reason::RequestTooLarge
             )
     }
 
@@ -224,6 +304,7 @@ impl Explanation {
             rule: self.rule.as_ref().map_or("", RuleId::as_str),
             message: &self.message,
             detail: &self.detail,
+            mend: &self.mend,
         }
     }
 }
@@ -302,8 +383,14 @@ impl Shortfall {
 impl Gate {
     /// Explains a decision by an ordinary message, and in the request's line.
     pub(crate) fn explain(&self, arrival: &Arrival, record: &mut Record, explanation: Explanation) {
-        let Decision { outcome, reason, rule, message, detail } = explanation.words();
-        let [rule, detail] = [rule, detail].map(|text| (!text.is_empty()).then_some(text));
+        self.say(arrival, &explanation);
+        record.decide(explanation);
+    }
+
+    /// Explains something by an ordinary message alone.
+    pub(crate) fn say(&self, arrival: &Arrival, explanation: &Explanation) {
+        let Decision { outcome, reason, rule, message, detail, mend } = explanation.words();
+        let [rule, detail, mend] = [rule, detail, mend].map(|text| (!text.is_empty()).then_some(text));
         let facts = &arrival.facts;
         macro_rules! say {
             ($level:ident) => {
@@ -312,6 +399,7 @@ impl Gate {
                     reason,
                     rule,
                     detail,
+                    mend,
                     client = %shown_client(self, arrival),
                     request_id = arrival.request_id.text(),
                     method = facts.method.as_str(),
@@ -325,7 +413,6 @@ impl Gate {
         } else {
             say!(info);
         }
-        record.decide(explanation);
     }
 
     /// Explains a refusal by a line of the authentication log, in the reference's words, and in the request's line.
@@ -388,7 +475,7 @@ impl Gate {
             other => (other.reason(), "The session store cannot be asked."),
         };
         let explanation = Explanation::new(Outcome::Error, reason, message).because(&shortfall.detail());
-        self.explain(arrival, record, explanation);
+        self.explain(arrival, record, explanation.mended_by(trouble::STORE));
     }
 }
 

@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     api::ApiAuth, gateway::Gateway, ingress, inject::Injection, pages::Pages, providers::Providers,
-    redirects::Redirects, refresh::RefreshDesk, routes::Routes,
+    redirects::Redirects, refresh::RefreshDesk, rounds::Rounds, routes::Routes,
 };
 
 /// Everything that requests are answered with.
@@ -83,6 +83,8 @@ pub struct Sessions {
     pub keeper: Keeper,
     pub csrf: CsrfKeeper,
     pub refresh: RefreshDesk,
+    /// Who goes round in circles.
+    pub rounds: Rounds,
     /// `--cookie-expire`, if limited: how long a session lasts whose provider names no end.
     pub lifetime: Option<Duration>,
     pub limits: SessionLimits,

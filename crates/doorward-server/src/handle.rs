@@ -47,7 +47,7 @@ use crate::{
     redirects::OwnEndpoints,
     respond,
     routes::Route,
-    tunnels,
+    trouble, tunnels,
 };
 
 /// Answers one request.
@@ -430,6 +430,7 @@ async fn forward(
     }
     match upstream.forward(permit, request, how).await {
         Ok(mut response) => {
+            trouble::note_refusal(gate, &arrival, response.status());
             if gate.api.is_some() && response.status() == StatusCode::SWITCHING_PROTOCOLS {
                 // An application may repeat what it was offered by somebody else.
                 websocket::strip(response.headers_mut());

@@ -26,11 +26,13 @@ pub mod redirects;
 pub mod refresh;
 pub mod rehearsal;
 mod respond;
+pub mod rounds;
 pub mod routes;
 mod sessions;
 mod streams;
 #[cfg(test)]
 mod testing;
+mod trouble;
 pub mod tunnels;
 
 pub use gate::Gate;

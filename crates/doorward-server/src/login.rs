@@ -8,7 +8,15 @@ use doorward_session::{LoginAttempt, RequestCookies, state_parameter};
 use doorward_template::words::Message;
 use http::{Response, StatusCode};
 
-use crate::{gate::Gate, handle::with_cookies, ingress::Arrival, pages::Problem, respond};
+use crate::{
+    explain::{Explanation, Outcome, Reason},
+    gate::Gate,
+    handle::with_cookies,
+    ingress::Arrival,
+    pages::Problem,
+    respond,
+    trouble::{self, Demands, Elsewhere},
+};
 use doorward_net::Body;
 
 /// Whether this login was begun by the person or by us, after an earlier attempt came back unusable. A login is
@@ -22,11 +30,18 @@ pub(crate) enum Beginning {
 /// Follows the state hash of a restarted login. A hash is base64url text, which has no dot.
 const RESTARTED_MARK: &str = ".r";
 
+/// Precedes that of a login that ends at a host which does not get its cookie: nothing but the log depends on it.
+const ELSEWHERE_MARK: &str = ".o";
+
 /// Splits what came back as the hash part of `state`.
-pub(crate) fn read_mark(hash: &str) -> (&str, Beginning) {
-    match hash.strip_suffix(RESTARTED_MARK) {
+pub(crate) fn read_mark(hash: &str) -> (&str, Beginning, Elsewhere) {
+    let (hash, beginning) = match hash.strip_suffix(RESTARTED_MARK) {
         Some(hash) => (hash, Beginning::Restarted),
         None => (hash, Beginning::ByPerson),
+    };
+    match hash.strip_suffix(ELSEWHERE_MARK) {
+        Some(hash) => (hash, beginning, Elsewhere::Yes),
+        None => (hash, beginning, Elsewhere::No),
     }
 }
 
@@ -67,6 +82,12 @@ pub(crate) async fn begin(gate: &Gate, arrival: &Arrival, login: &Login) -> Resp
         }
         return gate.chooser(arrival, &login.target, login.account);
     };
+    let demands = if login.demands.is_empty() { Demands::None } else { Demands::Some };
+    if let Some(stopped) =
+        (login.account == AccountChoice::Any).then(|| trouble::stop_round(gate, arrival, demands)).flatten()
+    {
+        return respond::uncached(stopped);
+    }
     let mut attempt = match LoginAttempt::random() {
         Ok(attempt) => attempt,
         Err(error) => return failed(gate, arrival, &error.to_string()),
@@ -74,6 +95,9 @@ pub(crate) async fn begin(gate: &Gate, arrival: &Arrival, login: &Login) -> Resp
     let redirect_uri = gate.redirects.redirect_uri.for_request(&arrival.facts);
     let mut hash = attempt.state_hash();
     let nonce_hash = attempt.nonce_hash();
+    if Elsewhere::of(gate, &arrival.facts, &redirect_uri) == Elsewhere::Yes {
+        hash.push_str(ELSEWHERE_MARK);
+    }
     if login.beginning == Beginning::Restarted {
         hash.push_str(RESTARTED_MARK);
     }
@@ -121,7 +145,9 @@ fn refused(gate: &Gate, arrival: &Arrival, error: &BeginError) -> Response<Body>
     if !error.is_passing() {
         return failed(gate, arrival, &error.to_string());
     }
-    tracing::error!("A login cannot begin: {error}");
+    let explanation = Explanation::new(Outcome::Error, Reason::ProviderUnreachable, "A login cannot begin.");
+    let mend = "see whether this machine reaches the provider: name, network, proxy, certificate (--provider-ca-file)";
+    gate.say(arrival, &explanation.because(error).mended_by(mend));
     let problem = Problem {
         explanation: Message::IdentityProviderUnreachable.into(),
         ..Problem::new(StatusCode::SERVICE_UNAVAILABLE)

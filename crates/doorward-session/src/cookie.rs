@@ -3,6 +3,7 @@
 pub(crate) mod config;
 pub(crate) mod csrf;
 pub(crate) mod jar;
+pub(crate) mod obstacle;
 pub(crate) mod own;
 pub(crate) mod request;
 pub(crate) mod set_cookie;

@@ -21,6 +21,7 @@ pub use self::cookie::config::{
     StoredTokens,
 };
 pub use self::cookie::csrf::{CsrfError, CsrfKeeper, LoginAttempt};
+pub use self::cookie::obstacle::{Coming, CookieKind, CookieRules, Obstacle, Presented, Transport, Way};
 pub use self::cookie::own::OwnCookies;
 pub use self::cookie::request::RequestCookies;
 pub use self::cookie::state::{InvalidState, ReturnedState, StateEncoding, parse_state, state_parameter};

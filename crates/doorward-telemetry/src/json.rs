@@ -74,11 +74,12 @@ impl Members<'_> {
     }
 
     fn put_decision(&mut self, decision: Option<&Decision<'_>>) {
-        let Some(Decision { outcome, reason, rule, message: _, detail }) = decision else { return };
+        let Some(Decision { outcome, reason, rule, message: _, detail, mend }) = decision else { return };
         self.put_text("outcome", outcome);
         self.put_text("reason", reason);
         self.put_text("rule", rule);
         self.put_text("detail", detail);
+        self.put_text("mend", mend);
     }
 }
 

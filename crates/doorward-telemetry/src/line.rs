@@ -52,6 +52,8 @@ pub struct Decision<'a> {
     pub message: &'a str,
     /// What was found wrong; empty if there is no more to say.
     pub detail: &'a str,
+    /// How the operator mends it; empty where there is nothing to mend.
+    pub mend: &'a str,
 }
 
 /// One finished request (reference: logging-metrics.md, request fields).

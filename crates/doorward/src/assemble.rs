@@ -50,6 +50,7 @@ use doorward_server::{
     providers::{Known, Providers},
     redirects::{self, Redirects, RelativeRedirectUrl, SecureCookies},
     refresh::{ExpiringTokens, RefreshDesk, Schedule},
+    rounds::Rounds,
     routes::{GoogleChecks, Health, Routes, SessionEndpoint},
 };
 use doorward_session::{OwnCookies, StateEncoding};
@@ -612,6 +613,7 @@ fn kept_sessions(
         keeper,
         csrf,
         refresh,
+        rounds: Rounds::default(),
         lifetime: Some(options.cookie_expire).filter(|expire| !expire.is_zero()),
         limits: sessions::limits(options),
         ledger,

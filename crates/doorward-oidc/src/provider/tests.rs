@@ -207,9 +207,17 @@ async fn a_good_login_gives_tokens_identity_and_expiry() {
 async fn an_id_token_that_is_not_for_this_login_is_refused() {
     let claim = |error: ClaimError| RedeemError::IdToken(error.into());
     for (changes, expected, public) in [
-        (json!({"exp": NOW - 600}), claim(ClaimError::Expired), PublicFailure::TokenInvalid),
+        (
+            json!({"exp": NOW - 600, "iat": NOW - 900}),
+            RedeemError::Clock { error: ClaimError::Expired, ahead: Some(900) },
+            PublicFailure::TokenInvalid,
+        ),
         (json!({"exp": null}), claim(ClaimError::NoExpiry), PublicFailure::TokenInvalid),
-        (json!({"nbf": NOW + 400}), claim(ClaimError::NotYetValid), PublicFailure::TokenInvalid),
+        (
+            json!({"nbf": NOW + 400, "iat": NOW + 400}),
+            RedeemError::Clock { error: ClaimError::NotYetValid, ahead: Some(-400) },
+            PublicFailure::TokenInvalid,
+        ),
         (json!({"nonce": "other"}), claim(ClaimError::WrongNonce), PublicFailure::NonceMismatch),
         (json!({"nonce": null}), claim(ClaimError::NoNonce), PublicFailure::NonceMismatch),
         (

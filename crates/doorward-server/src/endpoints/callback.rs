@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use doorward_authz::DenialReason;
 use doorward_core::redirect::SafeRedirect;
 use doorward_net::Body;
 use doorward_oidc::{Grant, PendingLogin, PublicFailure, RedeemError, WrongIssuer};
@@ -26,7 +27,8 @@ use crate::{
     providers::Known,
     record::{AuthStatus, Record},
     redirects::{self, OwnEndpoints},
-    respond,
+    respond, rounds,
+    trouble::{self, Elsewhere, Trouble},
 };
 
 /// What Keycloak sends when its sign-in page was left open for too long and then used: another try will do.
@@ -60,17 +62,21 @@ pub(crate) async fn answer(gate: &Arc<Gate>, mut arrival: Arrival, record: &mut 
     let returned = form.only("state").and_then(|state| parse_state(state, gate.sign_in.state).ok());
     let Some(returned) = returned else {
         let message = "A callback came with a missing, repeated or malformed state parameter.";
-        gate.explain(&arrival, record, Explanation::new(Outcome::Deny, Reason::StateMalformed, message));
+        let explanation = Explanation::new(Outcome::Deny, Reason::StateMalformed, message);
+        let mend = "see whether something changes the query on its way back: a proxy, or --encode-state that only some \
+                    instances have";
+        gate.explain(&arrival, record, explanation.mended_by(mend));
         let problem = Problem {
+            explanation: Message::AnswerIncomplete.into(),
             debug: "invalid length or form of the state parameter".into(),
             ..Problem::new(StatusCode::INTERNAL_SERVER_ERROR)
         };
         return gate.error_page(&arrival, &problem);
     };
-    let (hash, beginning) = read_mark(&returned.hash);
+    let (hash, beginning, elsewhere) = read_mark(&returned.hash);
     let target = redirects::accept(&gate.redirects, &gate.routes, &returned.redirect, OwnEndpoints::Refused)
         .unwrap_or_else(SafeRedirect::root);
-    let mut login = Returned { gate, arrival: &arrival, record, target, beginning, began_at };
+    let mut login = Returned { gate, arrival: &arrival, record, target, beginning, elsewhere, began_at };
     if given_up && login.beginning == Beginning::ByPerson {
         let message = "The provider waited too long for a sign-in, which is begun anew.";
         login.explain(Explanation::new(Outcome::Login, Reason::ProviderRefused, message));
@@ -94,7 +100,7 @@ fn began_at<'g>(gate: &'g Gate, arrival: &Arrival, form: &Form) -> Option<&'g Kn
         return Some(only);
     }
     let returned = parse_state(form.only("state")?, gate.sign_in.state).ok()?;
-    let (hash, _) = read_mark(&returned.hash);
+    let (hash, ..) = read_mark(&returned.hash);
     let cookies = RequestCookies::new(arrival.headers());
     let (attempt, _) = gate.sessions.csrf.find(hash, &cookies, arrival.now).ok()?;
     providers.of_attempt(&attempt)
@@ -108,7 +114,9 @@ fn from_another_issuer(
     error: &WrongIssuer,
 ) -> Response<Body> {
     let explanation = Explanation::new(Outcome::Deny, Reason::IssuerMismatch, "A callback was refused.");
-    gate.explain(arrival, record, explanation.because(error));
+    let mend = "the answer names another issuer than --oidc-issuer-url: write it as the provider does, to the letter, and see \
+                whether two providers send browsers to the same callback";
+    gate.explain(arrival, record, explanation.because(error).mended_by(mend));
     let problem = Problem {
         explanation: Message::AnswerFromElsewhere.into(),
         debug: error.to_string(),
@@ -129,11 +137,21 @@ fn provider_error(
     let description: String =
         description.unwrap_or("").chars().filter(|character| !character.is_control()).take(300).collect();
     let message = "Error while parsing OAuth2 callback: the provider answered with an error.";
-    let explanation = Explanation::new(Outcome::Deny, Reason::ProviderRefused, message);
-    gate.explain(arrival, record, explanation.because(format!("{error} {description}").trim()));
+    let redirect_uri = gate.redirects.redirect_uri.for_request(&arrival.facts);
+    let Trouble { reason, cause, mend, told } = trouble::sent_back(&error, &description, &redirect_uri);
+    let mut explanation = Explanation::new(Outcome::Deny, reason, message);
+    explanation = explanation.because(format!("{error} {description}").trim()).mended_by(mend);
+    if !cause.is_empty() {
+        explanation = explanation.and(&cause);
+    }
+    gate.explain(arrival, record, explanation);
     let problem = Problem {
         message: Words::from(Message::ProviderError).with("error", error),
-        explanation: Words::Foreign(description),
+        // Its own words say most; where they are about how this site is set up, ours say what people can do.
+        explanation: match told {
+            Message::ProviderError => Words::Foreign(description),
+            told => told.into(),
+        },
         ..Problem::new(StatusCode::FORBIDDEN)
     };
     gate.error_page(arrival, &problem)
@@ -146,6 +164,7 @@ struct Returned<'a> {
     record: &'a mut Record,
     target: SafeRedirect,
     beginning: Beginning,
+    elsewhere: Elsewhere,
     /// The answer is from there, as far as it says.
     began_at: Option<&'a Known>,
 }
@@ -174,10 +193,7 @@ impl<'a> Returned<'a> {
                 let clear = csrf.clear(&name, self.arrival.facts.host_str());
                 return Err(Box::new(self.mismatched("the state belongs to another login", clear).await));
             }
-            Err(error) => {
-                let why = error.to_string();
-                return Err(Box::new(self.unusable(Reason::CsrfMissing, &why, Vec::new()).await));
-            }
+            Err(error) => return Err(Box::new(self.lost_cookie(&error).await)),
         };
         let clear_csrf = csrf.clear(&name, self.arrival.facts.host_str());
         // Of another than the only provider, or of one that is gone: its code is for nobody else.
@@ -193,8 +209,16 @@ impl<'a> Returned<'a> {
         };
         let Some(code) = code.filter(|code| !code.is_empty()) else {
             let message = "Error redeeming code during OAuth2 callback: the code is missing or repeated.";
-            self.explain(Explanation::new(Outcome::Deny, Reason::CodeMissing, message));
-            return Err(Box::new(self.failed(&Problem::new(StatusCode::INTERNAL_SERVER_ERROR))));
+            let explanation = Explanation::new(Outcome::Deny, Reason::CodeMissing, message);
+            self.explain(
+                explanation
+                    .mended_by("the provider has to answer with a code: see its settings for this client"),
+            );
+            let problem = Problem {
+                explanation: Message::ProviderSentNoCode.into(),
+                ..Problem::new(StatusCode::INTERNAL_SERVER_ERROR)
+            };
+            return Err(Box::new(self.failed(&problem)));
         };
         match pending.accept(hash, code.into()) {
             Ok(callback) => Ok(Matched { callback, provider, nonce: attempt.nonce.to_vec(), clear_csrf }),
@@ -207,7 +231,7 @@ impl<'a> Returned<'a> {
         let redirect_uri = self.gate.redirects.redirect_uri.for_request(&self.arrival.facts);
         let grant = match provider.client.redeem(callback, &redirect_uri, self.arrival.now).await {
             Ok(grant) => grant,
-            Err(error) => return self.redeem_failed(&error, clear_csrf),
+            Err(error) => return self.redeem_failed(&error, &redirect_uri, clear_csrf),
         };
         let session = Arc::new(self.session(grant, nonce, provider));
         let user = session.identity.display_name().to_owned();
@@ -215,7 +239,11 @@ impl<'a> Returned<'a> {
             self.record.identify(&session);
             let message = "Invalid authentication via OAuth2: unauthorized";
             self.gate.log_auth(self.arrival, AuthStatus::Failure, &user, message);
-            self.explain(Explanation::denial(&denial));
+            let groups = session.identity.groups.len();
+            let seen = format!("the provider named {groups} groups of the account");
+            let explanation = Explanation::denial(&denial);
+            let is_of_groups = denial.reason == DenialReason::GroupMissing;
+            self.explain(if is_of_groups { explanation.and(&seen) } else { explanation });
             return with_cookies(self.failed(&Problem::denied(&denial, &user)), vec![clear_csrf]);
         }
         self.record.identify(&session);
@@ -226,14 +254,20 @@ impl<'a> Returned<'a> {
                 self.record.decide(Explanation::new(Outcome::Permit, Reason::LoginFinished, ""));
                 self.gate.telemetry.metrics.login(LoginOutcome::Accepted);
                 set_cookies.push(clear_csrf);
-                with_cookies(respond::redirect_to(&self.target, &Method::GET), set_cookies)
+                set_cookies.extend(rounds::count(self.gate, self.arrival, &session.identity.user));
+                let answer = with_cookies(respond::redirect_to(&self.target, &Method::GET), set_cookies);
+                trouble::note_size(self.gate, self.arrival, answer.headers());
+                answer
             }
             Err(error) => {
                 let message = "Error saving session state.";
                 let explanation = Explanation::new(Outcome::Error, Reason::SessionNotSaved, message);
-                self.explain(explanation.because(&error));
-                let problem =
-                    Problem { debug: error.to_string(), ..Problem::new(StatusCode::INTERNAL_SERVER_ERROR) };
+                self.explain(explanation.because(&error).mended_by(trouble::STORE));
+                let problem = Problem {
+                    explanation: Message::SignInNotKept.into(),
+                    debug: error.to_string(),
+                    ..Problem::new(StatusCode::INTERNAL_SERVER_ERROR)
+                };
                 with_cookies(self.failed(&problem), vec![clear_csrf])
             }
         }
@@ -256,19 +290,33 @@ impl<'a> Returned<'a> {
         session
     }
 
-    fn redeem_failed(&mut self, error: &RedeemError, clear_csrf: HeaderValue) -> Response<Body> {
+    fn redeem_failed(
+        &mut self,
+        error: &RedeemError,
+        redirect_uri: &str,
+        clear_csrf: HeaderValue,
+    ) -> Response<Body> {
         let mut problem =
             Problem { debug: error.to_string(), ..Problem::new(StatusCode::INTERNAL_SERVER_ERROR) };
         let failure = error.public();
-        problem.explanation = explanation(&failure);
+        let Trouble { reason, cause, mend, told } = trouble::not_redeemed(error, redirect_uri);
+        problem.explanation = match &failure {
+            PublicFailure::AudienceMismatch { claim, values, expected, .. } => Words::from(told)
+                .with("claim", claim.as_str())
+                .with("values", values.join(", "))
+                .with("expected", expected.join(", ")),
+            _ if told == Message::TokenForSomebodyElse => Message::TokenNotVerified.into(),
+            _ => told.into(),
+        };
         if matches!(failure, PublicFailure::NonceMismatch) {
             let message = "Session validation failed: the nonce is not the one of this login";
             let explanation = Explanation::new(Outcome::Deny, Reason::NonceMismatch, message);
-            self.gate.explain_as(self.arrival, self.record, ("", message), explanation.because(error));
+            let explanation = explanation.because(error).mended_by(mend);
+            self.gate.explain_as(self.arrival, self.record, ("", message), explanation);
         } else {
             let message = "Error redeeming code during OAuth2 callback.";
-            let explanation = Explanation::new(Outcome::Deny, Reason::CodeNotRedeemed, message);
-            self.explain(explanation.because(error));
+            let explanation = Explanation::new(Outcome::Deny, reason, message).because(error).mended_by(mend);
+            self.explain(if cause.is_empty() { explanation } else { explanation.and(&cause) });
         }
         match failure {
             PublicFailure::NonceMismatch => {
@@ -286,12 +334,29 @@ impl<'a> Returned<'a> {
     /// The cookie is that of another login than the state.
     async fn mismatched(&mut self, why: &str, clear_csrf: HeaderValue) -> Response<Body> {
         let message = "Invalid authentication via OAuth2: CSRF token mismatch, potential attack";
-        let explanation = Explanation::new(Outcome::Deny, Reason::CsrfMismatch, message).because(why);
+        let explanation = Explanation::new(Outcome::Deny, Reason::CsrfMismatch, message).because(why).mended_by(
+            "another tab or page began a login meanwhile: set --cookie-csrf-per-request, so that each has its own cookie",
+        );
         self.gate.explain_as(self.arrival, self.record, ("", message), explanation);
         match self.of_somebody_known(vec![clear_csrf]).await {
             Ok(response) => response,
-            Err(set_cookies) => self.begin_anew(set_cookies),
+            Err(set_cookies) => self.begin_anew(Message::BegunElsewhere, set_cookies),
         }
+    }
+
+    /// The browser did not send the cookie of this login, or none that is good.
+    async fn lost_cookie(&mut self, error: &CsrfError) -> Response<Body> {
+        let Trouble { reason, cause, mend, told } =
+            trouble::lost_cookie(self.gate, self.arrival, error, self.elsewhere);
+        let (message, result) = match self.of_somebody_known(Vec::new()).await {
+            Ok(response) => {
+                ("A callback of another login attempt came from somebody who is signed in.", Ok(response))
+            }
+            Err(set_cookies) => ("A login could not be finished.", Err(set_cookies)),
+        };
+        let explanation = Explanation::new(Outcome::Deny, reason, message).because(error).mended_by(mend);
+        self.explain(if cause.is_empty() { explanation } else { explanation.and(&cause) });
+        result.unwrap_or_else(|set_cookies| self.begin_anew(told, set_cookies))
     }
 
     /// A login that came back but cannot be used.
@@ -303,7 +368,7 @@ impl<'a> Returned<'a> {
             Err(set_cookies) => ("A login could not be finished.", Err(set_cookies)),
         };
         self.explain(Explanation::new(Outcome::Deny, reason, message).because(why));
-        result.unwrap_or_else(|set_cookies| self.begin_anew(set_cookies))
+        result.unwrap_or_else(|set_cookies| self.begin_anew(Message::BegunElsewhere, set_cookies))
     }
 
     /// Whoever has a session goes on to the page, whatever became of this attempt. For others, the cookies to send.
@@ -320,10 +385,10 @@ impl<'a> Returned<'a> {
     }
 
     /// The page that says so, and once leads to another login by itself.
-    fn begin_anew(&self, set_cookies: Vec<HeaderValue>) -> Response<Body> {
+    fn begin_anew(&self, told: Message, set_cookies: Vec<HeaderValue>) -> Response<Body> {
         let problem = Problem {
             message: Message::NoCsrf.into(),
-            explanation: Message::BegunElsewhere.into(),
+            explanation: told.into(),
             links: Links::Retry(self.target.clone()),
             ..Problem::new(StatusCode::FORBIDDEN)
         };
@@ -352,26 +417,4 @@ impl<'a> Returned<'a> {
     fn explain(&mut self, explanation: Explanation) {
         self.gate.explain(self.arrival, self.record, explanation);
     }
-}
-
-/// What a person may learn about a login that the provider finished but we cannot accept.
-fn explanation(failure: &PublicFailure) -> Words {
-    Words::from(match failure {
-        PublicFailure::ProviderRefused(words) => {
-            tracing::debug!("The provider refused a code: {words}");
-            Message::NotAccepted
-        }
-        PublicFailure::AudienceMismatch { claim, values, expected, .. } => {
-            let words = Words::from(Message::TokenForSomebodyElse).with("claim", claim.as_str());
-            return words.with("values", values.join(", ")).with("expected", expected.join(", "));
-        }
-        PublicFailure::NonceMismatch => Message::OtherSignInAnswered,
-        PublicFailure::EmailMissing => Message::ProviderGaveNoEmail,
-        PublicFailure::EmailUnverified => Message::EmailNotVerified,
-        PublicFailure::ProviderUnreachable => Message::IdentityProviderUnreachable,
-        PublicFailure::TokenInvalid => Message::TokenNotVerified,
-        PublicFailure::NotAdmitted => Message::NotAdmitted,
-        PublicFailure::TooWeak => Message::TooWeak,
-        PublicFailure::CodeMissing => Message::ProviderSentNoCode,
-    })
 }

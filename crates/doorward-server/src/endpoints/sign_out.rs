@@ -21,7 +21,7 @@ use crate::{
     providers::Known,
     record::Record,
     redirects::OwnEndpoints,
-    respond,
+    respond, rounds,
 };
 
 /// In a target or in the provider's logout address, stands for the session's ID token.
@@ -67,7 +67,8 @@ pub(crate) async fn answer(gate: &Arc<Gate>, mut arrival: Arrival, record: &mut 
         Ok(()) => respond::redirect(StatusCode::FOUND, &location, &arrival.facts.method),
         Err(error) => gate.error_page(&arrival, &not_ended(error.to_string())),
     };
-    with_cookies(response, ended.set_cookies)
+    let set_cookies = ended.set_cookies.into_iter().chain(rounds::forget(gate, &arrival)).collect();
+    with_cookies(response, set_cookies)
 }
 
 /// Where the provider signs people out, if it is to (`--provider-logout`); the target comes back as the state. Any page

@@ -11,6 +11,7 @@ use http::HeaderValue;
 
 use super::config::{CookieConfig, CookieName, PerRequest};
 use super::jar::{Jar, Unsealed};
+use super::obstacle::CookieRules;
 use super::request::RequestCookies;
 use crate::codec::v7::msgpack::{Reader, Writer};
 use crate::codec::{Unencodable, Unsealable};
@@ -113,13 +114,24 @@ pub struct CsrfKeeper {
     jar: Jar,
     per_request: PerRequest,
     limit: Option<usize>,
+    rules: CookieRules,
 }
 
 impl CsrfKeeper {
     /// A keeper of the login cookies that belong to the session cookie of this configuration.
     pub fn new(config: &CookieConfig) -> Self {
         let limit = config.csrf_limit.filter(|&limit| limit > 0);
-        Self { jar: Jar::for_logins(config), per_request: config.csrf_per_request, limit }
+        Self {
+            jar: Jar::for_logins(config),
+            per_request: config.csrf_per_request,
+            limit,
+            rules: CookieRules::new(config),
+        }
+    }
+
+    /// What browsers judge our cookies by.
+    pub const fn rules(&self) -> &CookieRules {
+        &self.rules
     }
 
     /// The Set-Cookie lines that begin a login. Where each login has its own cookie and the request came with more

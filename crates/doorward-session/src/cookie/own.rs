@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderValue, header::COOKIE};
 
 use super::split::part_index;
 
-/// Recognises our cookies by name: session, its parts, and those of logins under way.
+/// Recognises our cookies by name: session, its parts, and those of logins under way and lately finished.
 #[derive(Clone, Debug)]
 pub struct OwnCookies {
     session: String,
@@ -40,7 +40,8 @@ impl OwnCookies {
         let login = name
             .strip_prefix(self.session.as_bytes())
             .is_some_and(|rest| rest.first() == Some(&b'_') && rest.ends_with(b"_csrf"));
-        login || name == self.session.as_bytes() || part_index(name, &self.session).is_some()
+        let round = name.strip_prefix(self.session.as_bytes()) == Some(&b"_loop"[..]);
+        login || round || name == self.session.as_bytes() || part_index(name, &self.session).is_some()
     }
 }
 
@@ -54,7 +55,7 @@ mod tests {
             ("a=1; _s=x; b=\"2;\"", Some("a=1; b=\"2; \"")),
             ("a=1;b=2;  c", Some("a=1;b=2;  c")),
             ("_s=x", None),
-            ("_s_0=x; _s_1=y; _s_csrf=z; _s_AAAAAAAA_csrf=z; _s", None),
+            ("_s_0=x; _s_1=y; _s_csrf=z; _s_loop=1.2; _s_AAAAAAAA_csrf=z; _s", None),
             ("_s_x=1; _sx=2; x_s=3; _s_=4; _scsrf=5", Some("_s_x=1; _sx=2; x_s=3; _s_=4; _scsrf=5")),
         ] {
             let mut headers = HeaderMap::new();

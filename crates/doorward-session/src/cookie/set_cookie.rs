@@ -113,7 +113,7 @@ fn line(text: String) -> HeaderValue {
 
 /// Whether `host` is `domain` or below it. Letters count the same in either case; the boundary is a dot
 /// (bugs-not-to-copy, C10).
-fn belongs(host: &str, domain: &str) -> bool {
+pub(crate) fn belongs(host: &str, domain: &str) -> bool {
     let Some(at) = host.len().checked_sub(domain.len()) else { return false };
     match (host.get(..at), host.get(at..)) {
         (Some(before), Some(tail)) => {
@@ -124,7 +124,7 @@ fn belongs(host: &str, domain: &str) -> bool {
 }
 
 /// The host of `host[:port]`; an IPv6 address keeps its brackets.
-fn without_port(host: &str) -> &str {
+pub(crate) fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.ends_with(':') => name,
         _ => host,

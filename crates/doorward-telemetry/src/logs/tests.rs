@@ -277,7 +277,14 @@ fn json_config() -> LogConfig {
 }
 
 fn denied() -> Decision<'static> {
-    Decision { outcome: "deny", reason: "group_missing", rule: "default", message: "No.", detail: "no group" }
+    Decision {
+        outcome: "deny",
+        reason: "group_missing",
+        rule: "default",
+        message: "No.",
+        detail: "no group",
+        mend: "",
+    }
 }
 
 #[test]

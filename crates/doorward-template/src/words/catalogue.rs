@@ -635,6 +635,96 @@ messages! {
         ko: "이 사이트는 ID 제공자에서의 로그인보다 더 강력하거나 더 최근의 로그인을 요구합니다. 다시 시도하고 제공자의 안내를 따르십시오.",
         zh: "本网站要求比身份提供商处的登录更强或更近期的登录。请重试，并按照提供商的要求操作。",
     }
+    CookieNotSent {
+        en: "Your browser did not send back a cookie of this site, because of how the site is set up. Trying again will not help: please tell whoever runs it.",
+        de: "Ihr Browser hat ein Cookie dieser Website nicht zurückgesendet, weil die Website so eingerichtet ist. Ein neuer Versuch hilft nicht: Bitte informieren Sie die Betreiber.",
+        es: "Su navegador no devolvió una cookie de este sitio por la forma en que está configurado. Volver a intentarlo no ayudará: avise a quien lo administra.",
+        fr: "Votre navigateur n’a pas renvoyé un cookie de ce site, en raison de la configuration du site. Réessayer ne servira à rien\u{a0}: veuillez prévenir la personne qui le gère.",
+        ja: "サイトの設定により、ブラウザーがこのサイトの Cookie を送り返しませんでした。再試行しても解決しません。サイトの管理者にお知らせください。",
+        ko: "사이트 설정 때문에 브라우저가 이 사이트의 쿠키를 다시 보내지 않았습니다. 다시 시도해도 해결되지 않습니다. 사이트 관리자에게 알려 주십시오.",
+        zh: "由于本站的设置，您的浏览器未送回本站的 Cookie。重试无济于事：请告知网站管理员。",
+    }
+    SecretNotShared {
+        en: "This sign-in was begun at another server of this site, which does not share its secret. Please tell whoever runs it.",
+        de: "Diese Anmeldung wurde an einem anderen Server dieser Website begonnen, der ihr Geheimnis nicht teilt. Bitte informieren Sie die Betreiber.",
+        es: "Este inicio de sesión se comenzó en otro servidor de este sitio que no comparte su secreto. Avise a quien lo administra.",
+        fr: "Cette connexion a été commencée sur un autre serveur de ce site, qui ne partage pas son secret. Veuillez prévenir la personne qui le gère.",
+        ja: "このサインインは、シークレットを共有していないこのサイトの別のサーバーで開始されました。サイトの管理者にお知らせください。",
+        ko: "이 로그인은 비밀 키를 공유하지 않는 이 사이트의 다른 서버에서 시작되었습니다. 사이트 관리자에게 알려 주십시오.",
+        zh: "此登录是在本站另一台未共享密钥的服务器上开始的。请告知网站管理员。",
+    }
+    ClocksDiffer {
+        en: "The clocks of this site and of the identity provider differ. Please tell whoever runs this site.",
+        de: "Die Uhren dieser Website und des Identitätsanbieters weichen voneinander ab. Bitte informieren Sie die Betreiber dieser Website.",
+        es: "Los relojes de este sitio y del proveedor de identidad no coinciden. Avise a quien administra este sitio.",
+        fr: "Les horloges de ce site et du fournisseur d’identité diffèrent. Veuillez prévenir la personne qui gère ce site.",
+        ja: "このサイトと ID プロバイダーの時計がずれています。サイトの管理者にお知らせください。",
+        ko: "이 사이트와 ID 제공자의 시계가 서로 다릅니다. 사이트 관리자에게 알려 주십시오.",
+        zh: "本站与身份提供商的时钟不一致。请告知网站管理员。",
+    }
+    AddressNotKnown {
+        en: "The identity provider does not know the address of this site. Please tell whoever runs it.",
+        de: "Der Identitätsanbieter kennt die Adresse dieser Website nicht. Bitte informieren Sie die Betreiber.",
+        es: "El proveedor de identidad no conoce la dirección de este sitio. Avise a quien lo administra.",
+        fr: "Le fournisseur d’identité ne connaît pas l’adresse de ce site. Veuillez prévenir la personne qui le gère.",
+        ja: "ID プロバイダーはこのサイトのアドレスを認識していません。サイトの管理者にお知らせください。",
+        ko: "ID 제공자가 이 사이트의 주소를 알지 못합니다. 사이트 관리자에게 알려 주십시오.",
+        zh: "身份提供商不认识本站的地址。请告知网站管理员。",
+    }
+    SiteNotAccepted {
+        en: "The identity provider does not accept this site. Please tell whoever runs it.",
+        de: "Der Identitätsanbieter akzeptiert diese Website nicht. Bitte informieren Sie die Betreiber.",
+        es: "El proveedor de identidad no acepta este sitio. Avise a quien lo administra.",
+        fr: "Le fournisseur d’identité n’accepte pas ce site. Veuillez prévenir la personne qui le gère.",
+        ja: "ID プロバイダーがこのサイトを受け入れていません。サイトの管理者にお知らせください。",
+        ko: "ID 제공자가 이 사이트를 받아들이지 않습니다. 사이트 관리자에게 알려 주십시오.",
+        zh: "身份提供商不接受本站。请告知网站管理员。",
+    }
+    ProviderAsksForMore {
+        en: "The identity provider asks for something that this site does not do. Please tell whoever runs it.",
+        de: "Der Identitätsanbieter verlangt etwas, das diese Website nicht tut. Bitte informieren Sie die Betreiber.",
+        es: "El proveedor de identidad exige algo que este sitio no hace. Avise a quien lo administra.",
+        fr: "Le fournisseur d’identité demande quelque chose que ce site ne fait pas. Veuillez prévenir la personne qui le gère.",
+        ja: "ID プロバイダーが、このサイトでは行っていない処理を求めています。サイトの管理者にお知らせください。",
+        ko: "ID 제공자가 이 사이트에서 하지 않는 것을 요구합니다. 사이트 관리자에게 알려 주십시오.",
+        zh: "身份提供商要求本站未做的操作。请告知网站管理员。",
+    }
+    GoesRound {
+        en: "Signing in goes round in circles and was stopped.",
+        de: "Die Anmeldung dreht sich im Kreis und wurde angehalten.",
+        es: "El inicio de sesión da vueltas en círculo y se ha detenido.",
+        fr: "La connexion tourne en rond et a été arrêtée.",
+        ja: "サインインが繰り返されているため、停止しました。",
+        ko: "로그인이 계속 반복되어 중지되었습니다.",
+        zh: "登录陷入循环，已停止。",
+    }
+    SignInNotSeen {
+        en: "You signed in, but this site did not see it afterwards. Please tell whoever runs it.",
+        de: "Sie haben sich angemeldet, aber diese Website hat es danach nicht erkannt. Bitte informieren Sie die Betreiber.",
+        es: "Usted inició sesión, pero este sitio no lo reconoció después. Avise a quien lo administra.",
+        fr: "Vous vous êtes connecté, mais ce site ne l’a pas reconnu ensuite. Veuillez prévenir la personne qui le gère.",
+        ja: "サインインは完了しましたが、その後このサイトで確認できませんでした。サイトの管理者にお知らせください。",
+        ko: "로그인했지만 이후 이 사이트에서 확인되지 않았습니다. 사이트 관리자에게 알려 주십시오.",
+        zh: "您已登录，但本站随后未能识别。请告知网站管理员。",
+    }
+    AnswerIncomplete {
+        en: "What came back from the identity provider is incomplete. Please sign in again.",
+        de: "Was vom Identitätsanbieter zurückkam, ist unvollständig. Bitte melden Sie sich erneut an.",
+        es: "Lo que devolvió el proveedor de identidad está incompleto. Vuelva a iniciar sesión.",
+        fr: "Ce que le fournisseur d’identité a renvoyé est incomplet. Veuillez vous reconnecter.",
+        ja: "ID プロバイダーから返された内容が不完全です。もう一度サインインしてください。",
+        ko: "ID 제공자가 보낸 내용이 완전하지 않습니다. 다시 로그인하십시오.",
+        zh: "身份提供商返回的内容不完整。请重新登录。",
+    }
+    SignInNotKept {
+        en: "Your sign-in could not be kept. Please try again shortly.",
+        de: "Ihre Anmeldung konnte nicht gespeichert werden. Bitte versuchen Sie es in Kürze erneut.",
+        es: "No se pudo guardar su inicio de sesión. Vuelva a intentarlo en breve.",
+        fr: "Votre connexion n’a pas pu être conservée. Veuillez réessayer dans un instant.",
+        ja: "サインインを保存できませんでした。しばらくしてからもう一度お試しください。",
+        ko: "로그인을 저장하지 못했습니다. 잠시 후 다시 시도하십시오.",
+        zh: "无法保存您的登录。请稍后重试。",
+    }
     ProviderSentNoCode {
         en: "The identity provider sent no code.",
         de: "Der Identitätsanbieter hat keinen Code gesendet.",

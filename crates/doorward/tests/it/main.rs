@@ -81,6 +81,8 @@ mod support;
 #[cfg(test)]
 mod tokens;
 #[cfg(test)]
+mod troubles;
+#[cfg(test)]
 mod tunnels;
 #[cfg(test)]
 mod upstreams;
