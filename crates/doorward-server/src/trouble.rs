@@ -113,10 +113,8 @@ impl Elsewhere {
     pub(crate) fn of(gate: &Gate, facts: &RequestFacts, redirect_uri: &str) -> Self {
         let callback = Url::parse(redirect_uri).ok();
         let host = callback.as_ref().and_then(Url::host_str);
-        match host.is_some_and(|host| !gate.sessions.csrf.rules().is_shared(facts.host_str(), host)) {
-            true => Self::Yes,
-            false => Self::No,
-        }
+        let rules = gate.sessions.csrf.rules();
+        if host.is_some_and(|host| !rules.is_shared(facts.host_str(), host)) { Self::Yes } else { Self::No }
     }
 }
 
@@ -218,6 +216,17 @@ pub(crate) fn not_redeemed(error: &RedeemError, redirect_uri: &str) -> Trouble {
             "see whether this machine reaches the provider: name, network, proxy, certificate (--provider-ca-file)",
             Message::IdentityProviderUnreachable,
         ),
+        fault @ (RedeemFault::EmailMissing
+        | RedeemFault::EmailUnverified
+        | RedeemFault::NotAdmitted
+        | RedeemFault::TooWeak
+        | RedeemFault::Token) => not_accepted(fault),
+    }
+}
+
+/// What the provider says of the account, or how, is not enough.
+const fn not_accepted(fault: RedeemFault) -> Trouble {
+    match fault {
         RedeemFault::EmailMissing => Trouble::new(
             Reason::EmailMissing,
             "ask for the scope email, name the claim with --oidc-email-claim, or let the provider fill it in",
@@ -240,7 +249,7 @@ pub(crate) fn not_redeemed(error: &RedeemError, redirect_uri: &str) -> Trouble {
              token",
             Message::TooWeak,
         ),
-        RedeemFault::Token => Trouble::new(
+        _ => Trouble::new(
             Reason::TokenNotAccepted,
             "see whether the provider issues ID tokens (the scope openid), signed with a key that it publishes and by an \
              algorithm of --oidc-enabled-signing-alg",

@@ -44,8 +44,8 @@ fn with_cookie(stage: &Stage, change: impl FnOnce(&str) -> String) -> Answer {
 /// The provider sends the browser back with this in place of a code.
 fn sent_back(stage: &Stage, answer: &str) -> Answer {
     let mut browser = stage.browser();
-    let state = browser.start("/page").location_parameter("state").unwrap();
-    browser.get(&format!("/oauth2/callback?{answer}&state={}", encoded(&state)))
+    let returned = browser.start("/page").location_parameter("state").unwrap();
+    browser.get(&format!("/oauth2/callback?{answer}&state={}", encoded(&returned)))
 }
 
 fn login(stage: &Stage) -> Answer {
@@ -79,6 +79,7 @@ fn in_circles(stage: &Stage, left: fn(&mut Browser)) -> Answer {
 
 const NOT_SENT: &str = "did not send back a cookie of this site";
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn of_cookies() -> Vec<Symptom> {
     vec![
         Symptom {
@@ -216,6 +217,7 @@ fn of_circles() -> Vec<Symptom> {
     ]
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn of_providers() -> Vec<Symptom> {
     vec![
         Symptom {
@@ -300,6 +302,7 @@ fn of_providers() -> Vec<Symptom> {
     ]
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn of_tokens() -> Vec<Symptom> {
     vec![
         Symptom {
@@ -408,10 +411,8 @@ fn of_sizes() -> Vec<Symptom> {
             reason: "answer_too_large",
             flags: &[],
             act: |stage| {
-                let noise: String = (0_u64..700)
-                    .map(|n| format!("{:x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31)))
-                    .collect();
-                with_claim(stage, "noise", noise.into())
+                let noise = |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31);
+                with_claim(stage, "noise", (0..700).map(noise).collect())
             },
             told: "",
             detail: "bytes",
