@@ -45,7 +45,7 @@ use crate::{
     providers::Offer,
     record::{Query, Record, Recorded, Visibility},
     redirects::OwnEndpoints,
-    respond,
+    respond, rounds,
     routes::Route,
     trouble, tunnels,
 };
@@ -284,7 +284,8 @@ pub(crate) async fn decide(
     record: &mut Record,
 ) -> Decided {
     if let Some(api) = &gate.api {
-        return Box::pin(Case { gate, api, arrival }.decide(judged, record)).await;
+        let decided = Box::pin(Case { gate, api, arrival }.decide(judged, record)).await;
+        return rounds::settled(gate, arrival, decided);
     }
     let mut visitor = authenticate(gate, arrival, Freshness::Renewed(judged)).await;
     let mut set_cookies = std::mem::take(&mut visitor.set_cookies);
@@ -328,7 +329,7 @@ pub(crate) async fn decide(
             Decision::Denied { denial, who: who.unwrap_or_default() }
         }
     };
-    Decided { decision, set_cookies }
+    rounds::settled(gate, arrival, Decided { decision, set_cookies })
 }
 
 /// `allowed_groups`, `allowed_emails` and `allowed_email_domains` in the query, and of a question `allowed_providers`; they

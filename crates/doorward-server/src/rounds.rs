@@ -13,7 +13,11 @@ use doorward_core::Timestamp;
 use doorward_session::RequestCookies;
 use http::HeaderValue;
 
-use crate::{gate::Gate, ingress::Arrival};
+use crate::{
+    gate::Gate,
+    handle::{Decided, Decision},
+    ingress::Arrival,
+};
 
 /// So many logins that end well, one after the other, and no page: nobody does that by hand.
 const TOO_MANY: u32 = 3;
@@ -81,6 +85,17 @@ pub(crate) fn count(gate: &Gate, arrival: &Arrival, user: &str) -> Option<Header
 pub(crate) fn forget(gate: &Gate, arrival: &Arrival) -> Option<HeaderValue> {
     counted(gate, arrival)?;
     cookie(gate, "", 0)
+}
+
+/// Forgets the count once a new session comes back and lets somebody in: only then a cookie is looked for.
+pub(crate) fn settled(gate: &Gate, arrival: &Arrival, mut decided: Decided) -> Decided {
+    if let Decision::Permitted { visitor, .. } = &decided.decision
+        && let Some(created_at) = visitor.session().and_then(|session| session.created_at)
+        && arrival.now <= created_at.saturating_add(ROUND_TRIP)
+    {
+        decided.set_cookies.extend(forget(gate, arrival));
+    }
+    decided
 }
 
 /// How many logins the browser has finished, if it may not begin another.

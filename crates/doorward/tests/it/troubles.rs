@@ -496,12 +496,17 @@ fn a_store_that_fails_is_explained_in_the_page_and_in_the_log() {
 }
 
 #[test]
-fn nobody_is_stopped_who_signs_out_or_comes_from_another_browser() {
+fn nobody_is_stopped_whose_session_comes_back_or_who_signs_out_or_has_another_browser() {
     let stage = Stage::new(&[]);
     let mut browser = stage.browser();
     for _ in 0..5 {
         assert_eq!(browser.login("/page").status, 302);
         browser.get("/oauth2/sign_out");
+        assert_eq!(stage.browser().login("/page").status, 302);
+    }
+    for _ in 0..5 {
+        assert_eq!(browser.login("/page").status, 302);
+        assert_eq!(browser.get("/page").status, 200, "the session comes back");
         assert_eq!(stage.browser().login("/page").status, 302);
     }
     assert!(browser.get("/oauth2/start").location().starts_with(&stage.provider.issuer()));
