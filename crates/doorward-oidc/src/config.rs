@@ -10,7 +10,7 @@ use crate::{
     discovery::{self, ConnectError},
     http::{self, HttpConfig},
     provider::read_pem_files,
-    vendor::{Azure, EntraId, Google},
+    vendor::{self, Azure, Bitbucket, EntraId, GitHub, GitLab, Google},
 };
 
 /// Everything that describes one provider and our registration there.
@@ -188,11 +188,21 @@ pub enum ProviderKind {
     /// Microsoft's older endpoints, of version 1 or 2.
     Azure(Azure),
     Cidaas,
-    DigitalOcean,
     /// Microsoft's endpoints of one tenant or of several.
     EntraId(EntraId),
     Google(Box<Google>),
     LoginGov,
+    Bitbucket(Bitbucket),
+    DigitalOcean,
+    Facebook,
+    GitHub(GitHub),
+    /// With ID tokens; its API adds to them.
+    GitLab(GitLab),
+    /// Keycloak as it was known before it had ID tokens.
+    Keycloak,
+    LinkedIn,
+    Nextcloud,
+    SourceHut,
 }
 
 /// What a provider of a kind has where the configuration says nothing. Empty: nothing is known.
@@ -228,8 +238,16 @@ impl ProviderKind {
             | Self::Cidaas
             | Self::EntraId(_)
             | Self::Google(_)
+            | Self::GitLab(_)
             | Self::LoginGov => Protocol::OpenIdConnect,
-            Self::DigitalOcean => Protocol::OAuth2,
+            Self::Bitbucket(_)
+            | Self::DigitalOcean
+            | Self::Facebook
+            | Self::GitHub(_)
+            | Self::Keycloak
+            | Self::LinkedIn
+            | Self::Nextcloud
+            | Self::SourceHut => Protocol::OAuth2,
         }
     }
 
@@ -273,6 +291,41 @@ impl ProviderKind {
                 validate_url: "https://api.digitalocean.com/v2/account",
                 scope: "read",
             },
+            Self::Bitbucket(_) => vendor::BITBUCKET,
+            Self::Facebook => vendor::FACEBOOK,
+            Self::GitHub(_) => vendor::GITHUB,
+            Self::GitLab(_) => vendor::GITLAB,
+            // Wherever a Keycloak or a Nextcloud is, only its operator knows.
+            Self::Keycloak => Defaults { scope: "api", ..nowhere("Keycloak") },
+            Self::Nextcloud => nowhere("Nextcloud"),
+            Self::LinkedIn => Defaults {
+                name: "LinkedIn",
+                login_url: "https://www.linkedin.com/oauth/v2/authorization",
+                redeem_url: "https://www.linkedin.com/uas/oauth2/accessToken",
+                profile_url: "https://api.linkedin.com/v2/emailAddress",
+                validate_url: "https://api.linkedin.com/v2/me",
+                scope: "r_emailaddress r_liteprofile",
+            },
+            Self::SourceHut => Defaults {
+                name: "SourceHut",
+                login_url: "https://meta.sr.ht/oauth2/authorize",
+                redeem_url: "https://meta.sr.ht/oauth2/access-token",
+                profile_url: "https://meta.sr.ht/query",
+                validate_url: "https://meta.sr.ht/profile",
+                scope: "meta.sr.ht/PROFILE:RO",
+            },
+        }
+    }
+
+    /// Scopes without which a restriction of this kind cannot be asked about.
+    pub fn needed_scopes(&self) -> Vec<&'static str> {
+        match self {
+            Self::GitLab(settings) if !settings.projects.is_empty() => vec!["read_api"],
+            Self::Bitbucket(settings) => {
+                let team = settings.team.as_ref().map(|_| "team");
+                team.into_iter().chain(settings.repository.as_ref().map(|_| "repository")).collect()
+            }
+            _ => Vec::new(),
         }
     }
 }
@@ -301,15 +354,12 @@ pub struct Undiscovered {
     pub keys_url: &'static str,
 }
 
+const fn nowhere(name: &'static str) -> Defaults {
+    Defaults { name, login_url: "", redeem_url: "", profile_url: "", validate_url: "", scope: "" }
+}
+
 const fn discovered(name: &'static str) -> Defaults {
-    Defaults {
-        name,
-        login_url: "",
-        redeem_url: "",
-        profile_url: "",
-        validate_url: "",
-        scope: "openid email profile",
-    }
+    Defaults { scope: "openid email profile", ..nowhere(name) }
 }
 
 /// How we prove to the provider who we are, at every endpoint that wants to know.

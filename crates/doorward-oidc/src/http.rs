@@ -15,7 +15,7 @@ use std::{
 };
 
 use doorward_core::Secret;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, header};
 use reqwest::RequestBuilder;
 use rustls::{
     ClientConfig, RootCertStore,
@@ -209,6 +209,10 @@ impl HttpClient {
 
     pub(crate) fn get(&self, url: Url) -> RequestBuilder {
         self.client.get(url)
+    }
+
+    pub(crate) fn request(&self, method: Method, url: Url) -> RequestBuilder {
+        self.client.request(method, url)
     }
 
     /// The beginning of a `POST`.

@@ -62,6 +62,8 @@ enum Naming {
     Subject,
     /// By the name at the provider, which gives none twice.
     Name,
+    /// By `nickname`, which GitLab gives nobody twice, and there must be an e-mail address.
+    Nickname,
 }
 
 impl ClaimNames {
@@ -93,6 +95,7 @@ impl ClaimNames {
             },
             naming: match config.kind {
                 ProviderKind::Doorward => Naming::Name,
+                ProviderKind::GitLab(_) => Naming::Nickname,
                 _ => Naming::Subject,
             },
         }
@@ -116,7 +119,7 @@ impl ClaimNames {
     pub(crate) fn identity(&self, id: &Claims, profile: Option<&Claims>) -> Result<Identity, IdentifyError> {
         subject(id)?;
         let identity = self.identity_without_email_check(id, profile)?;
-        let needs_email = self.naming == Naming::Subject;
+        let needs_email = self.naming != Naming::Name;
         if needs_email && identity.email.is_empty() { Err(IdentifyError::EmailMissing) } else { Ok(identity) }
     }
 
@@ -127,6 +130,12 @@ impl ClaimNames {
             identity.email.clone_from(&identity.user);
         }
         if identity.email.is_empty() { Err(IdentifyError::EmailMissing) } else { Ok(identity) }
+    }
+
+    /// What the user of an ID token is called, as far as that token alone says it.
+    pub(crate) fn user(&self, id: &Claims) -> Result<String, IdentifyError> {
+        subject(id)?;
+        Ok(self.identity_without_email_check(id, None)?.user)
     }
 
     fn identity_without_email_check(
@@ -145,13 +154,13 @@ impl ClaimNames {
             self.additional.iter().filter_map(|name| Some((name.clone(), find(name)?.clone()))).collect();
         let name = |claim: &str| find(claim).map_or_else(|| Ok(String::new()), |value| as_name(claim, value));
         let subject = name("sub")?;
-        let user = match self.naming {
-            Naming::Subject => subject,
-            // Without a name, nobody is let in under another's.
-            Naming::Name => {
-                Some(name("preferred_username")?).filter(|name| !name.is_empty()).unwrap_or(subject)
-            }
+        let chosen = match self.naming {
+            Naming::Subject => String::new(),
+            Naming::Name => name("preferred_username")?,
+            Naming::Nickname => name("nickname")?,
         };
+        // Without a name, nobody is let in under another's.
+        let user = if chosen.is_empty() { subject } else { chosen };
         let mut email = name(&self.email)?;
         if !email.is_empty()
             && (self.unsaid, self.email_verification) == (Unsaid::Unverified, EmailVerification::Required)

@@ -59,7 +59,9 @@ pub use token_endpoint::TokenRequestError;
 pub use token_exchange::{ExchangedToken, TokenExchange, TokenExchangeConfig, TokenExchangeRequest};
 pub use userinfo::UserinfoError;
 pub use vendor::{
-    ApiFault, Azure, DefaultCredentials, EntraId, Google, GoogleCredentials, GoogleDirectory,
-    GoogleEndpoints, InvalidGoogleCredentials, ServiceAccount, UserScope, VendorError, Workload,
+    ApiFault, Azure, Bitbucket, BitbucketRepository, Circle, DefaultCredentials, EntraId, GitHub,
+    GitHubRepository, GitLab, Google, GoogleCredentials, GoogleDirectory, GoogleEndpoints,
+    InvalidGoogleCredentials, InvalidProject, Project, ServiceAccount, Team, UserScope, VendorError,
+    Workload,
 };
 pub use verify::IdTokenError;

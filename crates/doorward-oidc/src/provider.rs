@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use arc_swap::ArcSwapOption;
 use doorward_core::{SecretString, Timestamp};
 use doorward_jose::{KeySet, SigningError};
-use http::header;
+use http::{Method, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::RequestBuilder;
 use tokio::{sync::Semaphore, task::JoinHandle};
@@ -24,7 +24,7 @@ use crate::{
     printable::printable,
     pushed::PUSHES,
     token_endpoint::{TokenEndpoint, TokenRequestError},
-    vendor::{TokenCache, present, presentation},
+    vendor::{TokenCache, is_trouble, present, presentation},
     verify::{Believed, IdTokenError, Means, Verifier},
 };
 
@@ -165,14 +165,28 @@ impl Provider {
         nonce_hash.map_or(Ok(()), |expected| shared.verifier.nonce(&believed.claims, expected))
     }
 
-    /// Asks the validate URL about an access token; without such a URL every token is valid.
+    /// Asks the validate URL about an access token; without such a URL every token is valid. A provider that is asked by
+    /// its own API says nothing about a token while it is in trouble.
     pub async fn validate(&self, access_token: &SecretString, now: Timestamp) -> Validity {
         let shared = self.shared();
         let Some(url) = &shared.written.validate else {
             return Validity::Valid;
         };
-        match shared.send_with_token(|url| shared.http.get(url), url, (access_token, now)).await {
+        let sent = match shared.config.kind.protocol() {
+            Protocol::OAuth2 => {
+                let request = shared.question(Method::GET, url.clone(), access_token).await;
+                shared.http.send(request).await
+            }
+            Protocol::OpenIdConnect => {
+                shared.send_with_token(|url| shared.http.get(url), url, (access_token, now)).await
+            }
+        };
+        match sent {
             Ok(answer) if answer.status.as_u16() == 200 => Validity::Valid,
+            Ok(answer) if shared.config.kind.protocol() == Protocol::OAuth2 && is_trouble(&answer) => {
+                tracing::warn!(status = answer.status.as_u16(), "the validate URL gave no answer");
+                Validity::Unknown
+            }
             Ok(answer) => Validity::Refused { status: answer.status.as_u16() },
             Err(reason) => {
                 tracing::warn!(%reason, "the validate URL could not be asked");

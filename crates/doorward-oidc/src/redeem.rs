@@ -13,7 +13,7 @@ use crate::{
     strength::WeakLogin,
     token_endpoint::{GrantForm, TokenAnswer, TokenRequestError},
     userinfo::UserinfoError,
-    vendor::{Known, VendorError},
+    vendor::{Known, VendorError, gitlab_userinfo},
     verify::{Believed, IdTokenError, unverified},
 };
 
@@ -323,14 +323,17 @@ impl Shared {
         Ok(Grant { tokens, identity, expires_on })
     }
 
-    /// The userinfo claims, if the ID token lacks something and the configuration allows to ask.
+    /// The userinfo claims, if the ID token lacks something and the configuration allows to ask; those of GitLab always.
     pub(crate) async fn profile(
         &self,
         id_claims: &Claims,
         access: &SecretString,
         (metadata, now): (&Metadata, Timestamp),
     ) -> Result<Option<Claims>, UserinfoError> {
-        let Some(url) = &metadata.profile else { return Ok(None) };
+        let at_gitlab =
+            metadata.login.as_ref().filter(|_| matches!(self.config.kind, ProviderKind::GitLab(_)));
+        let at_gitlab = at_gitlab.map(gitlab_userinfo);
+        let Some(url) = at_gitlab.as_ref().or(metadata.profile.as_ref()) else { return Ok(None) };
         let is_asked =
             self.config.profile_claims == ProfileClaims::Fetch && !self.claim_names.are_all_in(id_claims);
         if !is_asked && !self.demands_profile() {

@@ -7,7 +7,7 @@ use doorward_jose::Claims;
 use crate::{
     config::{Protocol, ProviderKind},
     discovery::Metadata,
-    identify::{IdentifyError, subject},
+    identify::IdentifyError,
     provider::{Provider, Shared},
     token_endpoint::{GrantForm, TokenRequestError},
     userinfo::UserinfoError,
@@ -160,11 +160,11 @@ impl Shared {
         current: &Identity,
         at: (&Metadata, Timestamp),
     ) -> Result<Option<Identity>, RefreshError> {
-        let subject = subject(&believed.claims)?;
+        let user = self.claim_names.user(&believed.claims)?;
         let profile = match self.profile(&believed.claims, access, at).await {
             Ok(profile) => profile,
             // The tokens are good and the refresh token may be used up: keep them and the identity as it was.
-            Err(reason) if reason.is_passing() && subject == current.user => {
+            Err(reason) if reason.is_passing() && user == current.user => {
                 tracing::warn!(%reason, "userinfo could not be asked at a refresh, the identity stays as it was");
                 return Ok(self.with_renewed_roles(access, current, at).await);
             }
