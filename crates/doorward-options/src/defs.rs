@@ -568,39 +568,42 @@ options! {
         /// Tenant in the endpoints of the azure provider.
         azure_tenant: Text = "common",
             "azure-tenant", "OAUTH2_PROXY_AZURE_TENANT", Legacy, Implemented;
-        /// Admit only who may contribute to this repository, as owner/name.
+        /// Admit only who may write to this repository, as workspace/name (provider bitbucket).
         bitbucket_repository: Text = "",
-            "bitbucket-repository", "OAUTH2_PROXY_BITBUCKET_REPOSITORY", Legacy, Later;
-        /// Admit only members of this team.
+            "bitbucket-repository", "OAUTH2_PROXY_BITBUCKET_REPOSITORY", Legacy, Implemented;
+        /// Admit only members of this workspace, formerly called team (provider bitbucket).
         bitbucket_team: Text = "",
-            "bitbucket-team", "OAUTH2_PROXY_BITBUCKET_TEAM", Legacy, Later;
+            "bitbucket-team", "OAUTH2_PROXY_BITBUCKET_TEAM", Legacy, Implemented;
         /// Tenants whose tokens are accepted.
         entra_id_allowed_tenants: List = "",
             "entra-id-allowed-tenant", "OAUTH2_PROXY_ENTRA_ID_ALLOWED_TENANTS", Legacy, Implemented;
         /// Authenticate as client with the federated token of an Azure workload instead of a secret.
         entra_id_federated_token_auth: Bool = "false",
             "entra-id-federated-token-auth", "OAUTH2_PROXY_ENTRA_ID_FEDERATED_TOKEN_AUTH", Legacy, Implemented;
-        /// Admit only members of this organisation.
+        /// Admit only members of this organisation (provider github).
         github_org: Text = "",
-            "github-org", "OAUTH2_PROXY_GITHUB_ORG", Legacy, Later;
-        /// Admit only who has access to this repository, as owner/name.
+            "github-org", "OAUTH2_PROXY_GITHUB_ORG", Legacy, Implemented;
+        /// Admit only who may push to this repository, or read it if it is private, as owner/name (provider github).
         github_repo: Text = "",
-            "github-repo", "OAUTH2_PROXY_GITHUB_REPO", Legacy, Later;
-        /// Admit only members of these teams, separated by commas.
+            "github-repo", "OAUTH2_PROXY_GITHUB_REPO", Legacy, Implemented;
+        /// Admit only members of one of these teams, separated by commas: slugs with github-org, else org:slug
+        /// (provider github).
         github_team: Text = "",
-            "github-team", "OAUTH2_PROXY_GITHUB_TEAM", Legacy, Later;
-        /// Token for asking who collaborates in a repository.
+            "github-team", "OAUTH2_PROXY_GITHUB_TEAM", Legacy, Implemented;
+        /// Token for asking who collaborates in github-repo, in place of what users may do there (provider github).
         github_token: Secret = "",
-            "github-token", "OAUTH2_PROXY_GITHUB_TOKEN", Legacy, Later;
-        /// Login names admitted regardless of organisation, team and repository.
+            "github-token", "OAUTH2_PROXY_GITHUB_TOKEN", Legacy, Implemented;
+        /// Login names admitted regardless of organisation, team and repository (provider github).
         github_users: List = "",
-            "github-user", "OAUTH2_PROXY_GITHUB_USERS", Legacy, Later;
-        /// Admit only members of one of these groups.
+            "github-user", "OAUTH2_PROXY_GITHUB_USERS", Legacy, Implemented;
+        /// Admit only members of one of these groups (provider gitlab). Those of allowed-group and gitlab-project
+        /// count as well.
         gitlab_groups: List = "",
-            "gitlab-group", "OAUTH2_PROXY_GITLAB_GROUPS", Legacy, Later;
-        /// Admit only members of one of these projects, as namespace/project=level.
+            "gitlab-group", "OAUTH2_PROXY_GITLAB_GROUPS", Legacy, Implemented;
+        /// Admit only members of one of these projects, as namespace/project=level, the level being 10, 20, 30 or
+        /// 40 (provider gitlab).
         gitlab_projects: List = "",
-            "gitlab-project", "OAUTH2_PROXY_GITLAB_PROJECTS", Legacy, Later;
+            "gitlab-project", "OAUTH2_PROXY_GITLAB_PROJECTS", Legacy, Implemented;
         /// Scope for looking up the organisation id of a user: cloud, user, or read-only.
         google_admin_api_user_scope: Text = "",
             "google-admin-api-user-scope", "OAUTH2_PROXY_GOOGLE_ADMIN_API_USER_SCOPE", Legacy, Implemented;
@@ -631,7 +634,7 @@ options! {
             "jwt-key-file", "OAUTH2_PROXY_JWT_KEY_FILE", Legacy, Implemented;
         /// Admit only members of one of these groups (provider keycloak).
         keycloak_groups: List = "",
-            "keycloak-group", "OAUTH2_PROXY_KEYCLOAK_GROUPS", Legacy, Later;
+            "keycloak-group", "OAUTH2_PROXY_KEYCLOAK_GROUPS", Legacy, Implemented;
         /// URL of the public keys of login.gov.
         pubjwk_url: Text = "",
             "pubjwk-url", "OAUTH2_PROXY_PUBJWK_URL", Legacy, Implemented;

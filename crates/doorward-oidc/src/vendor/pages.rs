@@ -86,8 +86,8 @@ fn page(answer: &Answer, paging: Paging) -> Result<Page, ApiFault> {
 }
 
 fn next_of_headers(headers: &HeaderMap) -> Next {
-    let lines = headers.get_all(header::LINK).iter().filter_map(|line| line.to_str().ok());
-    if let Some(url) = lines.filter_map(next_of_link).next() {
+    let mut lines = headers.get_all(header::LINK).iter().filter_map(|line| line.to_str().ok());
+    if let Some(url) = lines.find_map(next_of_link) {
         return Next::Url(url.to_owned());
     }
     let total = headers.get("x-total-count").and_then(|total| total.to_str().ok()?.trim().parse().ok());

@@ -53,7 +53,7 @@ pub(super) async fn nextcloud(api: Api<'_>) -> Result<Identity, VendorError> {
     })
 }
 
-/// SourceHut's GraphQL. What goes wrong there is told with status 200, beside data that are not there.
+/// The answer to a query of `SourceHut`. What goes wrong there is told with status 200, beside data that are not there.
 pub(super) async fn source_hut(api: Api<'_>) -> Result<Identity, VendorError> {
     let question = json!({"query": "{ me { username email } }"});
     let answer = api.post(PROFILE, profile_url(&api)?, &question).await?;

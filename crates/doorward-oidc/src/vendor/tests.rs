@@ -62,8 +62,10 @@ fn fault(login: Result<Grant, RedeemError>) -> ApiFault {
     }
 }
 
+type IsFault = fn(&ApiFault) -> bool;
+
 /// Answers of any API that say nothing, and what they are taken for.
-fn faults() -> Vec<(Reply, fn(&ApiFault) -> bool)> {
+fn faults() -> Vec<(Reply, IsFault)> {
     let limited =
         |headers: &str| Reply::Full { status: 403, headers: headers.to_owned(), body: b"{}".to_vec() };
     vec![

@@ -113,8 +113,16 @@ impl Setup<'_> {
 
     /// Whether the provider gives ID tokens.
     fn is_oidc(&self) -> bool {
-        const OTHERS: [&str; 7] =
-            ["bitbucket", "digitalocean", "facebook", "github", "linkedin", "nextcloud", "sourcehut"];
+        const OTHERS: [&str; 8] = [
+            "bitbucket",
+            "digitalocean",
+            "facebook",
+            "github",
+            "keycloak",
+            "linkedin",
+            "nextcloud",
+            "sourcehut",
+        ];
         self.signs_in()
             && self.provider().is_some_and(|provider| !OTHERS.contains(&provider.provider.as_str()))
     }

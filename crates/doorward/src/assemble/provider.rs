@@ -72,6 +72,7 @@ pub(crate) fn config(provider: &Provider, options: &Options, problems: &mut Prob
     };
     missing(provider, &kind, problems);
     vendor::refuse_foreign(provider, problems);
+    vendor::endpoints(provider, &kind, problems);
     let client_authentication = vendor::client_authentication(provider, problems);
     let is_discovered = kind.protocol() == Protocol::OpenIdConnect;
     let keys = keys(&kind, &provider.oidc, problems);

@@ -136,7 +136,13 @@ fn of_admission(options: &Options, provider: &Provider, problems: &mut Problems<
         &provider.gitlab.projects,
         &provider.google.group,
     ];
-    let names = [&provider.github.org, &provider.github.repo, &provider.bitbucket.team];
+    let names = [
+        &provider.github.org,
+        &provider.github.team,
+        &provider.github.repo,
+        &provider.bitbucket.team,
+        &provider.bitbucket.repository,
+    ];
     let is_restricted =
         restrictions.iter().any(|names| !names.is_empty()) || names.iter().any(|name| !name.is_empty());
     if everybody && !is_restricted && is_public(provider) {

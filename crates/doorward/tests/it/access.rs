@@ -20,6 +20,10 @@ fn a1b_a_restriction_that_would_not_be_enforced_stops_the_start() {
         (&["--provider=oidc", "--github-repo=x/y"], "github-repo"),
         (&["--provider=oidc", "--github-user=x"], "github-user"),
         (&["--provider=oidc", "--bitbucket-team=x"], "bitbucket-team"),
+        (&["--provider=oidc", "--bitbucket-repository=x/y"], "bitbucket-repository"),
+        (&["--provider=github", "--gitlab-group=x"], "gitlab-group"),
+        (&["--provider=gitlab", "--github-team=x:y"], "github-team"),
+        (&["--provider=github", "--allowed-role=x"], "allowed-role"),
         (&["--provider=oidc", "--entra-id-allowed-tenant=x"], "entra-id-allowed-tenant"),
     ] {
         let launch = Launch::new(PROGRAM, &provider, &echo).without("provider").flags(flags.iter().copied());

@@ -87,4 +87,6 @@ mod tunnels;
 #[cfg(test)]
 mod upstreams;
 #[cfg(test)]
+mod vendors;
+#[cfg(test)]
 mod vendors_with_tokens;

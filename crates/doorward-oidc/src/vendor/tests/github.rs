@@ -29,8 +29,8 @@ async fn enter(fake: &Fake, settings: GitHub) -> Result<Grant, RedeemError> {
     login_with(fake, ProviderKind::GitHub(settings), at_root).await
 }
 
-fn repository(token: Option<&str>) -> Option<GitHubRepository> {
-    Some(GitHubRepository { owner: "acme".into(), name: "site".into(), token: token.map(Into::into) })
+fn repository(token: Option<&str>) -> GitHubRepository {
+    GitHubRepository { owner: "acme".into(), name: "site".into(), token: token.map(Into::into) }
 }
 
 fn teams(written: &[(&str, &str)]) -> Circle {
@@ -103,11 +103,11 @@ async fn without_a_token_of_its_own_the_repository_is_asked_as_the_user() {
     ] {
         let fake = hub().await;
         fake.says("/repos/acme/site", reply);
-        let login = enter(&fake, GitHub { repository: repository(None), ..GitHub::default() }).await;
+        let login = enter(&fake, GitHub { repository: Some(repository(None)), ..GitHub::default() }).await;
         match login {
             Ok(_) => assert!(admits),
             Err(error) => {
-                assert!(!admits && matches!(error, RedeemError::Vendor(VendorError::Restricted(_))))
+                assert!(!admits && matches!(error, RedeemError::Vendor(VendorError::Restricted(_))));
             }
         }
         assert_eq!(fake.seen("/repos/acme/site")[0].header("authorization").as_deref(), Some("token at"));
@@ -116,10 +116,10 @@ async fn without_a_token_of_its_own_the_repository_is_asked_as_the_user() {
 
 #[tokio::test]
 async fn with_a_token_of_its_own_the_repository_names_its_collaborators() {
-    let (no, unclear): (fn(&VendorError) -> bool, fn(&VendorError) -> bool) = (
-        |error| matches!(error, VendorError::Restricted(_)) && !error.is_passing(),
-        |error| matches!(error, VendorError::Api { .. }) && error.is_passing(),
-    );
+    let no: fn(&VendorError) -> bool =
+        |error| matches!(error, VendorError::Restricted(_)) && !error.is_passing();
+    let unclear: fn(&VendorError) -> bool =
+        |error| matches!(error, VendorError::Api { .. }) && error.is_passing();
     for (reply, refused) in [
         (Reply::status(204), None),
         (Reply::status(404), Some(no)),
@@ -133,7 +133,7 @@ async fn with_a_token_of_its_own_the_repository_names_its_collaborators() {
     ] {
         let fake = hub().await;
         fake.says("/repos/acme/site/collaborators/jane", reply);
-        let settings = GitHub { repository: repository(Some("owner")), ..GitHub::default() };
+        let settings = GitHub { repository: Some(repository(Some("owner"))), ..GitHub::default() };
         match (enter(&fake, settings).await, refused) {
             (Ok(_), None) => (),
             (Err(RedeemError::Vendor(error)), Some(is)) => {
@@ -157,7 +157,7 @@ async fn the_repository_counts_besides_the_circle_and_not_for_those_who_are_list
     ] {
         for token in [None, Some("owner")] {
             let fake = hub().await;
-            let settings = GitHub { repository: repository(token), ..settings.clone() };
+            let settings = GitHub { repository: Some(repository(token)), ..settings.clone() };
             assert_eq!(enter(&fake, settings).await.is_ok(), admits);
         }
     }

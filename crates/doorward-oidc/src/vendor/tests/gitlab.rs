@@ -94,17 +94,16 @@ async fn the_address_has_to_be_called_verified() {
 #[tokio::test]
 async fn a_part_in_a_project_is_a_group_if_the_level_is_high_enough() {
     let group = "project:acme/core/site";
-    let access = |project: Value, group: Value| project_of(project, group);
     for (written, reply, has) in [
         ("acme/core/site", project(json!({})), true),
         ("acme/core/site=30", project(json!({})), true),
         ("acme/core/site=40", project(json!({})), false),
-        ("acme/core/site", access(json!({"access_level": 10}), json!({"access_level": 50})), false),
-        ("acme/core/site", access(json!(null), json!({"access_level": 20})), true),
-        ("acme/core/site", access(json!(null), json!(null)), false),
-        ("acme/core/site", access(json!({"access_level": "50"}), json!(null)), false),
-        ("acme/core/site", access(json!({"access_level": -1}), json!(null)), false),
-        ("acme/core/site", access(json!([50]), json!(null)), false),
+        ("acme/core/site", project_of(&json!({"access_level": 10}), &json!({"access_level": 50})), false),
+        ("acme/core/site", project_of(&json!(null), &json!({"access_level": 20})), true),
+        ("acme/core/site", project_of(&json!(null), &json!(null)), false),
+        ("acme/core/site", project_of(&json!({"access_level": "50"}), &json!(null)), false),
+        ("acme/core/site", project_of(&json!({"access_level": -1}), &json!(null)), false),
+        ("acme/core/site", project_of(&json!([50]), &json!(null)), false),
         ("acme/core/site", project(json!({"permissions": null})), false),
         ("acme/core/site", project(json!({"archived": true})), false),
         ("acme/core/site", project(json!({"archived": "no"})), false),
@@ -120,7 +119,7 @@ async fn a_part_in_a_project_is_a_group_if_the_level_is_high_enough() {
     }
 }
 
-fn project_of(own: Value, group: Value) -> Reply {
+fn project_of(own: &Value, group: &Value) -> Reply {
     project(json!({"permissions": {"project_access": own, "group_access": group}}))
 }
 

@@ -1,21 +1,17 @@
 //! What the options of one kind of provider mean: which kind it is, with its settings, and which groups are demanded.
 
 mod google;
+mod hubs;
 mod login_gov;
 mod microsoft;
 
 use doorward_oidc::{
     ClientAuthentication, Config, Discovery, IssuerCheck, KeySource, NonceCheck, Protocol, ProviderKind,
 };
-use doorward_options::structured::{
-    Adfs, Azure, Bitbucket, GitHub, GitLab, Google, LoginGov, MicrosoftEntraId, Provider,
-};
+use doorward_options::structured::{Adfs, Azure, Google, LoginGov, MicrosoftEntraId, Provider};
+use url::Url;
 
 use crate::assemble::{client_auth, problems::Problems};
-
-/// Provider types of the reference that are still to come.
-const LATER: [&str; 8] =
-    ["bitbucket", "facebook", "github", "gitlab", "keycloak", "linkedin", "nextcloud", "sourcehut"];
 
 /// The kind that is written, with its own settings.
 pub(crate) fn kind(provider: &Provider, problems: &mut Problems<'_>) -> Option<ProviderKind> {
@@ -26,14 +22,18 @@ pub(crate) fn kind(provider: &Provider, problems: &mut Problems<'_>) -> Option<P
         "adfs" => Some(ProviderKind::Adfs),
         "azure" => Some(microsoft::azure(provider, problems)),
         "cidaas" => Some(ProviderKind::Cidaas),
-        "digitalocean" => Some(ProviderKind::DigitalOcean),
         "entra-id" => Some(microsoft::entra_id(provider, problems)),
         "google" => google::kind(provider, problems),
         "login.gov" => Some(ProviderKind::LoginGov),
-        later if LATER.contains(&later) => {
-            problems.add("provider", format!("the provider {later} is not implemented yet"), mend);
-            None
-        }
+        "bitbucket" => hubs::bitbucket(provider, problems).map(ProviderKind::Bitbucket),
+        "digitalocean" => Some(ProviderKind::DigitalOcean),
+        "facebook" => Some(ProviderKind::Facebook),
+        "github" => hubs::github(provider, problems).map(ProviderKind::GitHub),
+        "gitlab" => hubs::gitlab(provider, problems).map(ProviderKind::GitLab),
+        "keycloak" => Some(ProviderKind::Keycloak),
+        "linkedin" => Some(ProviderKind::LinkedIn),
+        "nextcloud" => Some(ProviderKind::Nextcloud),
+        "sourcehut" => Some(ProviderKind::SourceHut),
         unknown => {
             problems.add("provider", format!("there is no provider type {unknown:?}"), mend);
             None
@@ -45,21 +45,57 @@ pub(crate) fn kind(provider: &Provider, problems: &mut Problems<'_>) -> Option<P
 /// not heed, doorward heeds it, or it is refused by [`refuse_foreign`].
 pub(crate) fn allowed_groups(provider: &Provider) -> Vec<String> {
     let roles = provider.keycloak.roles.iter().map(|role| format!("role:{role}"));
-    provider.allowed_groups.iter().chain(&provider.google.group).cloned().chain(roles).collect()
+    let lists =
+        [&provider.allowed_groups, &provider.google.group, &provider.keycloak.groups, &provider.gitlab.group];
+    lists.into_iter().flatten().cloned().chain(roles).chain(hubs::projects(provider)).collect()
 }
 
-/// What to ask for if nothing is written.
+/// What to ask for: what is written, else what is usual, and what the restrictions need.
 pub(super) fn scope(provider: &Provider, kind: &ProviderKind) -> String {
-    let scope = if provider.scope.is_empty() { usual_scope(provider, kind) } else { provider.scope.clone() };
+    let mut scope =
+        if provider.scope.is_empty() { usual_scope(provider, kind) } else { provider.scope.clone() };
+    for needed in kind.needed_scopes() {
+        if !scope.split_ascii_whitespace().any(|word| word == needed) {
+            scope.push(' ');
+            scope.push_str(needed);
+        }
+    }
     if *kind == ProviderKind::Adfs { microsoft::adfs_scope(provider, &scope) } else { scope }
 }
 
 fn usual_scope(provider: &Provider, kind: &ProviderKind) -> String {
     let usual = kind.defaults().scope;
-    // Others know no such scope, and Entra ID refuses what it does not know.
+    // Others know no such scope, and Entra ID and GitLab refuse what they do not know.
     let is_known = matches!(kind, ProviderKind::Oidc | ProviderKind::KeycloakOidc);
     let asks_for_groups = is_known && !provider.allowed_groups.is_empty();
     format!("{usual}{}", if asks_for_groups { " groups" } else { "" })
+}
+
+/// Where a provider without metadata is. A code or a token must not go to the usual place if the provider is elsewhere.
+pub(super) fn endpoints(provider: &Provider, kind: &ProviderKind, problems: &mut Problems<'_>) {
+    if kind.protocol() != Protocol::OAuth2 {
+        return;
+    }
+    let defaults = kind.defaults();
+    let origin = |url: &str| Url::parse(url).ok().map(|url| url.origin());
+    let is_elsewhere = |written: &str, usual: &str| !written.is_empty() && origin(written) != origin(usual);
+    let moved = is_elsewhere(&provider.login_url, defaults.login_url)
+        || is_elsewhere(&provider.redeem_url, defaults.redeem_url);
+    for (option, written, usual) in [
+        ("login-url", &provider.login_url, defaults.login_url),
+        ("redeem-url", &provider.redeem_url, defaults.redeem_url),
+        ("validate-url", &provider.validate_url, defaults.validate_url),
+        ("profile-url", &provider.profile_url, defaults.profile_url),
+    ] {
+        let is_nowhere = usual.is_empty() && option != "profile-url";
+        if written.is_empty() && is_nowhere {
+            let message = format!("nobody but you knows where {} is", defaults.name);
+            problems.add(option, message, "write login-url, redeem-url and validate-url");
+        } else if written.is_empty() && moved && !usual.is_empty() {
+            let message = format!("other endpoints are written, so {usual} would belong to another provider");
+            problems.add(option, message, "write all endpoints of the provider, or none");
+        }
+    }
 }
 
 /// Whether the provider's metadata and keys are found by its issuer, which therefore has to be written.
@@ -133,6 +169,7 @@ pub(super) fn refuse_foreign(provider: &Provider, problems: &mut Problems<'_>) {
             "roles are known of the provider keycloak-oidc only, so this restriction would not be enforced";
         problems.add("allowed-role", message, "use the provider keycloak-oidc, or restrict by groups");
     }
+    let Provider { bitbucket, github, gitlab, .. } = provider;
     let foreign = [
         ("keycloak-group", &["keycloak"][..], !provider.keycloak.groups.is_empty()),
         ("azure-tenant", &["azure"], provider.azure != Azure::default()),
@@ -142,9 +179,15 @@ pub(super) fn refuse_foreign(provider: &Provider, problems: &mut Problems<'_>) {
             provider.microsoft_entra_id != MicrosoftEntraId::default(),
         ),
         ("providers[0].ADFSConfig", &["adfs"], provider.adfs != Adfs::default()),
-        ("bitbucket-team", &["bitbucket"], provider.bitbucket != Bitbucket::default()),
-        ("github-org", &["github"], provider.github != GitHub::default()),
-        ("gitlab-group", &["gitlab"], provider.gitlab != GitLab::default()),
+        ("bitbucket-team", &["bitbucket"], !bitbucket.team.is_empty()),
+        ("bitbucket-repository", &["bitbucket"], !bitbucket.repository.is_empty()),
+        ("github-org", &["github"], !github.org.is_empty()),
+        ("github-team", &["github"], !github.team.is_empty()),
+        ("github-repo", &["github"], !github.repo.is_empty()),
+        ("github-token", &["github"], !github.token.expose().is_empty()),
+        ("github-user", &["github"], !github.users.is_empty()),
+        ("gitlab-group", &["gitlab"], !gitlab.group.is_empty()),
+        ("gitlab-project", &["gitlab"], !gitlab.projects.is_empty()),
         ("google-group", &["google"], provider.google != Google::default()),
         ("pubjwk-url", &["login.gov"], provider.login_gov != LoginGov::default()),
         ("resource", &["azure", "adfs"], !provider.resource.is_empty()),
