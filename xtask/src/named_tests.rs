@@ -8,7 +8,7 @@ use crate::{Outcome, arrows::rust_files, process};
 
 const TABLE: &str = "docs/security-tests.md";
 const LAWS: &str = "docs/judges.md";
-const OTHER_PAGES: [&str; 2] = [LAWS, "docs/coming-from-oauth2-proxy.md"];
+const OTHER_PAGES: [&str; 3] = [LAWS, "docs/coming-from-oauth2-proxy.md", "docs/providers.md"];
 /// The laws of the OAuth server and of API authentication: A01 to A60. Those of the gateway: B01 to B42.
 const LAST_LAWS: [(char, u32); 2] = [('A', 60), ('B', 42)];
 /// The behaviours of oauth2-proxy that are not to be copied: A1 to A26 and so on. A1b came later.

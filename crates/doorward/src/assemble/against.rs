@@ -111,6 +111,10 @@ impl Setup<'_> {
         self.provider().is_some_and(|provider| !provider.client_id.is_empty())
     }
 
+    fn has_provider(&self, types: &[&str]) -> bool {
+        self.provider().is_some_and(|provider| types.contains(&provider.provider.as_str()))
+    }
+
     /// Whether the provider gives ID tokens.
     fn is_oidc(&self) -> bool {
         const OTHERS: [&str; 8] = [

@@ -200,3 +200,77 @@ pub(super) fn refuse_foreign(provider: &Provider, problems: &mut Problems<'_>) {
         problems.add(option, message, "remove the settings of other providers");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use doorward_options::Sources;
+
+    use super::*;
+    use crate::files::Files;
+
+    const PAGE: &str = include_str!("../../../../../docs/providers.md");
+
+    /// The type of a kind, as it is written. A new kind needs its line here, and so its row in the page.
+    fn written(kind: &ProviderKind) -> Option<&'static str> {
+        Some(match kind {
+            ProviderKind::Doorward => return None,
+            ProviderKind::Oidc => "oidc",
+            ProviderKind::KeycloakOidc => "keycloak-oidc",
+            ProviderKind::Adfs => "adfs",
+            ProviderKind::Azure(_) => "azure",
+            ProviderKind::Bitbucket(_) => "bitbucket",
+            ProviderKind::Cidaas => "cidaas",
+            ProviderKind::DigitalOcean => "digitalocean",
+            ProviderKind::EntraId(_) => "entra-id",
+            ProviderKind::Facebook => "facebook",
+            ProviderKind::GitHub(_) => "github",
+            ProviderKind::GitLab(_) => "gitlab",
+            ProviderKind::Google(_) => "google",
+            ProviderKind::Keycloak => "keycloak",
+            ProviderKind::LinkedIn => "linkedin",
+            ProviderKind::LoginGov => "login.gov",
+            ProviderKind::Nextcloud => "nextcloud",
+            ProviderKind::SourceHut => "sourcehut",
+        })
+    }
+
+    /// All types of the reference.
+    const TYPES: [&str; 17] = [
+        "adfs",
+        "azure",
+        "bitbucket",
+        "cidaas",
+        "digitalocean",
+        "entra-id",
+        "facebook",
+        "github",
+        "gitlab",
+        "google",
+        "keycloak",
+        "keycloak-oidc",
+        "linkedin",
+        "login.gov",
+        "nextcloud",
+        "oidc",
+        "sourcehut",
+    ];
+
+    #[test]
+    fn the_page_of_providers_has_a_row_for_every_kind() {
+        let (sources, files) = (Sources::default(), Files::default());
+        let rows: Vec<(&str, &str)> = PAGE
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `")?.split_once("` | "))
+            .map(|(word, rest)| (word, rest.split(" | ").next().unwrap()))
+            .collect();
+        for word in TYPES {
+            let mut problems = Problems::new(&sources, &files);
+            let provider = Provider { provider: word.to_owned(), ..Provider::default() };
+            let row = rows.iter().find(|(found, _)| *found == word);
+            let kind = kind(&provider, &mut problems).unwrap();
+            assert_eq!(written(&kind), Some(word));
+            assert_eq!(row, Some(&(word, kind.defaults().name)));
+        }
+        assert_eq!(rows.len(), TYPES.len());
+    }
+}
