@@ -79,7 +79,11 @@ async fn what_graph_says_wrongly_is_no_group() {
         ),
         (Reply::status(429), "no more requests", PublicFailure::ProviderUnreachable),
         (Reply::status(503), "status 503", PublicFailure::ProviderUnreachable),
-        (Reply::redirect("https://attacker.example/"), "status 302", PublicFailure::TokenInvalid),
+        (
+            Reply::redirect("https://attacker.example/"),
+            "redirects to another place",
+            PublicFailure::ProviderUnreachable,
+        ),
         (Reply::status(403), "GroupMember.Read.All", PublicFailure::TokenInvalid),
     ] {
         let stage = Stage::new().await;
