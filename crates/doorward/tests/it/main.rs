@@ -60,6 +60,8 @@ mod policy_attacks;
 #[cfg(test)]
 mod programs;
 #[cfg(test)]
+mod provider_pages;
+#[cfg(test)]
 mod published;
 #[cfg(test)]
 mod published_elsewhere;
