@@ -160,7 +160,7 @@ fn in_our_words(error: &HttpError) -> String {
 
 #[cfg(test)]
 mod tests {
-    use doorward_accounts::{NewSession, Rules, Subject};
+    use doorward_accounts::Rules;
     use doorward_store::Records;
     use doorward_testkit::{Echo, eventually};
     use serde_json::json;
@@ -191,14 +191,8 @@ mod tests {
                 }
             }
             let test = TestServer::over(Records::memory(), config, Rules::default()).await;
-            let new = NewSession {
-                subject: Subject::of_user(&test.alice),
-                provider: "local".to_owned(),
-                amr: vec!["pwd".to_owned()],
-            };
-            let (raw, session) = test.accounts.open_session(new, NOW).await.unwrap();
-            let cookie = format!("__Host-doorward-auth={}", raw.expose());
-            Self { test, receiver, cookie, sid: session.sid }
+            let (cookie, sid) = test.signed_in().await;
+            Self { test, receiver, cookie, sid }
         }
 
         /// alice goes to an application.

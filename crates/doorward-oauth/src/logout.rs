@@ -199,7 +199,7 @@ impl Target<'_> {
 
 #[cfg(test)]
 mod tests {
-    use doorward_accounts::{LoginFacts, NewCode, NewSession, Rules, Subject};
+    use doorward_accounts::{LoginFacts, NewCode, Rules, Subject};
     use doorward_store::Records;
     use serde_json::Value;
 
@@ -222,15 +222,10 @@ mod tests {
         async fn signed_in(tokens_on_logout: TokensOnLogout) -> Self {
             let config = crate::Config { tokens_on_logout, ..config() };
             let test = TestServer::over(Records::memory(), config, Rules::default()).await;
-            let new = NewSession {
-                subject: Subject::of_user(&test.alice),
-                provider: "local".to_owned(),
-                amr: vec!["pwd".to_owned()],
-            };
-            let (raw, session) = test.accounts.open_session(new, NOW).await.unwrap();
-            let login = LoginFacts { session: Some(session.sid), ..LoginFacts::default() };
+            let (cookie, sid) = test.signed_in().await;
+            let login = LoginFacts { session: Some(sid), ..LoginFacts::default() };
             let tokens = test.tokens_of(NewCode { login, ..test.new_code("web", "openid") }).await;
-            Self { test, cookie: format!("__Host-doorward-auth={}", raw.expose()), tokens }
+            Self { test, cookie, tokens }
         }
 
         async fn get(&self, query: &str) -> Answer {

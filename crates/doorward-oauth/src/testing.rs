@@ -6,8 +6,8 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use doorward_accounts::{
-    Accounts, Challenge, ChallengeMethod, CodeRedirect, LoginFacts, NewCode, NewUser, Refreshing, Rules,
-    Scopes, SealKey, Subject, TokenRules, User,
+    Accounts, Challenge, ChallengeMethod, CodeRedirect, LoginFacts, NewCode, NewSession, NewUser, Refreshing,
+    Rules, Scopes, SealKey, Subject, TokenRules, User,
 };
 use doorward_core::{ClientIp, SecretString, Timestamp, UserInfo};
 use doorward_gateway::{Issuer, IssuerConfig, PomeriumKeys};
@@ -188,6 +188,17 @@ impl TestServer {
     pub(crate) async fn send(&self, call: Call) -> Answer {
         let endpoint = self.server.find("auth.example.com", &call.path).unwrap();
         self.server.answer(endpoint, call).await
+    }
+
+    /// Signs alice in: the cookie of her browser, and the id of her session.
+    pub(crate) async fn signed_in(&self) -> (String, String) {
+        let new = NewSession {
+            subject: Subject::of_user(&self.alice),
+            provider: "local".to_owned(),
+            amr: vec!["pwd".to_owned()],
+        };
+        let (raw, session) = self.accounts.open_session(new, NOW).await.unwrap();
+        (format!("__Host-doorward-auth={}", raw.expose()), session.sid)
     }
 
     /// Posts a form; the answer as status and JSON.
